@@ -1,0 +1,19 @@
+"""The errors that this library raises."""
+
+from __future__ import annotations
+
+
+class NsfwCaffeError(Exception):
+    """Base class of every error that this library raises on purpose."""
+
+
+class ModelError(NsfwCaffeError):
+    """A model file is missing, damaged, or not a network that this library can run."""
+
+
+class ImageError(NsfwCaffeError, ValueError):
+    """A source could not be turned into a picture; the message names the source."""
+
+
+class EngineUnavailable(NsfwCaffeError):  # noqa: N818 - a state, named as one
+    """The engine, device or set-up asked for cannot be used here; the message says what would make it available."""
