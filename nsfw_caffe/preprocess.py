@@ -1,0 +1,172 @@
+"""The preprocessing of the original script, bit for bit: from a source to the network's input.
+
+The steps are those of `classify_nsfw.py` in github.com/yahoo/open_nsfw (2016), which calls Pillow, scikit-image and
+pycaffe's `caffe.io.Transformer`:
+
+1. open the picture with Pillow (of several frames the first) and convert it to RGB; EXIF orientation is not applied;
+2. resize it to 256x256, whatever its shape, with Pillow's bilinear filter: the horizontal pass first;
+3. encode it as a JPEG of quality 75 and decode that (`jpeg.py`);
+4. cut out the centre 224x224;
+5. divide by 255, multiply by 255 and subtract the mean, in float32; channels in the order blue, green, red.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from nsfw_caffe.errors import ImageError
+from nsfw_caffe.jpeg import JpegCodec
+
+Source: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | npt.NDArray[np.uint8]
+)
+"""A path, a file's bytes, a binary file object, a Pillow image, or a uint8 RGB array (height, width, 3)."""
+
+Tensor = npt.NDArray[np.float32]
+
+RESIZE = (256, 256)
+"""Width and height that every picture is resized to: `resize_image(pimg, sz=(256, 256))` of the original script."""
+
+CROP = 224
+"""Side of the network's input: the `data` layer of deploy.prototxt."""
+
+MEAN_BGR = (104, 117, 123)
+"""What is subtracted from blue, green and red, in levels of 0 to 255: `set_mean` of the original script."""
+
+_OFFSET = (RESIZE[0] - CROP) // 2
+
+# Step 5 has 256 possible results a channel. Each operation is the one that scikit-image's img_as_float, caffe.io's
+# load_image and Transformer.preprocess do, in their order and their precision.
+_TABLES = [(np.arange(256) / 255.0).astype(np.float32) * np.float32(255) - np.float32(mean) for mean in MEAN_BGR]
+
+
+def preprocess(source: Source, codec: JpegCodec) -> Tensor:
+    """Turn a source into the network's input.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or numpy.ndarray
+        The picture. An array is uint8, (height, width, 3), RGB. A Pillow image or an array is taken as decoded;
+        from everything else, a JPEG is decoded by `codec`.
+    codec : JpegCodec
+        What decodes a source that is a JPEG, and puts every picture through JPEG.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (3, 224, 224), blue, green, red, from -123 to 151.
+
+    Raises
+    ------
+    ImageError
+        If the source is not a picture that Pillow can read; the message names the source.
+    """
+    try:
+        return _network_input(codec.round_trip(resize(_open_rgb(source, codec))))
+    except _SourceError as error:
+        raise ImageError(f"{describe(source)}: {error}") from error.__cause__
+
+
+def resize(picture: Image.Image) -> Image.Image:
+    """Resize an RGB picture to 256x256, horizontally and then vertically.
+
+    One axis a call: since Pillow 12, a call that resizes both may take the vertical pass first, which rounds
+    differently.
+    """
+    rows = picture.resize((RESIZE[0], picture.height), Image.Resampling.BILINEAR)
+    return rows.resize(RESIZE, Image.Resampling.BILINEAR)
+
+
+def describe(source: object) -> str:
+    """Name a source in a message: its path where it has one, else what it is."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return f"<{memoryview(source).nbytes} bytes>"
+    if isinstance(source, np.ndarray):
+        return f"<array {source.dtype} {source.shape}>"
+    name = getattr(source, "filename", None) or getattr(source, "name", None)
+    return name if isinstance(name, str) else f"<{type(source).__name__}>"
+
+
+class _SourceError(Exception):
+    """What is wrong with a source, before its name is known; its cause is the foreign error."""
+
+
+def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image:
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _to_rgb(source, None, codec)
+    data = _read(source)
+    if not data:
+        raise _SourceError("the file is empty")
+    try:
+        # A name that lies about the format is common; Pillow goes by the content.
+        picture = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError as error:
+        raise _SourceError("not in any picture format that Pillow knows") from error
+    except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
+        raise _SourceError(f"the picture cannot be opened ({_reason(error)})") from error
+    return _to_rgb(picture, data, codec)
+
+
+def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image.Image:
+    try:
+        picture.load()
+        if data is not None:
+            picture = codec.decode_source(picture, data)
+        if picture.mode != "RGB":
+            picture = picture.convert("RGB")
+    except Exception as error:
+        raise _SourceError(f"the picture cannot be decoded ({_reason(error)})") from error
+    if 0 in picture.size:
+        raise _SourceError(f"the picture has no pixels ({picture.width}x{picture.height})")
+    return picture
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise _SourceError("an array must be uint8, of shape (height, width, 3), in RGB order")
+    if array.size == 0:
+        raise _SourceError("the array has no pixels")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _read(source: object) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            return Path(source).read_bytes()
+        data = source.read()  # type: ignore[attr-defined]
+    except (OSError, ValueError) as error:  # ValueError: a closed file, a path with a NUL
+        raise _SourceError(f"cannot be read ({_reason(error)})") from error
+    except AttributeError as error:
+        raise _SourceError(
+            "not a source: give a path, bytes, a binary file object, a Pillow image or an array"
+        ) from error
+    if not isinstance(data, bytes):
+        raise _SourceError(f"the file gives {type(data).__name__}, not bytes; open it in binary mode")
+    return data
+
+
+def _network_input(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    centre = pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP]
+    tensor = np.empty((3, CROP, CROP), np.float32)
+    for channel, table in enumerate(_TABLES):
+        np.take(table, centre[:, :, 2 - channel], out=tensor[channel])
+    return tensor
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
