@@ -1,0 +1,229 @@
+"""Sources in, scores out."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from nsfw_caffe.engines.base import create_engine
+from nsfw_caffe.engines.blas import use_atlas
+from nsfw_caffe.errors import ImageError
+from nsfw_caffe.jpeg import CODECS
+from nsfw_caffe.model import resolve
+from nsfw_caffe.preprocess import Source, Tensor, describe, preprocess
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a scan found out about one source.
+
+    Attributes
+    ----------
+    source : Source
+        The source, as it was given.
+    score : float or None
+        The NSFW probability, 0 to 1; None if the source could not be scored.
+    error : str or None
+        Why not; None if it was scored.
+    """
+
+    source: Source
+    score: float | None
+    error: str | None
+
+
+class Classifier:
+    """The open_nsfw network, loaded, with everything that turns a picture into its score.
+
+    It may be used from several threads.
+
+    Parameters
+    ----------
+    engine : str, default "auto"
+        "caffe" is the native engine; "auto" takes the first engine that is installed.
+    device : str, default "cpu"
+        "cpu", or "gpu:N" for the GPU of that number.
+    prototxt, caffemodel : str or os.PathLike, optional
+        A model of your own with the same input and a two-way output. Give both or neither: without them it is the
+        original model, downloaded on first use.
+    jpeg : str, default "pillow"
+        The JPEG library of the preprocessing: "pillow" for the one inside Pillow, "ijg9d" for IJG libjpeg 9d.
+
+    Attributes
+    ----------
+    engine : str
+        The name of the engine in use.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the values above.
+    ModelError
+        If the model cannot be found, downloaded or run, or is damaged.
+    EngineUnavailable
+        If the engine, the device or the JPEG library is not available here.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: str = "auto",
+        device: str = "cpu",
+        prototxt: str | os.PathLike[str] | None = None,
+        caffemodel: str | os.PathLike[str] | None = None,
+        jpeg: str = "pillow",
+    ) -> None:
+        if jpeg not in CODECS:
+            raise ValueError(f"jpeg={jpeg!r}: expected one of {', '.join(CODECS)}")
+        self._codec = CODECS[jpeg]()
+        self._engine = create_engine(engine, resolve(prototxt, caffemodel), device)
+        self.engine = self._engine.name
+
+    @classmethod
+    def published(
+        cls, *, prototxt: str | os.PathLike[str] | None = None, caffemodel: str | os.PathLike[str] | None = None
+    ) -> Classifier:
+        """Create a Classifier whose scores are, bit for bit, those published before 2022: ATLAS and IJG libjpeg 9d.
+
+        A process computes with one BLAS, so call this before anything else in the process loads Caffe.
+
+        Raises
+        ------
+        ModelError
+            As for the class.
+        EngineUnavailable
+            If ATLAS, jpeglib or pycaffe is missing (the message says the command that installs it), or if the process
+            computes with another BLAS already.
+        """
+        use_atlas()
+        return cls(engine="caffe", prototxt=prototxt, caffemodel=caffemodel, jpeg="ijg9d")
+
+    def classify(self, source: Source) -> float:
+        """Score one picture.
+
+        Parameters
+        ----------
+        source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or numpy.ndarray
+            The picture; an array is uint8, (height, width, 3), RGB.
+
+        Returns
+        -------
+        float
+            The NSFW probability, 0 to 1: the float32 that the network gives, unrounded.
+
+        Raises
+        ------
+        ImageError
+            If the source is not a picture; the message names it.
+        """
+        ((_, score),) = self._score([source])
+        if isinstance(score, ImageError):
+            raise score
+        return score
+
+    def classify_batch(self, sources: Iterable[Source]) -> list[float]:
+        """Score several pictures; on the CPU the bits are those of `classify`, one by one.
+
+        Parameters
+        ----------
+        sources : iterable of sources
+            As for `classify`.
+
+        Returns
+        -------
+        list of float
+            The NSFW probabilities, in the order of the sources.
+
+        Raises
+        ------
+        ImageError
+            If a source is not a picture; the message names it and its index. `scan` goes on instead.
+        """
+        scores = []
+        for index, (_, score) in enumerate(self._score(_several(sources))):
+            if isinstance(score, ImageError):
+                raise ImageError(f"source {index}: {score}") from score
+            scores.append(score)
+        return scores
+
+    def scan(self, sources: Iterable[Source], *, workers: int = 1) -> Iterator[Result]:
+        """Score many pictures, one result each, in order; a source that cannot be scored does not stop the scan.
+
+        Parameters
+        ----------
+        sources : iterable of sources
+            As for `classify`; it is read as the scan goes on and may be endless.
+        workers : int, default 1
+            How many pictures may be worked on at a time. The scores do not depend on it.
+
+        Yields
+        ------
+        Result
+            The source with its score, or with what is wrong with it.
+
+        Raises
+        ------
+        ValueError
+            If `workers` is less than 1.
+        """
+        if workers < 1:
+            raise ValueError(f"workers={workers}: expected 1 or more")
+        return (
+            Result(source, None, str(score)) if isinstance(score, ImageError) else Result(source, score, None)
+            for source, score in self._score(_several(sources))
+        )
+
+    def _score(self, sources: Iterable[Source]) -> Iterator[tuple[Source, float | ImageError]]:
+        for chunk in _chunks(sources, self._engine.batch_size):
+            inputs = [self._preprocess(source) for source in chunk]
+            tensors = [tensor for tensor in inputs if not isinstance(tensor, ImageError)]
+            scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
+            for source, tensor in zip(chunk, inputs, strict=True):
+                yield source, tensor if isinstance(tensor, ImageError) else next(scores)
+
+    def _preprocess(self, source: Source) -> Tensor | ImageError:
+        try:
+            return preprocess(source, self._codec)
+        except ImageError as error:
+            return error
+
+
+def classify(source: Source) -> float:
+    """Score one picture with the default Classifier, which the first call creates; see `Classifier.classify`."""
+    return _default().classify(source)
+
+
+def classify_batch(sources: Iterable[Source]) -> list[float]:
+    """Score several pictures with the default Classifier; see `Classifier.classify_batch`."""
+    return _default().classify_batch(sources)
+
+
+def _default() -> Classifier:
+    with _default_lock:
+        return _create_default()
+
+
+_default_lock = threading.Lock()
+_create_default = functools.cache(Classifier)
+
+
+def _several(sources: Iterable[Source]) -> Iterable[Source]:
+    # A path is an iterable of characters, and an array one of rows: both are one source.
+    if isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)) or hasattr(sources, "read"):
+        raise TypeError(f"{describe(sources)}: expected several sources, in a list or another iterable; this is one")
+    return sources
+
+
+def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk

@@ -1,0 +1,1 @@
+"""The engines that run the network; `base` says what one is."""

@@ -1,0 +1,85 @@
+"""The BLAS that Caffe computes with: the one `libblas.so.3` of the process.
+
+The Caffe wheel leaves `libblas.so.3` to the system, and the loader takes a library of that name only once, so whatever
+is loaded first under that name is what Caffe uses. The copies of OpenBLAS inside NumPy's and SciPy's wheels have
+other names and play no part.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+
+from nsfw_caffe.errors import EngineUnavailable
+
+SONAME = "libblas.so.3"
+
+_LIBRARY_FOLDERS = (Path("/usr/lib"), Path("/usr/lib64"))
+
+
+@dataclass(frozen=True)
+class Blas:
+    """A loaded BLAS.
+
+    Attributes
+    ----------
+    name : str
+        "atlas", "openblas", "reference", or "other".
+    kernel : str
+        For OpenBLAS the kernel that it chose for this CPU ("SkylakeX"), which decides the last bits; else "".
+    path : Path
+        The library's file.
+    """
+
+    name: str
+    kernel: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}{f' ({self.kernel})' if self.kernel else ''}, {self.path}"
+
+
+def loaded_blas() -> Blas | None:
+    """Return the process's `libblas.so.3`, or None if none is loaded."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = Path(line[line.find("/") :])
+        if "/" in line and path.name.startswith(SONAME):
+            return _identify(path)
+    return None
+
+
+def use_atlas() -> None:
+    """Make ATLAS the process's BLAS, unless it is already.
+
+    Raises
+    ------
+    EngineUnavailable
+        If ATLAS is not installed, or another BLAS is loaded.
+    """
+    blas = loaded_blas()
+    if blas is None:
+        ctypes.CDLL(str(_find_atlas()))
+    elif blas.name != "atlas":
+        raise EngineUnavailable(
+            f"the published scores need ATLAS, but this process computes with {blas}, and a process holds one BLAS; "
+            "call Classifier.published() first, in a process of its own"
+        )
+
+
+def _find_atlas() -> Path:
+    for folder in _LIBRARY_FOLDERS:
+        for path in sorted(folder.glob(f"*/atlas/{SONAME}")):
+            return path
+    raise EngineUnavailable("the published scores need ATLAS: apt-get install libatlas3-base")
+
+
+def _identify(path: Path) -> Blas:
+    if "atlas" in path.parts:
+        return Blas("atlas", "", path)
+    try:
+        kernel = ctypes.CDLL(str(path)).openblas_get_corename
+    except AttributeError:
+        return Blas("reference" if "blas" in path.parts else "other", "", path)
+    kernel.restype = ctypes.c_char_p
+    return Blas("openblas", kernel().decode(), path)

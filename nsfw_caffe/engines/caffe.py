@@ -1,0 +1,154 @@
+"""The original network in the original framework, through pycaffe."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.custom_model import check_custom
+from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.model import ModelFiles
+
+GPU_BATCH_SIZE = 32
+
+_TRIAL_SECONDS = 300
+
+
+def create(files: ModelFiles, gpu: int | None) -> CaffeEngine:
+    """Load the model, after a trial in a child process if it is not the original one.
+
+    Caffe ends the process when it does not like a file, so a file whose checksum is not known is checked in Python and
+    then tried where that does no harm.
+
+    Raises
+    ------
+    EngineUnavailable
+        If pycaffe cannot be imported or cannot use the device.
+    ModelError
+        If Caffe cannot run the model.
+    """
+    caffe = import_caffe()
+    if gpu is not None:
+        _require_gpu(caffe, gpu)
+    if not files.original:
+        check_custom(files)
+        _try_in_child(files, gpu)
+    return CaffeEngine(caffe, files, gpu)
+
+
+class CaffeEngine:
+    """A Caffe Net with a lock around it: a Net has one set of blobs, and Caffe keeps mode and device per thread.
+
+    On the CPU pictures go through one by one: that is as fast as a batch, and in batches of five or more Caffe
+    rounds differently.
+    """
+
+    name = "caffe"
+
+    def __init__(self, caffe: Any, files: ModelFiles, gpu: int | None) -> None:  # noqa: ANN401
+        self._caffe = caffe
+        self._gpu = gpu
+        self._lock = threading.Lock()
+        self.batch_size = 1 if gpu is None else GPU_BATCH_SIZE
+        with self._lock:
+            self._set_mode()
+            self._net = caffe.Net(str(files.prototxt), caffe.TEST, weights=str(files.caffemodel))
+        (self._input,) = self._net.inputs
+        if len(self._net.outputs) != 1:
+            raise ModelError(f"{files.prototxt}: expected one output, found {', '.join(self._net.outputs)}")
+        (self._output,) = self._net.outputs
+        shape = tuple(self._net.blobs[self._output].data.shape)
+        if len(shape) < 2 or shape[1] != 2 or any(side != 1 for side in shape[2:]):
+            raise ModelError(f"{files.prototxt}: expected an output of shape (n, 2), found {shape} in {self._output!r}")
+
+    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
+        with self._lock:
+            self._set_mode()
+            chunks = [
+                self._forward(batch[start : start + self.batch_size]) for start in range(0, len(batch), self.batch_size)
+            ]
+        return np.concatenate(chunks)
+
+    def _forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        blob = self._net.blobs[self._input]
+        if tuple(blob.data.shape) != batch.shape:
+            blob.reshape(*batch.shape)
+        blob.data[...] = batch
+        output: npt.NDArray[np.float32] = self._net.forward()[self._output]
+        return output.reshape(len(batch), 2).copy()  # the blob is overwritten by the next call
+
+    def _set_mode(self) -> None:
+        if self._gpu is None:
+            self._caffe.set_mode_cpu()
+        else:
+            self._caffe.set_device(self._gpu)
+            self._caffe.set_mode_gpu()
+
+
+def import_caffe() -> Any:  # noqa: ANN401
+    """Import pycaffe, quietly.
+
+    Raises
+    ------
+    EngineUnavailable
+        If it is not installed, or a library that it needs is not.
+    """
+    # glog reads this once, when the library is loaded; without it Caffe writes hundreds of lines about every layer.
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        import caffe
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(
+            f"Caffe: {error}; build and install pycaffe with 'make caffe' in the checkout, "
+            "or install a wheel that it built: pip install dist/caffe-*.whl"
+        ) from error
+    except ImportError as error:
+        advice = "; apt-get install libopenblas0-pthread" if "libblas" in str(error) else ""
+        raise EngineUnavailable(f"Caffe: pycaffe is installed but cannot be loaded: {error}{advice}") from error
+    return caffe
+
+
+def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401
+    """Ask CUDA for the device, because Caffe ends the process where there is none."""
+    library = ctypes.CDLL(caffe._caffe.__file__)
+    if not hasattr(library, "cudaGetDeviceCount"):
+        raise EngineUnavailable(f"device 'gpu:{gpu}': this pycaffe is built for the CPU; use device 'cpu'")
+    count = ctypes.c_int()
+    status = library.cudaGetDeviceCount(ctypes.byref(count))
+    if status != 0 or gpu >= count.value:
+        raise EngineUnavailable(
+            f"device 'gpu:{gpu}': CUDA finds {count.value} GPUs here (status {status}); "
+            "check the driver with nvidia-smi, and in a container ask for the GPU (docker run --gpus all)"
+        )
+
+
+def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
+    """Load the model and run it once in a child process, and turn the child's death into a ModelError."""
+    device = "cpu" if gpu is None else f"gpu:{gpu}"
+    command = [sys.executable, "-m", "nsfw_caffe.engines.caffe_trial"]
+    command += [str(files.prototxt), str(files.caffemodel), device]
+    environment = os.environ | {
+        "GLOG_minloglevel": "2",
+        "GLOG_logtostderr": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # the child imports what this process can
+    }
+    try:
+        child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{files.prototxt}: Caffe did not load and run it within {_TRIAL_SECONDS} s") from error
+    if child.returncode == 0:
+        return
+    # glog's line of a fatal error: "F1123 03:14:15.926535 8979 net.cpp:767] Check failed: ..."
+    lines = [line for line in child.stderr.splitlines() if line.strip() and not line.startswith(("***", "    @"))]
+    reason = next((line.partition("] ")[2] for line in lines if line.startswith("F")), "") or (lines or [""])[-1]
+    raise ModelError(
+        f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model (status {child.returncode}): {reason}"
+    )

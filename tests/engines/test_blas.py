@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support import run
+
+DESCRIBE = """
+import nsfw_caffe
+from nsfw_caffe.engines import blas
+print(blas.loaded_blas())
+nsfw_caffe.Classifier(engine="caffe")
+print(blas.loaded_blas())
+"""
+
+
+def test_nothing_is_loaded_before_caffe() -> None:
+    before, after = run("-c", DESCRIBE).stdout.splitlines()
+    assert before == "None"
+    assert "libblas.so.3" in after
+
+
+@pytest.mark.parametrize(("folder", "name"), [("openblas-pthread", "openblas ("), ("atlas", "atlas, ")])
+def test_names_what_is_loaded(folder: str, name: str) -> None:
+    library = f"/usr/lib/x86_64-linux-gnu/{folder}/libblas.so.3"
+    child = run("-c", DESCRIBE, environment={"LD_PRELOAD": library})
+    before, after = child.stdout.splitlines()
+    assert before == after
+    assert after.startswith(name)
+    assert folder in after
+
+
+def test_openblas_kernel_is_the_one_in_use() -> None:
+    library = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"
+    child = run("-c", DESCRIBE, environment={"LD_PRELOAD": library, "OPENBLAS_CORETYPE": "Nehalem"})
+    assert child.stdout.startswith("openblas (Nehalem), ")
+
+
+def test_numpys_own_openblas_does_not_count() -> None:
+    child = run(
+        "-c",
+        "import numpy, scipy.linalg; numpy.ones((9, 9)) @ numpy.ones((9, 9))\n"
+        "from nsfw_caffe.engines import blas\n"
+        "assert 'openblas' in open('/proc/self/maps').read()\n"
+        "print(blas.loaded_blas())",
+    )
+    assert child.stdout == "None\n", child.stderr
+
+
+def test_missing_atlas_says_how_to_get_it() -> None:
+    child = run(
+        "-c",
+        "from nsfw_caffe import Classifier, EngineUnavailable\n"
+        "from nsfw_caffe.engines import blas\n"
+        "blas._LIBRARY_FOLDERS = ()\n"
+        "try: Classifier.published()\n"
+        "except EngineUnavailable as error: print(error)",
+    )
+    assert child.stdout == "the published scores need ATLAS: apt-get install libatlas3-base\n"

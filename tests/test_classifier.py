@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nsfw_caffe
+from nsfw_caffe import Classifier, EngineUnavailable, ImageError, ModelError, NsfwCaffeError, Result
+from nsfw_caffe.preprocess import Source
+from tests.support import PHOTOS, run
+
+NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png", "retina.jpg", "text.png")
+PATHS = [PHOTOS / name for name in NAMES]
+
+
+def test_score_is_the_unrounded_float32(classifier: Classifier) -> None:
+    score = classifier.classify(PATHS[0])
+    assert type(score) is float
+    assert float(np.float32(score)) == score
+    assert 0.0317 < score < 0.0318
+
+
+def test_batch_equals_one_by_one(classifier: Classifier) -> None:
+    one_by_one = [classifier.classify(path) for path in PATHS]
+    assert len(set(one_by_one)) == len(PATHS)
+    assert classifier.classify_batch(PATHS) == one_by_one
+    assert classifier.classify_batch(iter(PATHS)) == one_by_one
+    assert classifier.classify_batch([]) == []
+
+
+def test_batch_of_mixed_sources(classifier: Classifier) -> None:
+    path = PHOTOS / "astronaut.png"
+    sources: list[Source] = [path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), Image.open(path)]
+    sources.append(np.asarray(Image.open(path)))
+    assert classifier.classify_batch(sources) == [classifier.classify(path)] * len(sources)
+
+
+def test_batch_names_the_bad_source_and_its_index(classifier: Classifier) -> None:
+    with pytest.raises(ImageError, match=r"^source 1: /missing\.jpg: cannot be read \(No such file or directory\)$"):
+        classifier.classify_batch([PATHS[0], "/missing.jpg", PATHS[1]])
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_scan_is_tolerant_and_in_order(classifier: Classifier, workers: int) -> None:
+    sources: list[Source] = [PATHS[0], "/missing.jpg", b"", PATHS[1]]
+    results = list(classifier.scan(sources, workers=workers))
+    assert [result.source for result in results] == sources
+    assert [result.score for result in results] == [
+        classifier.classify(PATHS[0]), None, None, classifier.classify(PATHS[1])
+    ]  # fmt: skip
+    assert [result.error for result in results] == [
+        None, "/missing.jpg: cannot be read (No such file or directory)", "<0 bytes>: the file is empty", None
+    ]  # fmt: skip
+
+
+def test_scan_reads_sources_as_it_goes(classifier: Classifier) -> None:
+    endless = itertools.repeat(PATHS[0])
+    assert len(list(itertools.islice(classifier.scan(endless), 2))) == 2
+
+
+def test_result_is_frozen() -> None:
+    result = Result("a.jpg", 0.5, None)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.score = 0.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_scan_refuses_no_workers_at_the_call(classifier: Classifier, workers: int) -> None:
+    with pytest.raises(ValueError, match=f"workers={workers}"):
+        classifier.scan([], workers=workers)
+
+
+@pytest.mark.parametrize(
+    "source", ["a.jpg", Path("a.jpg"), b"data", io.BytesIO(b"data"), np.zeros((2, 2, 3), np.uint8)], ids=repr
+)
+def test_one_source_where_several_are_expected(classifier: Classifier, source: Any) -> None:
+    with pytest.raises(TypeError, match="expected several sources"):
+        classifier.classify_batch(source)
+    with pytest.raises(TypeError, match="expected several sources"):
+        classifier.scan(source)
+
+
+def test_stays_usable_after_bad_sources(classifier: Classifier) -> None:
+    before = classifier.classify(PATHS[0])
+    for bad in ("/missing.jpg", b"", np.zeros((1, 1, 1), np.uint8)):
+        with pytest.raises(ImageError):
+            classifier.classify(bad)
+    assert classifier.classify(PATHS[0]) == before
+
+
+def test_module_functions_share_one_classifier(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = []
+    original = Classifier.__init__
+
+    def count(self: Classifier, **options: Any) -> None:
+        created.append(self)
+        original(self, **options)
+
+    monkeypatch.setattr(Classifier, "__init__", count)
+    nsfw_caffe.classifier._create_default.cache_clear()
+    assert nsfw_caffe.classify(PATHS[0]) == classifier.classify(PATHS[0])
+    assert nsfw_caffe.classify_batch(PATHS[:2]) == classifier.classify_batch(PATHS[:2])
+    assert len(created) == 1
+
+
+def test_auto_takes_caffe(classifier: Classifier) -> None:
+    assert Classifier().engine == "caffe" == classifier.engine
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"engine": "tensorflow"}, {"device": "cuda"}, {"device": "gpu:"}, {"device": "gpu:-1"}, {"jpeg": "mozjpeg"}],
+    ids=repr,
+)
+def test_unknown_option(options: dict[str, str]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name}='{value}': expected"):
+        Classifier(**options)
+
+
+def test_one_file_of_two() -> None:
+    with pytest.raises(ModelError, match="both"):
+        Classifier(prototxt="my.prototxt")
+
+
+def test_error_tree() -> None:
+    assert all(issubclass(error, NsfwCaffeError) for error in (ModelError, ImageError, EngineUnavailable))
+    assert issubclass(ImageError, ValueError)
+
+
+def test_public_names() -> None:
+    assert set(nsfw_caffe.__all__) == {
+        "Classifier", "EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "Result", "__version__",
+        "classify", "classify_batch",
+    }  # fmt: skip
+    assert all(hasattr(nsfw_caffe, name) for name in nsfw_caffe.__all__)
+
+
+def test_import_loads_no_engine_and_no_network_code() -> None:
+    heavy = "{'caffe', 'skimage', 'google', 'urllib.request', 'tqdm', 'jpeglib', 'onnxruntime', 'subprocess'}"
+    child = run("-c", f"import nsfw_caffe, sys; print(sorted({heavy} & set(sys.modules)))")
+    assert child.stdout == "[]\n"
+
+
+def test_published_after_another_blas_says_why() -> None:
+    child = run(
+        "-c",
+        "import nsfw_caffe\n"
+        "nsfw_caffe.Classifier(engine='caffe')\n"
+        "try: nsfw_caffe.Classifier.published()\n"
+        "except nsfw_caffe.EngineUnavailable as error: print(error)",
+    )
+    assert "computes with openblas" in child.stdout
+    assert "in a process of its own" in child.stdout
+
+
+def test_published_twice_in_a_process() -> None:
+    child = run(
+        "-c",
+        "import nsfw_caffe\n"
+        "import sys\n"
+        "scores = [nsfw_caffe.Classifier.published().classify(sys.argv[1]) for _ in range(2)]\n"
+        "print(scores[0] == scores[1] > 0)",
+        PATHS[0],
+    )
+    assert child.stdout == "True\n", child.stderr
