@@ -1,0 +1,33 @@
+"""What several subcommands share: exit status, complaints, the model's download."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import NoReturn
+
+OK, SOME_FAILED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def complain(message: str) -> None:
+    """Write a message on standard error."""
+    print(f"nsfw-caffe: {message}", file=sys.stderr)
+
+
+def fetch_model() -> None:
+    """Fetch the original model unless it is here, with progress bars on standard error."""
+    from tqdm import tqdm
+
+    from nsfw_caffe import model
+
+    with contextlib.ExitStack() as bars:
+        shown: dict[str, tqdm[NoReturn]] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in shown:
+                form = None if total else "{desc}"  # a line of pip's has no size
+                bar = tqdm(desc=what, total=total, unit="B", unit_scale=True, bar_format=form)
+                shown[what] = bars.enter_context(bar)
+            shown[what].update(done - shown[what].n)
+
+        model.fetch(show)

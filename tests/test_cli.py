@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nsfw_caffe import Classifier, __version__
+from nsfw_caffe.cli import main
+from nsfw_caffe.model import OPEN_NSFW, ModelFiles
+from tests.support import PHOTOS, nsfw_caffe
+
+COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"
+
+
+def test_text(classifier: Classifier) -> None:
+    child = nsfw_caffe("classify", COFFEE, ROCKET)
+    scores = [classifier.classify(path) for path in (COFFEE, ROCKET)]
+    assert child.stdout == f"{scores[0]!r}\t{COFFEE}\n{scores[1]!r}\t{ROCKET}\n"
+    assert (child.returncode, child.stderr) == (0, "")
+
+
+def test_json(classifier: Classifier) -> None:
+    child = nsfw_caffe("classify", "--json", "--threshold", "0.001", COFFEE, "/missing.jpg", ROCKET)
+    error = "/missing.jpg: cannot be read (No such file or directory)"
+    assert [json.loads(line) for line in child.stdout.splitlines()] == [
+        {"source": str(COFFEE), "score": classifier.classify(COFFEE), "error": None, "verdict": "nsfw"},
+        {"source": "/missing.jpg", "score": None, "error": error, "verdict": None},
+        {"source": str(ROCKET), "score": classifier.classify(ROCKET), "error": None, "verdict": "sfw"},
+    ]
+    assert (child.returncode, child.stderr) == (1, f"nsfw-caffe: {error}\n")
+
+
+def test_csv(classifier: Classifier, tmp_path: Path) -> None:
+    odd = tmp_path / 'a, "b".png'
+    odd.symlink_to(COFFEE)
+    child = nsfw_caffe("classify", "--csv", "--threshold", "0", odd)
+    rows = list(csv.DictReader(io.StringIO(child.stdout)))
+    assert rows == [
+        {"source": str(odd), "score": repr(classifier.classify(COFFEE)), "error": "", "verdict": "nsfw"}
+    ]  # fmt: skip
+    assert nsfw_caffe("classify", "--csv", COFFEE).stdout.startswith("source,score,error\n")
+
+
+def test_threshold_is_reached_by_equality(classifier: Classifier) -> None:
+    score = classifier.classify(COFFEE)
+    child = nsfw_caffe("classify", "--threshold", repr(score), COFFEE)
+    assert child.stdout == f"{score!r}\t{COFFEE}\tnsfw\n"
+
+
+def test_standard_input(classifier: Classifier) -> None:
+    child = nsfw_caffe("classify", "-", stdin=COFFEE.read_bytes())
+    assert child.stdout == f"{classifier.classify(COFFEE)!r}\t-\n"
+    child = nsfw_caffe("classify", "-", stdin=b"no picture")
+    assert (child.returncode, child.stdout) == (1, "")
+    assert child.stderr == "nsfw-caffe: <stdin>: not in any picture format that Pillow knows\n"
+
+
+def test_a_failed_picture_stops_nothing(classifier: Classifier) -> None:
+    child = nsfw_caffe("classify", "/missing.jpg", COFFEE)
+    assert child.returncode == 1
+    assert child.stdout == f"{classifier.classify(COFFEE)!r}\t{COFFEE}\n"
+    assert child.stderr == "nsfw-caffe: /missing.jpg: cannot be read (No such file or directory)\n"
+
+
+def test_a_path_that_is_no_utf8(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xff.png"
+    Path(os.fsdecode(path)).symlink_to(COFFEE)
+    child = subprocess.run([sys.executable, "-m", "nsfw_caffe", "classify", path], capture_output=True, check=True)
+    assert child.stdout.endswith(b"\t" + path + b"\n")
+
+
+def test_published_differs_from_the_default(classifier: Classifier) -> None:
+    child = nsfw_caffe("classify", "--published", ROCKET)
+    score = float(child.stdout.partition("\t")[0])
+    assert score != classifier.classify(ROCKET)
+    assert abs(score - classifier.classify(ROCKET)) < 0.03
+
+
+def test_own_model(classifier: Classifier, model_files: ModelFiles) -> None:
+    files = ["--prototxt", str(model_files.prototxt), "--caffemodel", str(model_files.caffemodel)]
+    child = nsfw_caffe("classify", *files, COFFEE)
+    assert child.stdout == f"{classifier.classify(COFFEE)!r}\t{COFFEE}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["frobnicate"],
+        ["classify"],
+        ["classify", "--json", "--csv", "a.jpg"],
+        ["classify", "--threshold", "1.5", "a.jpg"],
+        ["classify", "--threshold", "nan", "a.jpg"],
+        ["classify", "--threshold", "many", "a.jpg"],
+        ["classify", "--engine", "tensorflow", "a.jpg"],
+        ["classify", "--device", "cuda", "a.jpg"],
+        ["classify", "--prototxt", "my.prototxt", "a.jpg"],
+        ["classify", "--published", "--device", "gpu:0", "a.jpg"],
+        ["model"],
+        ["model", "frobnicate"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: nsfw-caffe" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"nsfw-caffe {__version__}\n"
+
+
+def test_missing_engine() -> None:
+    child = nsfw_caffe("classify", "--device", "gpu:0", COFFEE)
+    assert (child.returncode, child.stdout) == (3, "")
+    assert child.stderr == "nsfw-caffe: device 'gpu:0': this pycaffe is built for the CPU; use device 'cpu'\n"
+
+
+def test_missing_model() -> None:
+    child = nsfw_caffe("classify", "--prototxt", "/missing", "--caffemodel", "/missing", COFFEE)
+    assert (child.returncode, child.stdout) == (3, "")
+    assert child.stderr == "nsfw-caffe: there is no file /missing\n"
+
+
+def test_model_path_and_verify(model_files: ModelFiles) -> None:
+    paths = f"{model_files.prototxt}\n{model_files.caffemodel}\n"
+    assert nsfw_caffe("model", "path").stdout == paths
+    assert nsfw_caffe("model", "fetch").stdout == paths
+    assert nsfw_caffe("model", "verify").stdout == paths + "size and SHA-256 of both files are right\n"
+
+
+@pytest.mark.parametrize("action", ["path", "verify", "fetch"])
+def test_damaged_model(action: str, tmp_path: Path, model_files: ModelFiles) -> None:
+    (tmp_path / OPEN_NSFW.prototxt.name).write_bytes(model_files.prototxt.read_bytes())
+    weights = bytearray(model_files.caffemodel.read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (tmp_path / OPEN_NSFW.caffemodel.name).write_bytes(weights)
+    child = nsfw_caffe("model", action, environment={"NSFW_CAFFE_MODEL_DIR": str(tmp_path)})
+    assert (child.returncode, child.stdout) == (3, "")
+    assert "is damaged" in child.stderr
+
+
+def test_reader_that_goes_away(classifier: Classifier) -> None:
+    command = [sys.executable, "-m", "nsfw_caffe", "classify", *[str(COFFEE)] * 3]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        line = child.stdout.readline()
+        child.stdout.close()
+        errors = child.stderr.read()
+    assert line == f"{classifier.classify(COFFEE)!r}\t{COFFEE}\n"
+    assert errors == ""
+
+
+def test_interrupt() -> None:
+    command = [sys.executable, "-m", "nsfw_caffe", "classify", *[str(COFFEE)] * 1000]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (130, "")
