@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+import nsfw_caffe
+from nsfw_caffe.model import ModelFiles
+from tests.support import PHOTOS, REPOSITORY, run
+
+SCRIPT = REPOSITORY / "examples" / "classify_nsfw.py"
+PHOTO = PHOTOS / "coffee.png"
+
+
+@pytest.mark.parametrize("with_files", [True, False])
+def test_classify_nsfw(classifier: nsfw_caffe.Classifier, model_files: ModelFiles, with_files: bool) -> None:
+    files = ["--model_def", model_files.prototxt, "--pretrained_model", model_files.caffemodel]
+    child = run(SCRIPT, *map(str, files if with_files else []), PHOTO)
+    assert child.stdout == f"NSFW score:   {classifier.classify(PHOTO)!r}\n"
+    assert (child.returncode, child.stderr) == (0, "")
+
+
+def test_classify_nsfw_says_what_is_wrong() -> None:
+    child = run(SCRIPT, "/missing.jpg")
+    assert child.returncode == 1
+    assert child.stderr == "classify_nsfw.py: /missing.jpg: cannot be read (No such file or directory)\n"
+
+
+def test_batch(classifier: nsfw_caffe.Classifier) -> None:
+    child = run(REPOSITORY / "examples" / "batch.py", PHOTO)
+    assert child.stdout == f"{classifier.classify(PHOTO):.6f}  {PHOTO}\n"
+
+
+def test_batch_goes_on_after_a_bad_picture(classifier: nsfw_caffe.Classifier) -> None:
+    child = run(REPOSITORY / "examples" / "batch.py", "/missing.jpg", PHOTO)
+    stopped, failed, scored = child.stdout.splitlines()
+    assert stopped.startswith("classify_batch stopped: source 0: /missing.jpg: ")
+    assert failed.startswith("failed    /missing.jpg: ")
+    assert scored == f"{classifier.classify(PHOTO):.6f}  {PHOTO}"
