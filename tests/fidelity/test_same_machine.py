@@ -1,0 +1,108 @@
+"""Every way through the library gives the original's bits, over the whole corpus."""
+
+from __future__ import annotations
+
+import functools
+import runpy
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import nsfw_caffe
+from nsfw_caffe import Classifier, ImageError
+from nsfw_caffe.jpeg import PillowCodec
+from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.preprocess import preprocess
+from tests.fidelity.oracle import Expected, sha256
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "classify_nsfw.py"
+FEWEST_FILES = 300
+
+
+def assert_same(found: Mapping[Path, float], scores: Mapping[Path, float]) -> None:
+    assert found.keys() == scores.keys()
+    bits = {path.name: _differing_bits(found[path], score) for path, score in scores.items()}
+    print(f"{len(bits)} files, {sum(bits.values())} differing bits")
+    assert not {name: count for name, count in bits.items() if count}
+
+
+def _differing_bits(one: float, other: float) -> int:
+    (first,), (second,) = (struct.unpack("<Q", struct.pack("<d", score)) for score in (one, other))
+    return int(first ^ second).bit_count()
+
+
+def test_corpus_is_large_and_has_files_that_cannot_be_read(scores: dict[Path, float], unreadable: list[Path]) -> None:
+    print(f"{len(scores)} files with a score, {len(unreadable)} that cannot be read")
+    assert len(scores) >= FEWEST_FILES
+    assert len(set(scores.values())) >= FEWEST_FILES // 2
+    assert len(unreadable) >= 10
+
+
+def test_preprocess(expected: dict[Path, Expected]) -> None:
+    codec = PillowCodec()
+    differing = [path.name for path in expected if sha256(preprocess(path, codec)) != expected[path].tensor_sha256]
+    assert not differing
+
+
+def test_classify(classifier: Classifier, scores: dict[Path, float]) -> None:
+    assert_same({path: classifier.classify(path) for path in scores}, scores)
+
+
+def test_what_cannot_be_read_is_an_image_error(classifier: Classifier, unreadable: list[Path]) -> None:
+    for path in unreadable:
+        with pytest.raises(ImageError):
+            classifier.classify(path)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 33])
+def test_classify_batch(classifier: Classifier, scores: dict[Path, float], size: int) -> None:
+    paths = list(scores)
+    chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
+    found = [score for chunk in chunks for score in classifier.classify_batch(chunk)]
+    assert_same(dict(zip(paths, found, strict=True)), scores)
+
+
+def test_scan(classifier: Classifier, corpus_paths: list[Path], scores: dict[Path, float]) -> None:
+    results = list(classifier.scan(corpus_paths, workers=2))
+    assert [result.source for result in results] == corpus_paths
+    assert all((result.score is None) != (result.error is None) for result in results)
+    found = {path: result.score for path, result in zip(corpus_paths, results, strict=True) if result.score is not None}
+    assert_same(found, scores)
+
+
+def test_example(
+    model_files: ModelFiles,
+    scores: dict[Path, float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # One network for all calls: loading it for each would take minutes.
+    monkeypatch.setattr(nsfw_caffe, "Classifier", functools.cache(Classifier))
+    main = runpy.run_path(str(EXAMPLE))["main"]
+    found = {}
+    for path in scores:
+        main(_arguments(model_files, path))
+        found[path] = _printed_score(capsys.readouterr().out)
+    assert_same(found, scores)
+
+
+def test_example_as_a_command(model_files: ModelFiles, scores: dict[Path, float]) -> None:
+    paths = list(scores)
+    for path in (paths[0], paths[-1]):
+        command = [sys.executable, str(EXAMPLE), *_arguments(model_files, path)]
+        output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        assert _printed_score(output) == scores[path]
+
+
+def _arguments(model_files: ModelFiles, path: Path) -> list[str]:
+    return ["--model_def", str(model_files.prototxt), "--pretrained_model", str(model_files.caffemodel), str(path)]
+
+
+def _printed_score(output: str) -> float:
+    label, _, score = output.strip().partition("NSFW score:")
+    assert not label
+    return float(score)
