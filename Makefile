@@ -1,0 +1,68 @@
+# `make demo` and `make test` work on a fresh Debian 12; `make help` lists the rest.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+BLAS := libopenblas0-pthread libatlas3-base libblas3
+PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
+
+.PHONY: help demo test lint caffe blas model wheel schema fidelity clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: caffe $(VENV)/.installed model ## set everything up and score a photo with the original model
+	@echo "== scoring a photo"
+	$(BIN)/nsfw-caffe classify $(PHOTO)
+
+test: caffe $(VENV)/.installed-test model lint ## set everything up and run every check
+	@echo "== running the tests"
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.installed-test ## linting, formatting and types
+	@echo "== checking style and types"
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+caffe: blas $(BIN)/python ## build pycaffe and install it in .venv
+	@echo "== building pycaffe (about two minutes the first time)"
+	docker/build_caffe.sh $(BIN)/python
+	$(PIP) install --quiet dist/caffe-*.whl
+
+blas: # OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
+	@dpkg --status $(BLAS) >/dev/null 2>&1 || { \
+	  echo "== installing $(BLAS)" && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(BLAS) >/dev/null; \
+	} || { echo "as root: apt-get install $(BLAS)" >&2; exit 1; }
+
+model: $(VENV)/.installed ## fetch and verify the model's two files
+	@echo "== fetching the model (24 MB) unless it is here"
+	$(BIN)/nsfw-caffe model fetch
+
+wheel: $(VENV)/.installed-test ## build the wheel and the source distribution in dist/
+	$(BIN)/python -m build --outdir dist
+
+schema: ## generate nsfw_caffe/schema/caffe_pb2 from caffe.proto
+	protoc --python_out=. --pyi_out=. nsfw_caffe/schema/caffe.proto
+
+fidelity: caffe $(VENV)/.installed ## print the figures of docs/fidelity.md
+	$(BIN)/python benchmarks/fidelity.py
+
+clean: ## remove what was built; the model and .venv stay
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage*
+
+$(BIN)/python:
+	@echo "== creating $(VENV) with $(PYTHON)"
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
+	@echo "== installing nsfw_caffe"
+	$(PIP) install --quiet --editable '.[published]'
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml setup.py | $(BIN)/python
+	@echo "== installing nsfw_caffe with what its tests need"
+	$(PIP) install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.installed

