@@ -24,10 +24,11 @@ def fetch_model() -> None:
         shown: dict[str, tqdm[NoReturn]] = {}
 
         def show(what: str, done: int, total: int | None) -> None:
+            if total is None:  # a line of pip's
+                print(what, file=sys.stderr)
+                return
             if what not in shown:
-                form = None if total else "{desc}"  # a line of pip's has no size
-                bar = tqdm(desc=what, total=total, unit="B", unit_scale=True, bar_format=form)
-                shown[what] = bars.enter_context(bar)
+                shown[what] = bars.enter_context(tqdm(desc=what, total=total, unit="B", unit_scale=True))
             shown[what].update(done - shown[what].n)
 
         model.fetch(show)
