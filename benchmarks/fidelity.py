@@ -20,12 +20,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import skimage
 from PIL import Image
 from tqdm import tqdm
 
 from nsfw_caffe.engines.base import create_engine
-from nsfw_caffe.engines.blas import SONAME
+from nsfw_caffe.engines.blas import SONAME, loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import PillowCodec
@@ -57,7 +58,7 @@ def main() -> None:
     else:
         paths = [path for path in sorted(folder.iterdir()) if _is_picture(path)]
         print_table(len(paths), measure_set_ups(paths))
-        print_resize_and_batch(paths)
+        print_resize_threads_and_batch(paths)
 
 
 def measure_set_ups(paths: list[Path]) -> Measurements:
@@ -103,8 +104,8 @@ def print_table(count: int, measurements: Measurements) -> None:
         print(f"| {codec} | {blas} | {(scores != anchor).sum()} | {abs(scores - anchor).max():.1e} | {units} |")
 
 
-def print_resize_and_batch(paths: list[Path]) -> None:
-    """Print what a resize of both axes in one call, and a batch of eight, change on this machine."""
+def print_resize_threads_and_batch(paths: list[Path]) -> None:
+    """Print what a resize of both axes in one call, more threads and larger batches change on this machine."""
     codec = PillowCodec()
     sizes = [(width, height) for width in (64, 300, 750, 1080) for height in (300, 1334, 2400, 4000)]
     noise = np.random.default_rng(0).integers(0, 256, (4000, 1080, 3), dtype=np.uint8)
@@ -118,12 +119,20 @@ def print_resize_and_batch(paths: list[Path]) -> None:
     engine = create_engine("caffe", fetch(), "cpu")
     assert isinstance(engine, CaffeEngine)
     tensors = np.stack([preprocess(path, codec) for path in paths])
-    one_by_one = engine.forward(tensors)[:, 1]
+    set_openblas_threads(1)
+    reference = engine.forward(tensors)[:, 1]
+    print(f"difference to one thread, one picture at a time, on {loaded_blas()}:")
+    for count in (2, 3, 4, 8, 16):
+        set_openblas_threads(count)
+        print(f"  {count} threads: {_difference(engine.forward(tensors)[:, 1], reference)}")
+    set_openblas_threads(1)
     for engine.batch_size in (2, 3, 5, 8, 16):
-        difference = abs(engine.forward(tensors)[:, 1] - one_by_one)
-        print(
-            f"batches of {engine.batch_size}: {(difference > 0).sum()} scores differ, by {difference.max():.1e} at most"
-        )
+        print(f"  batches of {engine.batch_size}: {_difference(engine.forward(tensors)[:, 1], reference)}")
+
+
+def _difference(scores: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> str:
+    difference = abs(scores - reference)
+    return f"{(difference > 0).sum()} of {len(scores)} scores differ, by {difference.max():.1e} at most"
 
 
 def _key(set_up: SetUp) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from nsfw_caffe import child
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
@@ -52,11 +53,16 @@ def measure(paths: list[Path], *, published: bool) -> tuple[SetUp, list[Measured
         If the set-up is not available here, or the child process died.
     """
     options = ["--published"] if published else []
-    command = [sys.executable, "-m", "nsfw_caffe.measure", *options, "--", *map(str, paths)]
-    child = subprocess.run(command, capture_output=True, text=True)
-    if child.returncode != 0:
-        raise EngineUnavailable(child.stderr.strip() or f"the child process ended with status {child.returncode}")
-    answer = json.loads(child.stdout)
+    run = subprocess.run(
+        child.command("measure", *options, "--", *map(str, paths)),
+        # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
+        env=child.environment(OPENBLAS_NUM_THREADS="1"),
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode != 0:
+        raise EngineUnavailable(run.stderr.strip() or f"the child process ended with status {run.returncode}")
+    answer = json.loads(run.stdout)
     return SetUp(**answer["set_up"]), [Measured(**picture) for picture in answer["pictures"]]
 
 

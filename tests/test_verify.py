@@ -26,7 +26,7 @@ def test_recorded_bits_on_a_recorded_kernel() -> None:
     child = nsfw_caffe("verify", environment=HASWELL)
     assert child.returncode == 0, child.stdout
     assert child.stdout.count("equal      equal      equal") == len(recorded_pictures()) == 6
-    assert "BLAS    openblas Haswell, /usr/lib" in child.stdout
+    assert "BLAS    openblas Haswell, one thread, /usr/lib" in child.stdout
     assert child.stdout.endswith("every recorded bit is equal\n")
 
 
@@ -34,7 +34,7 @@ def test_recorded_bits_of_the_published_set_up() -> None:
     child = nsfw_caffe("verify", "--published")
     assert child.returncode == 0, child.stdout
     assert "IJG libjpeg 9d" in child.stdout
-    assert "BLAS    atlas, /usr/lib" in child.stdout
+    assert "BLAS    atlas, one thread, /usr/lib" in child.stdout
     assert child.stdout.count("equal      equal      equal") == 6
 
 

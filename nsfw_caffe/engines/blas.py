@@ -49,6 +49,13 @@ def loaded_blas() -> Blas | None:
     return None
 
 
+def set_openblas_threads(count: int) -> None:
+    """Make the process's OpenBLAS, if it has that, compute with this many threads, more than cores if need be."""
+    library = _loaded_openblas()
+    if library is not None:
+        library.openblas_set_num_threads(count)
+
+
 def use_atlas() -> None:
     """Make ATLAS the process's BLAS, unless it is already.
 
@@ -72,6 +79,11 @@ def _find_atlas() -> Path:
         for path in sorted(folder.glob(f"*/atlas/{SONAME}")):
             return path
     raise EngineUnavailable("the published scores need ATLAS: apt-get install libatlas3-base")
+
+
+def _loaded_openblas() -> ctypes.CDLL | None:
+    blas = loaded_blas()
+    return ctypes.CDLL(str(blas.path)) if blas is not None and blas.name == "openblas" else None
 
 
 def _identify(path: Path) -> Blas:

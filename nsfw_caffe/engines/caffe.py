@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-import sys
 import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nsfw_caffe import child
 from nsfw_caffe.custom_model import check_custom
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model import ModelFiles
@@ -133,22 +133,17 @@ def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401
 def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
     """Load the model and run it once in a child process, and turn the child's death into a ModelError."""
     device = "cpu" if gpu is None else f"gpu:{gpu}"
-    command = [sys.executable, "-m", "nsfw_caffe.engines.caffe_trial"]
-    command += [str(files.prototxt), str(files.caffemodel), device]
-    environment = os.environ | {
-        "GLOG_minloglevel": "2",
-        "GLOG_logtostderr": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # the child imports what this process can
-    }
+    command = child.command("engines.caffe_trial", str(files.prototxt), str(files.caffemodel), device)
+    environment = child.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
     try:
-        child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)
+        trial = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{files.prototxt}: Caffe did not load and run it within {_TRIAL_SECONDS} s") from error
-    if child.returncode == 0:
+    if trial.returncode == 0:
         return
     # glog's line of a fatal error: "F1123 03:14:15.926535 8979 net.cpp:767] Check failed: ..."
-    lines = [line for line in child.stderr.splitlines() if line.strip() and not line.startswith(("***", "    @"))]
+    lines = [line for line in trial.stderr.splitlines() if line.strip() and not line.startswith(("***", "    @"))]
     reason = next((line.partition("] ")[2] for line in lines if line.startswith("F")), "") or (lines or [""])[-1]
     raise ModelError(
-        f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model (status {child.returncode}): {reason}"
+        f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model (status {trial.returncode}): {reason}"
     )
