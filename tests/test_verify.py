@@ -103,9 +103,10 @@ def test_missing_set_up_is_said_by_the_child() -> None:
     assert "computes with openblas" in child.stdout
 
 
-def test_a_child_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
-    with pytest.raises(EngineUnavailable):
+def test_a_child_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os; os.kill(os.getpid(), 9)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EngineUnavailable, match="status -9"):
         measure([], published=False)
 
 
