@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +33,8 @@ def run(*command: str | Path, stdin: bytes = b"", environment: dict[str, str] | 
 def nsfw_caffe(*arguments: str | Path, stdin: bytes = b"", environment: dict[str, str] | None = None) -> Child:
     """Run the command line in a child process; nothing is checked."""
     return run("-m", "nsfw_caffe", *arguments, stdin=stdin, environment=environment)
+
+
+def heed_interrupts() -> None:
+    """Let a child end on SIGINT even where this process was started in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
