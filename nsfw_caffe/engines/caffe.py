@@ -20,12 +20,18 @@ GPU_BATCH_SIZE = 32
 
 _TRIAL_SECONDS = 300
 
+# Debian's packages of what a pycaffe wheel leaves to the system, by the start of the libraries' names.
+_PACKAGES = {
+    "libblas": "libopenblas0-pthread",
+    "libcu": "libcublas11 libcudart11.0 libcurand10, from Debian's component non-free",
+}
+
 
 def create(files: ModelFiles, gpu: int | None) -> CaffeEngine:
-    """Load the model, after a trial in a child process if it is not the original one.
+    """Load the model, after a trial in a child process if it is not the original one, or is to run on a GPU.
 
-    Caffe ends the process when it does not like a file, so a file whose checksum is not known is checked in Python and
-    then tried where that does no harm.
+    Caffe ends the process when it does not like a file or a GPU, so a file whose checksum is not known is checked in
+    Python, and then both are tried where that does no harm.
 
     Raises
     ------
@@ -39,6 +45,7 @@ def create(files: ModelFiles, gpu: int | None) -> CaffeEngine:
         _require_gpu(caffe, gpu)
     if not files.original:
         check_custom(files)
+    if gpu is not None or not files.original:
         _try_in_child(files, gpu)
     return CaffeEngine(caffe, files, gpu)
 
@@ -111,7 +118,7 @@ def import_caffe() -> Any:  # noqa: ANN401
             "or install a wheel that it built: pip install dist/caffe-*.whl"
         ) from error
     except ImportError as error:
-        advice = "; apt-get install libopenblas0-pthread" if "libblas" in str(error) else ""
+        advice = next((f"; apt-get install {found}" for name, found in _PACKAGES.items() if name in str(error)), "")
         raise EngineUnavailable(f"Caffe: pycaffe is installed but cannot be loaded: {error}{advice}") from error
     return caffe
 
@@ -131,7 +138,10 @@ def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401
 
 
 def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
-    """Load the model and run it once in a child process, and turn the child's death into a ModelError."""
+    """Load the model and run it once in a child process, and turn the child's death into an error.
+
+    The original model is not to blame for one: then it is the GPU, which may be too old for this pycaffe, or full.
+    """
     device = "cpu" if gpu is None else f"gpu:{gpu}"
     command = child.command("engines.caffe_trial", str(files.prototxt), str(files.caffemodel), device)
     environment = child.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
@@ -144,6 +154,7 @@ def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
     # glog's line of a fatal error: "F1123 03:14:15.926535 8979 net.cpp:767] Check failed: ..."
     lines = [line for line in trial.stderr.splitlines() if line.strip() and not line.startswith(("***", "    @"))]
     reason = next((line.partition("] ")[2] for line in lines if line.startswith("F")), "") or (lines or [""])[-1]
-    raise ModelError(
-        f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model (status {trial.returncode}): {reason}"
-    )
+    status = f"(status {trial.returncode})"
+    if files.original:
+        raise EngineUnavailable(f"device {device!r}: Caffe cannot run the model on it {status}: {reason}")
+    raise ModelError(f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model {status}: {reason}")

@@ -1,0 +1,62 @@
+"""Caffe on a GPU against Caffe on the CPU, where there is a GPU; and what is said where there is none."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nsfw_caffe import Classifier, EngineUnavailable
+from nsfw_caffe.engines import caffe
+from nsfw_caffe.model import ModelFiles
+from tests.support import PHOTOS, run
+
+LARGEST_DIFFERENCE = 1e-5
+PATHS = sorted(path for path in PHOTOS.iterdir() if path.suffix in (".png", ".jpg", ".gif"))
+
+
+@pytest.fixture(scope="module")
+def gpu(model_files: ModelFiles) -> Classifier:  # noqa: ARG001 - fetched first
+    try:
+        return Classifier(engine="caffe", device="gpu:0")
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
+
+
+def test_scores_are_those_of_the_cpu(gpu: Classifier, classifier: Classifier) -> None:
+    pairs = zip(gpu.classify_batch(PATHS), classifier.classify_batch(PATHS), strict=True)
+    largest = max(abs(one - other) for one, other in pairs)
+    print(f"{len(PATHS)} pictures, largest difference {largest:.2g}")
+    assert largest <= LARGEST_DIFFERENCE
+
+
+def test_scores_hardly_depend_on_the_batch(gpu: Classifier) -> None:
+    pairs = zip(gpu.classify_batch(PATHS), map(gpu.classify, PATHS), strict=True)
+    assert max(abs(one - other) for one, other in pairs) <= LARGEST_DIFFERENCE
+
+
+def test_other_threads_use_the_gpu_too(gpu: Classifier) -> None:
+    """Caffe keeps mode and device per thread."""
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(gpu.classify, PATHS)) == [gpu.classify(path) for path in PATHS]
+
+
+def test_a_gpu_that_is_not_there() -> None:
+    with pytest.raises(EngineUnavailable, match="'gpu:99'"):
+        Classifier(engine="caffe", device="gpu:99")
+
+
+def test_a_gpu_that_caffe_cannot_use_ends_a_child_only(model_files: ModelFiles) -> None:
+    """Caffe itself, and not the question to CUDA before it, refuses this one."""
+    with pytest.raises(EngineUnavailable, match=r"device 'gpu:99': Caffe cannot run the model on it \(status -6\): .+"):
+        caffe._try_in_child(model_files, 99)
+
+
+def test_missing_cuda_says_how_to_get_it(tmp_path: Path) -> None:
+    # The loader's words, from a machine without CUDA and with a pycaffe for GPUs.
+    reason = "libcublas.so.11: cannot open shared object file: No such file or directory"
+    (tmp_path / "caffe.py").write_text(f"raise ImportError({reason!r})")
+    code = "import nsfw_caffe; nsfw_caffe.Classifier(engine='caffe')"
+    child = run("-c", code, environment={"PYTHONPATH": str(tmp_path)})
+    assert f"{reason}; apt-get install libcublas11 libcudart11.0 libcurand10" in child.stderr
