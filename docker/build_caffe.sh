@@ -160,6 +160,8 @@ unpack_source() {
   # two places that want HDF5 whatever USE_HDF5 says
   edit cmake/Dependencies.cmake '/^# ---\[ HDF5/,/^$/d'
   edit src/caffe/net.cpp 's/H5Fis_hdf5(trained_filename.c_str())/false/'
+  # no GPU is no error for who computes on the CPU; who wants one gets a fatal error anyway
+  edit src/caffe/common.cpp 's/LOG(ERROR) << "Cannot create Cu/LOG(WARNING) << "Cannot create Cu/'
   # scikit-image 0.16
   edit python/caffe/io.py 's/as_grey=/as_gray=/'
   # NumPy 2.3
