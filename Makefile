@@ -6,11 +6,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 BLAS := libopenblas0-pthread libatlas3-base libblas3
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo test lint caffe blas model wheel schema fidelity clean
+.PHONY: help demo test lint caffe blas model wheel schema fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: caffe $(VENV)/.installed model ## set everything up and score a photo with the original model
 	@echo "== scoring a photo"
@@ -49,6 +49,9 @@ schema: ## generate nsfw_caffe/schema/caffe_pb2 from caffe.proto
 
 fidelity: caffe $(VENV)/.installed ## print the figures of docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py
+
+docker-test: ## build the Docker image from nothing and prove it, with buildah where no Docker daemon runs
+	docker/test_images.sh
 
 clean: ## remove what was built; the model and .venv stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage*
