@@ -168,7 +168,7 @@ unpack_source() {
   edit python/caffe/io.py 's/\.tostring()/.tobytes()/; s/np\.fromstring(/np.frombuffer(/'
 }
 
-# nvcc reads a file once an architecture, and mostly headers: 4 large files take a fraction of the time of 63 small ones.
+# nvcc reads a file once an architecture, and mostly headers: four large files take a fraction of the time of 63 small ones.
 merge_cuda_sources() {
   local file count=0
   cd "$tree/caffe/src/caffe"
@@ -214,6 +214,8 @@ compile() {
 }
 
 assemble_wheel() {
+  local processors="CPU only"
+  [[ -z $cuda_archs ]] || processors="CUDA 11.8 for $cuda_archs"
   local package=$tree/wheel info=$tree/wheel/caffe-$version.dist-info
   mkdir -p "$package/caffe/proto" "$info/licenses"
   cp "$tree"/caffe/python/caffe/*.py "$tree/build/lib/_caffe.so" "$package/caffe"
@@ -223,7 +225,7 @@ assemble_wheel() {
 Metadata-Version: 2.4
 Name: caffe
 Version: $version
-Summary: Caffe, a deep learning framework, with its Python interface (Debian $DEBIAN_VERSION, ${cuda_archs:+CUDA 11.8, }${cuda_archs:-CPU only}, BLAS from the system)
+Summary: Caffe, a deep learning framework, with its Python interface (Debian $DEBIAN_VERSION, $processors, BLAS from the system)
 License-Expression: BSD-2-Clause
 License-File: LICENSE
 Requires-Python: ==${abi:0:1}.${abi:1}.*
@@ -242,8 +244,8 @@ END
   "$tree/env/bin/wheel" pack --dest-dir "$tree" "$package"
 }
 
-# libblas.so.3 stays outside: OpenBLAS, ATLAS and others have that name, so that each user chooses. So does CUDA (libcudart,
-# libcublas, libcurand), for its size.
+# libblas.so.3 stays outside: OpenBLAS, ATLAS and others have that name, so that each user chooses. So do CUDA's libraries
+# (libcudart, libcublas, libcurand), for their size.
 vendor_libraries() {
   local library package
   PATH=$tree/env/bin:$PATH auditwheel repair --plat auto --exclude libblas.so.3 --exclude 'libcu*.so.*' \

@@ -52,7 +52,7 @@ docker_run() { # [--entrypoint PROGRAM] [ARGUMENT...]
 
 buildah_prepare() {
   local mirror keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  if ! command -v buildah mmdebstrap >/dev/null; then
+  if ! { command -v buildah && command -v mmdebstrap; } >/dev/null; then
     say "installing buildah and mmdebstrap"
     logged apt apt-get update
     DEBIAN_FRONTEND=noninteractive logged apt apt-get install --yes --no-install-recommends buildah mmdebstrap
@@ -86,8 +86,8 @@ buildah_build() {
 buildah_size() { du --summarize --one-file-system --block-size=1 "$root" | cut -f 1; }
 buildah_config() { buildah inspect --format "{{$1}}" "$container" | sed '/^$/d'; }
 
-# `buildah run` shares the machine's network, and its root can be written to. So the root is entered here, as the image's
-# user, in namespaces of its own: with no more network than a loopback without an address, and mounted read-only.
+# `buildah run` shares the machine's network, and its root can be written to. So the root is entered here, as the
+# image's user, in namespaces of its own: mounted read-only, with no network but a loopback without an address.
 buildah_run() { # [--entrypoint PROGRAM] [ARGUMENT...]
   local command variables
   mapfile -t variables < <(buildah_config 'range .OCIv1.Config.Env}}{{println .}}{{end')
