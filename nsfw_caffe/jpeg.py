@@ -19,24 +19,37 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from nsfw_caffe.errors import EngineUnavailable
-
-Pixels = npt.NDArray[np.uint8]
+from nsfw_caffe.resize import Pixels
 
 QUALITY = 75
 """The quality of Pillow's `Image.save(format="JPEG")`, which the original script leaves at its default."""
 
+FAST_SIDE = 512
+"""The shortest side, in pixels, that `decode="fast"` leaves a picture: twice the side that it is resized to."""
+
+DECODES = ("exact", "fast")
+
+JPEG_FORMATS = ("JPEG", "MPO")
+"""What Pillow calls files whose (first) picture is a JPEG."""
+
 
 class JpegCodec(Protocol):
-    """Decodes sources that are JPEG files and puts resized pictures through JPEG once."""
+    """Decodes sources that are JPEG files and puts resized pictures through JPEG once.
+
+    Attributes
+    ----------
+    name, decode : str
+        What `create_codec` takes to create it.
+    """
 
     name: str
+    decode: str
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
-        """Return the picture that `data` holds, in its own mode; `picture` is `data` opened and loaded by Pillow."""
+        """Return the picture that `data` holds, loaded, in its own mode; `picture` is `data` opened by Pillow."""
         ...
 
     def round_trip(self, picture: Image.Image) -> Pixels:
@@ -48,9 +61,11 @@ class PillowCodec:
     """The JPEG library inside Pillow: libjpeg-turbo in its wheels since 9.0."""
 
     name = "pillow"
+    decode = "exact"
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:  # noqa: ARG002
-        """Return `picture`: Pillow has decoded it already."""
+        """Return `picture`, which Pillow decodes."""
+        picture.load()
         return picture
 
     def round_trip(self, picture: Image.Image) -> Pixels:
@@ -59,6 +74,22 @@ class PillowCodec:
         # An empty comment: the source's own, which Pillow would carry over, can be too long for a JPEG.
         picture.save(buffer, format="JPEG", quality=QUALITY, comment=b"")
         return np.asarray(Image.open(buffer))
+
+
+class FastPillowCodec(PillowCodec):
+    """The JPEG library inside Pillow, decoding large sources at a fraction of their size: faster, with other scores.
+
+    libjpeg leaves out each 8x8 block's finest frequencies and gives the picture at 1/2, 1/4 or 1/8 of its size, the
+    smallest at which neither side is shorter than `FAST_SIDE`. docs/speed.md says what that does to scores.
+    """
+
+    decode = "fast"
+
+    def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
+        """Return `picture`, smaller if it is a large JPEG."""
+        if picture.format in JPEG_FORMATS:
+            picture.draft("RGB", (FAST_SIDE, FAST_SIDE))
+        return super().decode_source(picture, data)
 
 
 class Ijg9dCodec:
@@ -73,6 +104,7 @@ class Ijg9dCodec:
     """
 
     name = "ijg9d"
+    decode = "exact"
 
     def __init__(self) -> None:
         self._library = _libjpeg_9d()
@@ -85,10 +117,11 @@ class Ijg9dCodec:
         OSError
             If 9d cannot decode what Pillow's library could.
         """
-        if picture.format not in ("JPEG", "MPO"):
+        picture.load()
+        if picture.format not in JPEG_FORMATS:
             return picture
         pixels = self._decode(data, picture.mode, picture.size)
-        return Image.frombytes(picture.mode, picture.size, pixels.tobytes())
+        return Image.frombuffer(picture.mode, picture.size, pixels, "raw", picture.mode, 0, 1)
 
     def round_trip(self, picture: Image.Image) -> Pixels:
         """Encode an RGB picture at quality 75 and decode it again: uint8 (height, width, 3), RGB."""
@@ -142,6 +175,28 @@ class Ijg9dCodec:
 
 
 CODECS: dict[str, type[PillowCodec] | type[Ijg9dCodec]] = {codec.name: codec for codec in (PillowCodec, Ijg9dCodec)}
+
+
+def create_codec(jpeg: str, decode: str) -> JpegCodec:
+    """Create a codec by its name and its way to decode sources.
+
+    Raises
+    ------
+    ValueError
+        If there is no such codec or no such way, or if the codec does not have it.
+    EngineUnavailable
+        If the codec's library is not installed.
+    """
+    if jpeg not in CODECS:
+        raise ValueError(f"jpeg={jpeg!r}: expected one of {', '.join(CODECS)}")
+    if decode not in DECODES:
+        raise ValueError(f"decode={decode!r}: expected one of {', '.join(DECODES)}")
+    if decode == "exact":
+        return CODECS[jpeg]()
+    if jpeg != PillowCodec.name:
+        raise ValueError(f"decode={decode!r} goes with jpeg={PillowCodec.name!r}; jpeg={jpeg!r} is for exact bits")
+    return FastPillowCodec()
+
 
 # J_COLOR_SPACE of jpeglib.h
 _JCS_GRAYSCALE, _JCS_RGB, _JCS_YCBCR, _JCS_CMYK = 1, 2, 3, 4

@@ -21,6 +21,7 @@ from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
 from nsfw_caffe.jpeg import CODECS
 from nsfw_caffe.preprocess import preprocess
+from nsfw_caffe.resize import PATHS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class SetUp:
 
     codec: str
     jpeg: str
-    pillow: str
+    resize: str
     blas: str
     blas_path: str
     cpu: str
@@ -93,14 +94,15 @@ def _set_up(codec: str) -> SetUp:
     return SetUp(
         codec=codec,
         jpeg=jpeg,
-        pillow=metadata.version("pillow"),
+        resize=f"C extension, {PATHS[0]}" if PATHS else f"Pillow {metadata.version('pillow')}",
         blas="no BLAS" if blas is None else f"{blas.name} {blas.kernel}".strip(),
         blas_path="" if blas is None else str(blas.path),
-        cpu=_cpu(),
+        cpu=cpu_name(),
     )
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """Return the CPU's model name."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -4,7 +4,7 @@ The steps are those of `classify_nsfw.py` in github.com/yahoo/open_nsfw (2016), 
 pycaffe's `caffe.io.Transformer`:
 
 1. open the picture with Pillow (of several frames the first) and convert it to RGB; EXIF orientation is not applied;
-2. resize it to 256x256, whatever its shape, with Pillow's bilinear filter: the horizontal pass first;
+2. resize it to 256x256, whatever its shape, with Pillow's bilinear filter: the horizontal pass first (`resize.py`);
 3. encode it as a JPEG of quality 75 and decode that (`jpeg.py`);
 4. cut out the centre 224x224;
 5. divide by 255, multiply by 255 and subtract the mean, in float32; channels in the order blue, green, red.
@@ -23,16 +23,12 @@ from PIL import Image, UnidentifiedImageError
 
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.resize import RESIZE, Pixels, resize
 
-Source: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | npt.NDArray[np.uint8]
-)
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Pixels
 """A path, a file's bytes, a binary file object, a Pillow image, or a uint8 RGB array (height, width, 3)."""
 
 Tensor = npt.NDArray[np.float32]
-
-RESIZE = (256, 256)
-"""Width and height that every picture is resized to: `resize_image(pimg, sz=(256, 256))` of the original script."""
 
 CROP = 224
 """Side of the network's input: the `data` layer of deploy.prototxt."""
@@ -41,10 +37,7 @@ MEAN_BGR = (104, 117, 123)
 """What is subtracted from blue, green and red, in levels of 0 to 255: `set_mean` of the original script."""
 
 _OFFSET = (RESIZE[0] - CROP) // 2
-
-# Step 5 has 256 possible results a channel. Each operation is the one that scikit-image's img_as_float, caffe.io's
-# load_image and Transformer.preprocess do, in their order and their precision.
-_TABLES = [(np.arange(256) / 255.0).astype(np.float32) * np.float32(255) - np.float32(mean) for mean in MEAN_BGR]
+_MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
 
 
 def preprocess(source: Source, codec: JpegCodec) -> Tensor:
@@ -74,16 +67,6 @@ def preprocess(source: Source, codec: JpegCodec) -> Tensor:
         raise ImageError(f"{describe(source)}: {error}") from error.__cause__
 
 
-def resize(picture: Image.Image) -> Image.Image:
-    """Resize an RGB picture to 256x256, horizontally and then vertically.
-
-    One axis a call: since Pillow 12, a call that resizes both may take the vertical pass first, which rounds
-    differently.
-    """
-    rows = picture.resize((RESIZE[0], picture.height), Image.Resampling.BILINEAR)
-    return rows.resize(RESIZE, Image.Resampling.BILINEAR)
-
-
 def describe(source: object) -> str:
     """Name a source in a message: its path where it has one, else what it is."""
     if isinstance(source, (str, os.PathLike)):
@@ -100,9 +83,9 @@ class _SourceError(Exception):
     """What is wrong with a source, before its name is known; its cause is the foreign error."""
 
 
-def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image:
+def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image | Pixels:
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _check_array(source)
     if isinstance(source, Image.Image):
         return _to_rgb(source, None, codec)
     data = _read(source)
@@ -120,8 +103,9 @@ def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image:
 
 def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image.Image:
     try:
-        picture.load()
-        if data is not None:
+        if data is None:
+            picture.load()
+        else:
             picture = codec.decode_source(picture, data)
         if picture.mode != "RGB":
             picture = picture.convert("RGB")
@@ -132,12 +116,12 @@ def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image
     return picture
 
 
-def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+def _check_array(array: Pixels) -> Pixels:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise _SourceError("an array must be uint8, of shape (height, width, 3), in RGB order")
     if array.size == 0:
         raise _SourceError("the array has no pixels")
-    return Image.fromarray(np.ascontiguousarray(array))
+    return array
 
 
 def _read(source: object) -> bytes:
@@ -158,11 +142,12 @@ def _read(source: object) -> bytes:
     return data
 
 
-def _network_input(pixels: npt.NDArray[np.uint8]) -> Tensor:
+def _network_input(pixels: Pixels) -> Tensor:
+    # For each of the 256 levels, dividing by 255 and multiplying by it in the original's precisions gives the level
+    # again, so only the subtraction is left; tests/test_preprocess.py holds that against the original's operations.
     centre = pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP]
-    tensor = np.empty((3, CROP, CROP), np.float32)
-    for channel, table in enumerate(_TABLES):
-        np.take(table, centre[:, :, 2 - channel], out=tensor[channel])
+    tensor = centre[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
+    tensor -= _MEAN
     return tensor
 
 

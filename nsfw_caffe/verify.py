@@ -127,7 +127,7 @@ def _compare(expected: Expected, measured: Measured, set_up: SetUp) -> Finding:
     tensor = _verdict(measured.tensor, expected.tensors.get(set_up.codec))
     score, reason = _compare_score(expected, measured, set_up)
     if tensor == "different":
-        reason = f"{reason}; the tensor differs already: {set_up.jpeg} or the resize of Pillow {set_up.pillow} does"
+        reason = f"{reason}; the tensor differs already: {set_up.jpeg} or the resize ({set_up.resize}) does"
     if file == "different":
         reason = "the file is not the one that was recorded, so nothing after it can be equal"
     return Finding(expected.path, measured, file, tensor, score, reason)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nsfw_caffe import Classifier
 from nsfw_caffe.errors import ImageError
-from nsfw_caffe.jpeg import Ijg9dCodec, PillowCodec
+from nsfw_caffe.jpeg import FastPillowCodec, Ijg9dCodec, PillowCodec, create_codec
 from nsfw_caffe.preprocess import preprocess
 from tests.support import PHOTOS, run
 
@@ -99,3 +100,70 @@ def test_missing_jpeglib_says_how_to_get_it() -> None:
         "except EngineUnavailable as error: print(error)",
     )
     assert "pip install '.[published]'" in child.stdout
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        ((1023, 2000), (1023, 2000)),
+        ((1024, 1024), (512, 512)),
+        ((1025, 1999), (513, 1000)),
+        ((2047, 2048), (1024, 1024)),
+        ((4000, 3000), (1000, 750)),
+        ((4097, 5000), (513, 625)),
+        ((9000, 8500), (1125, 1063)),
+        ((600, 9000), (600, 9000)),
+    ],
+)
+def test_fast_leaves_no_side_below_512(
+    mode: str, size: tuple[int, int], decoded: tuple[int, int], photo: Image.Image
+) -> None:
+    picture = Image.open(io.BytesIO(encode(photo.resize(size).convert(mode))))
+    fast = FastPillowCodec().decode_source(picture, b"")
+    assert (fast.mode, fast.size) == (mode, decoded)
+    assert fast.getpixel((0, 0)) is not None
+
+
+def test_fast_changes_large_jpeg_files_alone(photo: Image.Image) -> None:
+    large, small = photo.resize((2000, 1500)), photo.resize((700, 500))
+    fast, exact = create_codec("pillow", "fast"), create_codec("pillow", "exact")
+    files = {}
+    for name, picture, options in (
+        ("large.jpg", large, {"format": "JPEG"}),
+        ("large.mpo", large, {"format": "MPO", "save_all": True, "append_images": [small]}),
+        ("small.jpg", small, {"format": "JPEG"}),
+        ("large.png", large, {"format": "PNG"}),
+        ("large.webp", large, {"format": "WEBP"}),
+    ):
+        buffer = io.BytesIO()
+        picture.save(buffer, **options)
+        files[name] = buffer.getvalue()
+    changed = [name for name, data in files.items() if (preprocess(data, fast) != preprocess(data, exact)).any()]
+    assert changed == ["large.jpg", "large.mpo"]
+    for name in changed:
+        assert np.abs(preprocess(files[name], fast) - preprocess(files[name], exact)).mean() < 2
+        opened = Image.open(io.BytesIO(files[name]))
+        assert (preprocess(opened, fast) == preprocess(files[name], exact)).all()
+        assert opened.size == large.size
+
+
+def test_fast_on_a_truncated_file(photo: Image.Image) -> None:
+    data = encode(photo.resize((2000, 1500)))
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        preprocess(data[: len(data) // 2], FastPillowCodec())
+
+
+@pytest.mark.parametrize(
+    ("jpeg", "decode", "message"),
+    [
+        ("turbo", "exact", "jpeg='turbo': expected one of pillow, ijg9d"),
+        ("pillow", "quick", "decode='quick': expected one of exact, fast"),
+        ("ijg9d", "fast", "decode='fast' goes with jpeg='pillow'"),
+    ],
+)
+def test_codecs_that_there_are_not(jpeg: str, decode: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        create_codec(jpeg, decode)
+    with pytest.raises(ValueError, match=message):
+        Classifier(jpeg=jpeg, decode=decode)

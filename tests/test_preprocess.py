@@ -11,7 +11,7 @@ from PIL import Image
 
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import Ijg9dCodec, JpegCodec, PillowCodec
-from nsfw_caffe.preprocess import describe, preprocess, resize
+from nsfw_caffe.preprocess import MEAN_BGR, describe, preprocess
 from tests.support import PHOTOS
 
 PHOTO = PHOTOS / "astronaut.png"
@@ -48,12 +48,14 @@ def test_crop_is_the_centre() -> None:
     assert bright.max(axis=0).tolist() == [127, 127]
 
 
-def test_resize_takes_the_horizontal_pass_first() -> None:
-    # Tall enough that newer Pillows would take the vertical pass first in one call.
-    noise = np.random.default_rng(0).integers(0, 256, (4000, 300, 3), dtype=np.uint8)
-    rows = Image.fromarray(noise).resize((256, 4000), Image.Resampling.BILINEAR)
-    columns = rows.resize((256, 256), Image.Resampling.BILINEAR)
-    assert (np.asarray(resize(Image.fromarray(noise))) == np.asarray(columns)).all()
+def test_every_level_is_what_the_original_operations_make_of_it(codec: JpegCodec) -> None:
+    """scikit-image's img_as_float, caffe.io.load_image and Transformer.preprocess, in their order and precision."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8))
+    levels = codec.round_trip(noise)[16:240, 16:240]
+    assert np.unique(levels).size == 256
+    scaled = (levels / 255.0).astype(np.float32) * np.float32(255)
+    expected = scaled[:, :, ::-1].transpose(2, 0, 1) - np.array(MEAN_BGR, np.float32)[:, None, None]
+    assert (preprocess(noise, codec) == expected).all()
 
 
 @pytest.mark.parametrize("name", ["astronaut.png", "rocket.jpg"])

@@ -110,14 +110,14 @@ def test_a_child_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.Monkey
         measure([], published=False)
 
 
-SET_UP = SetUp("pillow", "libjpeg-turbo 3", "13.0", "openblas Haswell", "/lib", "a CPU")
+SET_UP = SetUp("pillow", "libjpeg-turbo 3", "Pillow 13.0", "openblas Haswell", "/lib", "a CPU")
 
 
 def compare(tensor: str, score: float, blas: str = "openblas Haswell") -> str:
     expected = Expected(
         Path("a.png"), "file", {"pillow": "tensor"}, {"pillow": {"openblas Haswell": 0.5, "atlas": 0.25}}
     )
-    set_up = SetUp("pillow", "libjpeg-turbo 3", "13.0", blas, "/lib", "a CPU")
+    set_up = SetUp("pillow", "libjpeg-turbo 3", "Pillow 13.0", blas, "/lib", "a CPU")
     finding = _compare(expected, Measured("file", tensor, score), set_up)
     return f"{finding.tensor}, {finding.score}: {finding.reason}"
 
@@ -129,7 +129,7 @@ def test_stages_are_told_apart() -> None:
         "equal, different: 1 units in the last place from 0.5: another build of openblas Haswell"
     )
     assert compare("other", next_score).endswith(
-        "the tensor differs already: libjpeg-turbo 3 or the resize of Pillow 13.0 does"
+        "the tensor differs already: libjpeg-turbo 3 or the resize (Pillow 13.0) does"
     )
     assert compare("tensor", 0.25, "openblas Atom") == (
         "equal, equal: openblas Atom is not recorded; 0 units in the last place from 0.25 of atlas"

@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_findings(set_up: SetUp, findings: Iterable[Finding]) -> None:
     print(f"JPEG    {set_up.jpeg}")
-    print(f"resize  Pillow {set_up.pillow}")
+    print(f"resize  {set_up.resize}")
     print(f"BLAS    {set_up.blas}, one thread, {set_up.blas_path}")
     print(f"CPU     {set_up.cpu}")
     print(f"\n{'picture':<24}{'file':<11}{'tensor':<11}{'score':<11}")
