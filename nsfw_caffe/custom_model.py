@@ -47,17 +47,19 @@ def check_custom(files: ModelFiles) -> None:
     """
     network = read_prototxt(files.prototxt)
     weights = read_caffemodel(files.caffemodel)
-    _refuse_old_format(network, files.prototxt, "upgrade_net_proto_text")
-    _refuse_old_format(weights, files.caffemodel, "upgrade_net_proto_binary")
+    refuse_old_format(network, files.prototxt, weights, files.caffemodel)
     _refuse_types(network, files.prototxt)
     layers = layers_in_test(network)
     _check_input(network, layers, files.prototxt)
-    _check_blobs(layers, weights, files)
+    check_blobs(layers, weights, files.prototxt, files.caffemodel)
 
 
-def _refuse_old_format(network: NetParameter, path: Path, tool: str) -> None:
-    if network.layers:
-        raise ModelError(f"{path} has the old format (`layers`, V1); upgrade it with Caffe's {tool}")
+def refuse_old_format(network: NetParameter, prototxt: Path, weights: NetParameter, caffemodel: Path) -> None:
+    """Raise the ModelError for a file in the format before 2014."""
+    tools = (network, prototxt, "upgrade_net_proto_text"), (weights, caffemodel, "upgrade_net_proto_binary")
+    for content, path, tool in tools:
+        if content.layers:
+            raise ModelError(f"{path} has the old format (`layers`, V1); upgrade it with Caffe's {tool}")
 
 
 def _refuse_types(network: NetParameter, path: Path) -> None:
@@ -84,7 +86,14 @@ def _check_input(network: NetParameter, layers: list[LayerParameter], path: Path
         raise ModelError(f"{path}: the input is {found}; it has to be 1x3x224x224")
 
 
-def _check_blobs(layers: list[LayerParameter], weights: NetParameter, files: ModelFiles) -> None:
+def check_blobs(layers: list[LayerParameter], weights: NetParameter, prototxt: Path, caffemodel: Path) -> None:
+    """Check that each layer that has learned blobs finds as many of them, each as long as its shape says.
+
+    Raises
+    ------
+    ModelError
+        One does not; the message names file and layer.
+    """
     # Caffe copies by name, and of layers with one name only into the first.
     names = Counter(layer.name for layer in layers)
     stored = defaultdict(list)
@@ -95,11 +104,11 @@ def _check_blobs(layers: list[LayerParameter], weights: NetParameter, files: Mod
         if expected == 0:
             continue
         if names[layer.name] > 1:
-            raise ModelError(f"{files.prototxt}: {names[layer.name]} layers have the name {layer.name!r}")
+            raise ModelError(f"{prototxt}: {names[layer.name]} layers have the name {layer.name!r}")
         if not stored[layer.name]:
-            raise ModelError(f"{files.caffemodel} has no weights for layer {layer.name!r} of {files.prototxt}")
+            raise ModelError(f"{caffemodel} has no weights for layer {layer.name!r} of {prototxt}")
         for source in stored[layer.name]:
-            _check_layer(source, expected, files.caffemodel)
+            _check_layer(source, expected, caffemodel)
 
 
 def _check_layer(source: LayerParameter, expected: int | None, path: Path) -> None:

@@ -108,6 +108,11 @@ def find() -> ModelFiles | None:
     return None
 
 
+def is_here() -> bool:
+    """Tell whether a folder holds both of the original model's files, without a look into them."""
+    return any(all((directory / file.name).exists() for file in OPEN_NSFW.files) for directory in search_directories())
+
+
 def fetch(progress: Progress | None = None) -> ModelFiles:
     """Find the original model, or download it.
 
@@ -200,14 +205,23 @@ def _checkout_directory() -> Path | None:
     return directory if (root / "pyproject.toml").is_file() and directory.is_dir() else None
 
 
-def _cache_directory() -> Path | None:
+def user_cache() -> Path | None:
+    """Give the library's folder in the user's cache, None where there is no home directory.
+
+    It may not exist yet: ``nsfw_caffe/`` in XDG_CACHE_HOME, else in ``~/.cache``.
+    """
     named = os.environ.get("XDG_CACHE_HOME")
     try:
         # The XDG base directory specification: a relative path is to be ignored.
         cache = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
     except RuntimeError:
         return None
-    return cache / "nsfw_caffe" / OPEN_NSFW.name
+    return cache / "nsfw_caffe"
+
+
+def _cache_directory() -> Path | None:
+    cache = user_cache()
+    return None if cache is None else cache / OPEN_NSFW.name
 
 
 def _original_in(directory: Path) -> ModelFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class ModelFile:
         if size is None:
             raise ModelError(f"there is no file {path}")
         # Hashing is left out where the length tells enough.
-        return self.mismatch(size, _sha256(path) if size == self.size else None)
+        return self.mismatch(size, file_sha256(path) if size == self.size else None)
 
     def mismatch(self, size: int, sha256: str | None) -> str | None:
         """Say how a length in bytes and a SHA-256 (None: not known) differ from this file; None where they do not."""
@@ -82,8 +83,15 @@ def file_size(path: Path) -> int | None:
     return status.st_size
 
 
-def _sha256(path: Path) -> str:
-    """Do what hashlib.file_digest does, which Python 3.10 lacks."""
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file's content, 64 hexadecimal digits.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read.
+    """
+    # What hashlib.file_digest does, which Python 3.10 lacks.
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))
     try:
@@ -93,3 +101,21 @@ def _sha256(path: Path) -> str:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     return digest.hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside its path, then rename it: nobody ever reads half of it.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    # Made by open, not by tempfile, for the mode that the user's umask gives.
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as output:
+            output.write(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

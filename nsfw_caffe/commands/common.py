@@ -16,9 +16,11 @@ def complain(message: str) -> None:
 
 def fetch_model() -> None:
     """Fetch the original model unless it is here, with progress bars on standard error."""
-    from tqdm import tqdm
-
     from nsfw_caffe import model
+
+    if model.is_here():
+        return  # whether it is whole, too, is checked where it is loaded
+    from tqdm import tqdm
 
     with contextlib.ExitStack() as bars:
         shown: dict[str, tqdm[NoReturn]] = {}

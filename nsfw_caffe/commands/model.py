@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from nsfw_caffe import model
 from nsfw_caffe.commands.common import OK, fetch_model
 from nsfw_caffe.errors import ModelError
+from nsfw_caffe.model_file import write_whole
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,6 +21,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("path", _run_path, "print the two files' paths, one a line"),
     ):
         actions.add_parser(action, help=text, description=text).set_defaults(run=run)
+    text = "write the model, or your own, as an ONNX file"
+    export = actions.add_parser("export", help=text, description=text)
+    export.set_defaults(run=lambda options: _run_export(options, export))
+    export.add_argument("output", type=Path, metavar="OUT.onnx", help="where to")
+    export.add_argument("--force", action="store_true", help="replace the file that is there")
+    export.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
+    export.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
 
 
 def _run_fetch(options: argparse.Namespace) -> int:
@@ -38,3 +47,21 @@ def _run_verify(options: argparse.Namespace) -> int:
     status = _run_path(options)  # finding the files includes verifying them
     print("size and SHA-256 of both files are right")
     return status
+
+
+def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if (options.prototxt is None) != (options.caffemodel is None):
+        parser.error("--prototxt and --caffemodel go together")
+    if options.output.exists() and not options.force:
+        parser.error(f"{options.output} is there already; --force replaces it")
+    from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+
+    if options.prototxt is None:
+        fetch_model()
+    content = onnx_model(model.resolve(options.prototxt, options.caffemodel))
+    try:
+        write_whole(options.output, content)
+    except OSError as error:
+        parser.error(f"{options.output} cannot be written: {error.strerror}")
+    print(options.output)
+    return OK

@@ -1,0 +1,151 @@
+"""From the two files of a Caffe model to the graph, as Caffe's Net::Init puts layers together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from nsfw_caffe.caffe_to_onnx.folding import fold
+from nsfw_caffe.caffe_to_onnx.graph import Graph, Layer, Shape, Value, refusal
+from nsfw_caffe.caffe_to_onnx.rules import RULES, refuse_unknown, refuse_unknown_type
+from nsfw_caffe.caffe_to_onnx.version import VERSION
+from nsfw_caffe.custom_model import check_blobs, refuse_old_format
+from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.network import layers_in_test, read_caffemodel, read_prototxt
+from nsfw_caffe.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
+
+
+def convert(prototxt: Path, caffemodel: Path) -> bytes:
+    """Convert a Caffe model to ONNX.
+
+    The input has the shape of the prototxt's, but for its first axis, which is dynamic. BatchNorm, Scale and Bias are
+    folded, in float64, into a Convolution or InnerProduct before them that nothing else reads.
+
+    Parameters
+    ----------
+    prototxt, caffemodel : pathlib.Path
+        The network's layers, and its weights.
+
+    Returns
+    -------
+    bytes
+        An ONNX file: opset 13, float32; the same bytes for the same two files.
+
+    Raises
+    ------
+    ModelError
+        A file cannot be read, or holds anything that the converter does not do exactly as Caffe does.
+    EngineUnavailable
+        The package onnx is missing.
+    """
+    try:
+        from nsfw_caffe.caffe_to_onnx.write import write
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"converting the model: {error}; get it with pip install '.[onnxruntime]' from the checkout"
+        ) from error
+    network, weights = _read(prototxt), read_caffemodel(caffemodel)
+    refuse_old_format(network, prototxt, weights, caffemodel)
+    layers = layers_in_test(network)
+    for layer in layers:
+        refuse_unknown(layer, prototxt)
+    _refuse_shared_blobs(layers, prototxt)
+    check_blobs(layers, weights, prototxt, caffemodel)
+    blobs = {layer.name: list(layer.blobs) for layer in weights.layer}
+    graph = Graph()
+    builder = _Builder(layers, blobs, (prototxt, caffemodel), graph)
+    source = builder.source(network)
+    output = builder.build()
+    try:
+        return write(source, fold(graph.nodes, output.name), output, VERSION)
+    except OverflowError as error:
+        raise ModelError(f"{prototxt} with {caffemodel}: {error}") from error
+
+
+def _read(prototxt: Path) -> NetParameter:
+    """Read the prototxt with every field known."""
+    try:
+        return read_prototxt(prototxt, allow_unknown_fields=False)
+    except ModelError:
+        # A type that is not known often has options that the schema does not know: name the layer rather than those.
+        for layer in layers_in_test(read_prototxt(prototxt)):
+            refuse_unknown_type(layer, prototxt)
+        raise
+
+
+def _refuse_shared_blobs(layers: list[LayerParameter], prototxt: Path) -> None:
+    names = Counter(parameter.name for layer in layers for parameter in layer.param if parameter.name)
+    for layer in layers:
+        for parameter in layer.param:
+            if names[parameter.name] > 1:
+                raise refusal(prototxt, layer, f"shares its blob {parameter.name!r}, which is not supported")
+
+
+class _Builder:
+    """Goes through the layers once; a blob's name stands for the value that the last layer put there."""
+
+    def __init__(
+        self, layers: list[LayerParameter], blobs: dict[str, list[BlobProto]], files: tuple[Path, Path], graph: Graph
+    ) -> None:
+        self._layers = layers
+        self._blobs = blobs
+        self._files = files
+        self._graph = graph
+        self._values: dict[str, Value] = {}
+        self._readers: Counter[str] = Counter()
+        self._last_use = {name: index for index, layer in enumerate(layers) for name in layer.bottom}
+        self._last_made = {name: index for index, layer in enumerate(layers) for name in layer.top}
+
+    def source(self, network: NetParameter) -> Value:
+        """Take the one input: an Input layer, or the field `input` of older files."""
+        inputs: list[tuple[str, Shape]] = []
+        for layer in self._layers:
+            if layer.type == "Input":
+                inputs += [(layer.top[0], tuple(shape.dim)) for shape in layer.input_param.shape]
+        shapes = [tuple(shape.dim) for shape in network.input_shape] or [tuple(network.input_dim)]
+        if len(network.input) == len(shapes):
+            inputs += zip(network.input, shapes, strict=True)
+        if len(inputs) != 1 or len(inputs[0][1]) < 2 or min(inputs[0][1]) < 1:
+            raise ModelError(f"{self._files[0]}: the network needs exactly one input, with a shape")
+        ((name, shape),) = inputs
+        source = self._graph.unique(name)
+        self._values[name] = Value(source, (1, *shape[1:]), source)
+        return self._values[name]
+
+    def build(self) -> Value:
+        """Convert all layers, and give the one blob that no layer reads."""
+        for index, layer in enumerate(self._layers):
+            if layer.type != "Input":
+                self._convert(index, layer)
+        outputs = [name for name, made in self._last_made.items() if self._last_use.get(name, -1) <= made]
+        if len(outputs) != 1:
+            raise ModelError(f"{self._files[0]}: expected one output, found {', '.join(outputs) or 'none'}")
+        return self._values[outputs[0]]
+
+    def _convert(self, index: int, parameter: LayerParameter) -> None:
+        rule = RULES[parameter.type]
+        for name in parameter.bottom:
+            if name not in self._values:
+                raise refusal(self._files[0], parameter, f"there is no blob {name!r} before it")
+            self._readers[name] += 1
+        bottoms = [self._values[name] for name in parameter.bottom]
+        layer = Layer(parameter, bottoms, self._blobs.get(parameter.name, []), self._files, self._graph)
+        value = rule.convert(layer)
+        for position, top in enumerate(parameter.top):
+            if top in self._values:
+                layer.require(position == 0 and top == parameter.bottom[0], f"a blob {top!r} is there already")
+                layer.require(rule.in_place, "Caffe does not compute this type in place")
+                # Caffe splits such a blob into copies of other names, and then refuses the top.
+                layer.require(self._readers[top] == 1, f"writes into {top!r}, which another layer reads too")
+                self._refuse_spoiled(index, layer, top)
+                value = replace(value, storage=bottoms[0].storage)
+                self._readers[top] = 0
+            self._values[top] = value
+
+    def _refuse_spoiled(self, index: int, layer: Layer, top: str) -> None:
+        """Refuse to write into memory that another blob, which is still to be read, shares in Caffe."""
+        storage = self._values[top].storage
+        for name, value in self._values.items():
+            if name != top and value.storage == storage and self._last_use.get(name, -1) >= index:
+                raise layer.refuse(f"writes into {top!r}, whose memory {name!r} shares in Caffe")

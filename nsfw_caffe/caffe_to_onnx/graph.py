@@ -1,0 +1,205 @@
+"""The graph between Caffe and ONNX: nodes whose weights are still float64, and one Caffe layer while it becomes nodes.
+
+Shapes are those of one picture: the first axis is 1, and every blob keeps it as the picture's, so that it can become
+the dynamic axis of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.errors import ModelError
+from nsfw_caffe.schema.caffe_pb2 import BlobProto, LayerParameter
+
+Shape: TypeAlias = tuple[int, ...]
+Array: TypeAlias = npt.NDArray[Any]
+Attributes: TypeAlias = dict[str, int | float | list[int]]
+
+AFFINE = "Affine"
+"""The operator of a node that multiplies by its first constant and adds its second; ONNX has none, see `write.py`."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a layer gives to the next.
+
+    Attributes
+    ----------
+    name : str
+        Name in the graph, unique.
+    shape : tuple of int
+        Shape for one picture.
+    storage : str
+        Which memory Caffe keeps it in: some layers give their input's own.
+    """
+
+    name: str
+    shape: Shape
+    storage: str
+
+
+@dataclass
+class Node:
+    """An operation of ONNX, or `AFFINE`.
+
+    Attributes
+    ----------
+    operator : str
+        ONNX's name.
+    inputs : list of str
+        Names of the values.
+    output : str
+        Name of the value that it makes.
+    constants : list of numpy.ndarray
+        The inputs after those: weights in float64, shapes in int64.
+    attributes : dict
+        ONNX's attributes.
+    shape : tuple of int
+        Shape of the output for one picture. Inside an InnerProduct the first axis may be longer.
+    """
+
+    operator: str
+    inputs: list[str]
+    output: str
+    constants: list[Array]
+    attributes: Attributes
+    shape: Shape
+
+
+@dataclass
+class Graph:
+    """The nodes so far, in an order in which they can run."""
+
+    nodes: list[Node] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+    def unique(self, name: str) -> str:
+        """Give a name that no value has yet, like this one, and take it."""
+        candidate, count = name, 0
+        while candidate in self.names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self.names.add(candidate)
+        return candidate
+
+
+class Layer:
+    """One layer of Caffe's, with what its conversion needs.
+
+    Attributes
+    ----------
+    parameter : LayerParameter
+        What the prototxt says.
+    bottoms : list of Value
+        What it is given.
+    """
+
+    def __init__(
+        self,
+        parameter: LayerParameter,
+        bottoms: list[Value],
+        blobs: Sequence[BlobProto],
+        files: tuple[Path, Path],
+        graph: Graph,
+    ) -> None:
+        self.parameter = parameter
+        self.bottoms = bottoms
+        self._blobs = blobs
+        self._prototxt, self._caffemodel = files
+        self._graph = graph
+
+    def refuse(self, reason: str) -> ModelError:
+        """Make the error that names file and layer."""
+        return refusal(self._prototxt, self.parameter, reason)
+
+    def require(self, condition: bool, reason: str) -> None:
+        """Raise the error unless the condition holds."""
+        if not condition:
+            raise self.refuse(reason)
+
+    def axis(self, axis: int, rank: int) -> int:
+        """Give an axis as a number from 0 on."""
+        self.require(-rank <= axis < rank, f"there is no axis {axis} among {rank}")
+        return axis % rank
+
+    def weights(self, index: int, shape: Shape) -> Array:
+        """Give a learned blob in float64; it must have the shape that the layer needs, as Caffe demands."""
+        blob = self._blobs[index]
+        found: Shape = tuple(blob.shape.dim)
+        wanted = shape
+        if any(blob.HasField(name) for name in ("num", "channels", "height", "width")):
+            found = blob.num, blob.channels, blob.height, blob.width
+            wanted = (1,) * (4 - len(shape)) + shape
+        if found != wanted:
+            raise ModelError(
+                f"{self._caffemodel}: blob {index} of layer {self.parameter.name!r} is {_format(found)}; "
+                f"{self._prototxt} needs {_format(shape)}"
+            )
+        # Caffe computes with float32, whatever the file holds.
+        values = np.array(blob.double_data or blob.data, np.float32).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise ModelError(
+                f"{self._caffemodel}: blob {index} of layer {self.parameter.name!r} holds values that are not finite"
+            )
+        return values.reshape(shape)
+
+    def unique_name(self) -> str:
+        """Take a name for a value that this layer makes."""
+        return self._graph.unique(self.parameter.top[0])
+
+    def add(
+        self,
+        operator: str,
+        inputs: Sequence[Value],
+        shape: Shape,
+        constants: Sequence[Array] = (),
+        attributes: Attributes | None = None,
+    ) -> Value:
+        """Add a node, and give its output."""
+        name = self.unique_name()
+        names = [value.name for value in inputs]
+        self._graph.nodes.append(Node(operator, names, name, list(constants), attributes or {}, shape))
+        return Value(name, shape, name)
+
+    def affine(self, value: Value, factor: Array | float, offset: Array | float) -> Value:
+        """Multiply a value by an array that is broadcast to its shape, and add another one."""
+        return self.add(AFFINE, [value], value.shape, [_spread(array, value.shape) for array in (factor, offset)])
+
+    def reshape(self, value: Value, shape: Shape) -> Value:
+        """Give a value another shape; as in Caffe, it stays in the same memory."""
+        self.require(shape[:1] == (1,), f"a blob of {_format(shape)} for one picture has no axis of pictures in front")
+        if shape == value.shape:
+            return value
+        target = np.array((0, *shape[1:]), np.int64)  # 0: as many pictures as there are
+        made = self.add("Reshape", [value], shape, [target])
+        return Value(made.name, shape, value.storage)
+
+    def regroup(self, value: Value, *rest: int) -> Value:
+        """Give a value these axes after a first one that holds all the rest, pictures and more."""
+        first = math.prod(value.shape) // math.prod(rest)
+        return self.add("Reshape", [value], (first, *rest), [np.array((-1, *rest), np.int64)])
+
+
+def refusal(prototxt: Path, layer: LayerParameter, reason: str) -> ModelError:
+    """Make the error that names a file and a layer in it."""
+    return ModelError(f"{prototxt}: layer {layer.name!r} of type {layer.type}: {reason}")
+
+
+def _format(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "a single value"
+
+
+def _spread(array: Array | float, shape: Shape) -> Array:
+    """Repeat an array that differs from pixel to pixel until it has the whole shape of what it is applied to.
+
+    OpenVINO takes a shorter one for weights of the convolution that follows, where the kernel happens to have its size.
+    """
+    array = np.asarray(array, float)
+    return np.broadcast_to(array, shape) if max(array.shape[-len(shape) + 2 :], default=1) > 1 else array
