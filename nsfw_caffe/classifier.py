@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from nsfw_caffe.engines.base import create_engine
+from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.errors import ImageError
-from nsfw_caffe.jpeg import CODECS
+from nsfw_caffe.jpeg import create_codec
 from nsfw_caffe.model import resolve
-from nsfw_caffe.preprocess import Source, Tensor, describe, preprocess
+from nsfw_caffe.pipeline import Pipeline
+from nsfw_caffe.preprocess import Source, describe
 
-_T = TypeVar("_T")
+_ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Classifier:
     Parameters
     ----------
     engine : str, default "auto"
-        "caffe" is the native engine; "auto" takes the first engine that is installed.
+        "caffe" is the native engine, "onnxruntime" and "openvino" are portable ones for the same two files; "auto"
+        takes the first of these that is installed.
     device : str, default "cpu"
         "cpu", or "gpu:N" for the GPU of that number.
     prototxt, caffemodel : str or os.PathLike, optional
@@ -57,6 +57,14 @@ class Classifier:
         original model, downloaded on first use.
     jpeg : str, default "pillow"
         The JPEG library of the preprocessing: "pillow" for the one inside Pillow, "ijg9d" for IJG libjpeg 9d.
+    decode : str, default "exact"
+        "fast" decodes large JPEG files at 1/2, 1/4 or 1/8 of their size, but to no less than 512 pixels a side; it is
+        faster and gives other scores (docs/speed.md). It goes with jpeg="pillow" alone.
+    precision : str, default "float32"
+        "bfloat16" is twice as fast with engine="openvino" on a CPU that has units for it, and gives other scores
+        (docs/engines.md).
+    threads : int, optional
+        How many threads compute; by default as many as there are cores.
 
     Attributes
     ----------
@@ -66,11 +74,11 @@ class Classifier:
     Raises
     ------
     ValueError
-        If an argument is none of the values above.
+        If an argument is none of the values above, or goes with no other.
     ModelError
         If the model cannot be found, downloaded or run, or is damaged.
     EngineUnavailable
-        If the engine, the device or the JPEG library is not available here.
+        If the engine, the device, the precision or the JPEG library is not available here.
     """
 
     def __init__(
@@ -81,12 +89,16 @@ class Classifier:
         prototxt: str | os.PathLike[str] | None = None,
         caffemodel: str | os.PathLike[str] | None = None,
         jpeg: str = "pillow",
+        decode: str = "exact",
+        precision: str = "float32",
+        threads: int | None = None,
     ) -> None:
-        if jpeg not in CODECS:
-            raise ValueError(f"jpeg={jpeg!r}: expected one of {', '.join(CODECS)}")
-        self._codec = CODECS[jpeg]()
-        self._engine = create_engine(engine, resolve(prototxt, caffemodel), device)
-        self.engine = self._engine.name
+        codec = create_codec(jpeg, decode)
+        files = resolve(prototxt, caffemodel)
+        options = EngineOptions(parse_device(device), precision, threads)
+        loaded = create_engine(engine, files, options)
+        self.engine = loaded.name
+        self._pipeline = Pipeline(loaded, files, options, codec)
 
     @classmethod
     def published(
@@ -125,18 +137,20 @@ class Classifier:
         ImageError
             If the source is not a picture; the message names it.
         """
-        ((_, score),) = self._score([source])
+        ((_, score),) = self._pipeline.score([source], workers=1)
         if isinstance(score, ImageError):
             raise score
         return score
 
-    def classify_batch(self, sources: Iterable[Source]) -> list[float]:
+    def classify_batch(self, sources: Iterable[Source], *, workers: int | None = None) -> list[float]:
         """Score several pictures; on the CPU the bits are those of `classify`, one by one.
 
         Parameters
         ----------
         sources : iterable of sources
             As for `classify`.
+        workers : int, optional
+            As for `scan`.
 
         Returns
         -------
@@ -149,21 +163,23 @@ class Classifier:
             If a source is not a picture; the message names it and its index. `scan` goes on instead.
         """
         scores = []
-        for index, (_, score) in enumerate(self._score(_several(sources))):
+        for index, (_, score) in enumerate(self._score(sources, workers)):
             if isinstance(score, ImageError):
                 raise ImageError(f"source {index}: {score}") from score
             scores.append(score)
         return scores
 
-    def scan(self, sources: Iterable[Source], *, workers: int = 1) -> Iterator[Result]:
+    def scan(self, sources: Iterable[Source], *, workers: int | None = None) -> Iterator[Result]:
         """Score many pictures, one result each, in order; a source that cannot be scored does not stop the scan.
 
         Parameters
         ----------
         sources : iterable of sources
             As for `classify`; it is read as the scan goes on and may be endless.
-        workers : int, default 1
-            How many pictures may be worked on at a time. The scores do not depend on it.
+        workers : int, optional
+            How many pictures are worked on at a time: by default as many as there are cores, or one where there are
+            few pictures and the engine needs a process for each, which takes a second to start. The scores do not
+            depend on it.
 
         Yields
         ------
@@ -175,26 +191,18 @@ class Classifier:
         ValueError
             If `workers` is less than 1.
         """
-        if workers < 1:
-            raise ValueError(f"workers={workers}: expected 1 or more")
         return (
             Result(source, None, str(score)) if isinstance(score, ImageError) else Result(source, score, None)
-            for source, score in self._score(_several(sources))
+            for source, score in self._score(sources, workers)
         )
 
-    def _score(self, sources: Iterable[Source]) -> Iterator[tuple[Source, float | ImageError]]:
-        for chunk in _chunks(sources, self._engine.batch_size):
-            inputs = [self._preprocess(source) for source in chunk]
-            tensors = [tensor for tensor in inputs if not isinstance(tensor, ImageError)]
-            scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
-            for source, tensor in zip(chunk, inputs, strict=True):
-                yield source, tensor if isinstance(tensor, ImageError) else next(scores)
-
-    def _preprocess(self, source: Source) -> Tensor | ImageError:
-        try:
-            return preprocess(source, self._codec)
-        except ImageError as error:
-            return error
+    def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, float | ImageError]]:
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers={workers}: expected 1 or more")
+        # A path is an iterable of characters, and an array one of rows: both are one source.
+        if isinstance(sources, _ONE_SOURCE) or hasattr(sources, "read"):
+            raise TypeError(f"{describe(sources)} is one source: expected several sources, in a list for example")
+        return self._pipeline.score(sources, workers)
 
 
 def classify(source: Source) -> float:
@@ -214,16 +222,3 @@ def _default() -> Classifier:
 
 _default_lock = threading.Lock()
 _create_default = functools.cache(Classifier)
-
-
-def _several(sources: Iterable[Source]) -> Iterable[Source]:
-    # A path is an iterable of characters, and an array one of rows: both are one source.
-    if isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)) or hasattr(sources, "read"):
-        raise TypeError(f"{describe(sources)}: expected several sources, in a list or another iterable; this is one")
-    return sources
-
-
-def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    remaining = iter(items)
-    while chunk := list(itertools.islice(remaining, size)):
-        yield chunk

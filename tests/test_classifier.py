@@ -80,9 +80,9 @@ def test_scan_refuses_no_workers_at_the_call(classifier: Classifier, workers: in
     "source", ["a.jpg", Path("a.jpg"), b"data", io.BytesIO(b"data"), np.zeros((2, 2, 3), np.uint8)], ids=repr
 )
 def test_one_source_where_several_are_expected(classifier: Classifier, source: Any) -> None:
-    with pytest.raises(TypeError, match="expected several sources"):
+    with pytest.raises(TypeError, match="is one source: expected several"):
         classifier.classify_batch(source)
-    with pytest.raises(TypeError, match="expected several sources"):
+    with pytest.raises(TypeError, match="is one source: expected several"):
         classifier.scan(source)
 
 
@@ -115,12 +115,20 @@ def test_auto_takes_caffe(classifier: Classifier) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"engine": "tensorflow"}, {"device": "cuda"}, {"device": "gpu:"}, {"device": "gpu:-1"}, {"jpeg": "mozjpeg"}],
+    [
+        {"engine": "tensorflow"},
+        {"device": "cuda"},
+        {"device": "gpu:"},
+        {"device": "gpu:-1"},
+        {"jpeg": "mozjpeg"},
+        {"precision": "int8"},
+        {"threads": 0},
+    ],
     ids=repr,
 )
-def test_unknown_option(options: dict[str, str]) -> None:
+def test_unknown_option(options: dict[str, Any]) -> None:
     ((name, value),) = options.items()
-    with pytest.raises(ValueError, match=f"{name}='{value}': expected"):
+    with pytest.raises(ValueError, match=f"{name}={value!r}: expected"):
         Classifier(**options)
 
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+from PIL import Image
 
 from nsfw_caffe import Classifier, __version__
 from nsfw_caffe.cli import main
@@ -83,6 +85,19 @@ def test_published_differs_from_the_default(classifier: Classifier) -> None:
     assert abs(score - classifier.classify(ROCKET)) < 0.03
 
 
+def test_fast_decode(classifier: Classifier, tmp_path: Path) -> None:
+    large, small = tmp_path / "large.jpg", tmp_path / "small.jpg"
+    with Image.open(COFFEE) as photo:
+        photo.resize((2400, 1600)).save(large)
+        photo.save(small)
+    child = nsfw_caffe("classify", "--decode", "fast", large, small)
+    scores = [float(line.partition("\t")[0]) for line in child.stdout.splitlines()]
+    assert scores[0] != classifier.classify(large)
+    assert abs(scores[0] - classifier.classify(large)) < 0.02
+    assert scores[1] == classifier.classify(small)
+    assert nsfw_caffe("classify", "--decode", "exact", large).stdout == nsfw_caffe("classify", large).stdout
+
+
 def test_own_model(classifier: Classifier, model_files: ModelFiles) -> None:
     files = ["--prototxt", str(model_files.prototxt), "--caffemodel", str(model_files.caffemodel)]
     child = nsfw_caffe("classify", *files, COFFEE)
@@ -103,8 +118,16 @@ def test_own_model(classifier: Classifier, model_files: ModelFiles) -> None:
         ["classify", "--device", "cuda", "a.jpg"],
         ["classify", "--prototxt", "my.prototxt", "a.jpg"],
         ["classify", "--published", "--device", "gpu:0", "a.jpg"],
+        ["classify", "--published", "--decode", "fast", "a.jpg"],
+        ["classify", "--decode", "faster", "a.jpg"],
         ["model"],
         ["model", "frobnicate"],
+        ["model", "export"],
+        ["model", "export", "--prototxt", "my.prototxt", "out.onnx"],
+        ["classify", "--precision", "int8", "a.jpg"],
+        ["classify", "--threads", "0", "a.jpg"],
+        ["classify", "--published", "--precision", "bfloat16", "a.jpg"],
+        ["classify", "--published", "--threads", "1", "a.jpg"],
     ],
     ids=" ".join,
 )
@@ -123,7 +146,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_missing_engine() -> None:
-    child = nsfw_caffe("classify", "--device", "gpu:0", COFFEE)
+    child = nsfw_caffe("classify", "--engine", "caffe", "--device", "gpu:0", COFFEE)
     assert (child.returncode, child.stdout) == (3, "")
     assert child.stderr == "nsfw-caffe: device 'gpu:0': this pycaffe is built for the CPU; use device 'cpu'\n"
 
@@ -139,6 +162,35 @@ def test_model_path_and_verify(model_files: ModelFiles) -> None:
     assert nsfw_caffe("model", "path").stdout == paths
     assert nsfw_caffe("model", "fetch").stdout == paths
     assert nsfw_caffe("model", "verify").stdout == paths + "size and SHA-256 of both files are right\n"
+
+
+def test_model_export(tmp_path: Path, model_files: ModelFiles) -> None:
+    output = tmp_path / "out.onnx"
+    child = nsfw_caffe("model", "export", output)
+    assert (child.returncode, child.stdout, child.stderr) == (0, f"{output}\n", "")
+    onnx.checker.check_model(str(output), full_check=True)
+    first = output.read_bytes()
+    child = nsfw_caffe("model", "export", output)
+    assert child.returncode == 2
+    assert "--force" in child.stderr
+    output.write_bytes(b"")
+    own = ["--prototxt", str(model_files.prototxt), "--caffemodel", str(model_files.caffemodel)]
+    assert nsfw_caffe("model", "export", "--force", *own, output).returncode == 0
+    assert output.read_bytes() == first
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_model_export_that_cannot_be(tmp_path: Path, model_files: ModelFiles) -> None:
+    child = nsfw_caffe("model", "export", tmp_path / "missing" / "out.onnx")
+    assert (child.returncode, child.stdout) == (2, "")
+    assert "out.onnx cannot be written: No such file or directory" in child.stderr
+    other = tmp_path / "other.prototxt"
+    other.write_text(model_files.prototxt.read_text().replace('type: "Eltwise"', 'type: "Sum"', 1))
+    own = ["--prototxt", str(other), "--caffemodel", str(model_files.caffemodel)]
+    child = nsfw_caffe("model", "export", *own, tmp_path / "out.onnx")
+    assert (child.returncode, child.stdout) == (3, "")
+    assert "of type Sum: this type is not supported" in child.stderr
+    assert not (tmp_path / "out.onnx").exists()
 
 
 @pytest.mark.parametrize("action", ["path", "verify", "fetch"])

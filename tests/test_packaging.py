@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -46,7 +48,9 @@ def test_wheel_holds_the_package_and_no_more(distributions: tuple[Path, Path]) -
     names = zipfile.ZipFile(distributions[0]).namelist()
     packaged = {name for name in names if not name.startswith(f"nsfw_caffe-{__version__}.dist-info/")}
     files = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "nsfw_caffe"], cwd=REPOSITORY)
-    assert packaged == set(files.decode().split())
+    sources = {name for name in files.decode().split() if not name.endswith((".c", ".h"))}
+    extension = {f"nsfw_caffe/_resize{sysconfig.get_config_var('EXT_SUFFIX')}"}
+    assert packaged == sources | extension
     assert {"nsfw_caffe/py.typed", "nsfw_caffe/recorded.json", "nsfw_caffe/schema/caffe.proto"} <= packaged
 
 
@@ -61,6 +65,18 @@ def test_sdist_builds_and_says_its_licence(distributions: tuple[Path, Path]) -> 
     with tarfile.open(distributions[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.md", "setup.py", "pyproject.toml", "nsfw_caffe/__init__.py"} <= names
+    assert {f"nsfw_caffe/_resize{part}" for part in (".c", "_passes.h", "_vectors.h", ".pyi")} <= names
+
+
+def test_without_a_compiler_it_installs_and_pillow_resizes(distributions: tuple[Path, Path], tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    command = [str(tmp_path / "venv" / "bin" / "python"), "-m", "pip", "install", "-v", str(distributions[1])]
+    child = subprocess.run(command, env=os.environ | {"CC": "no-such-compiler"}, capture_output=True, text=True)
+    assert child.returncode == 0, child.stdout + child.stderr
+    assert 'building extension "nsfw_caffe._resize" failed' in child.stdout + child.stderr
+    command = [command[0], "-c", "from nsfw_caffe.resize import PATHS; print(PATHS)"]
+    child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (child.stdout, child.stderr) == ("()\n", "")
 
 
 def test_command_works_outside_the_checkout(environment: Path, tmp_path: Path, classifier: Classifier) -> None:
@@ -85,3 +101,24 @@ def test_published_extra_is_named_where_it_is_missing(
     child = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert (child.returncode, child.stdout) == (3, "")
     assert "pip install '.[published]'" in child.stderr
+
+
+def test_wheel_and_an_extra_are_enough(
+    distributions: tuple[Path, Path], tmp_path: Path, model_files: ModelFiles, classifier: Classifier
+) -> None:
+    """No Caffe, and a model folder that holds the two original files alone."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    binaries = tmp_path / "env" / "bin"
+    pip = [str(binaries / "python"), "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, f"{distributions[0]}[onnxruntime]"], check=True)
+    models = tmp_path / "models"
+    models.mkdir()
+    for path in (model_files.prototxt, model_files.caffemodel):
+        shutil.copy(path, models)
+    command = [str(binaries / "nsfw-caffe"), "classify", str(PHOTO)]
+    variables = os.environ | {"NSFW_CAFFE_MODEL_DIR": str(models), "HOME": str(tmp_path)}
+    for _ in range(2):
+        child = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+        assert (child.returncode, child.stderr) == (0, "")
+        assert abs(float(child.stdout.partition("\t")[0]) - classifier.classify(PHOTO)) <= 5e-6
+        assert len(list(models.glob("*.onnx"))) == 1

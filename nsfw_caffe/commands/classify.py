@@ -10,10 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.common import OK, SOME_FAILED, complain, fetch_model
-from nsfw_caffe.engines.base import ENGINES, parse_device
+from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier, Result
+
+_PUBLISHED = ("cpu", "exact", "float32", None)
+"""What the options after the engine are by default, and with --published have to be."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,6 +35,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--engine", choices=(*ENGINES, "auto"), default="auto", help="default: the first installed")
     parser.add_argument("--device", type=_device, default="cpu", help="cpu (default) or gpu:N")
+    parser.add_argument(
+        "--decode",
+        choices=("exact", "fast"),
+        default="exact",
+        help="fast: decode large JPEG files smaller; other scores",
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="bfloat16: faster, other scores")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="that compute; default: all cores")
     parser.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
     parser.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
 
@@ -39,10 +50,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if (options.prototxt is None) != (options.caffemodel is None):
         parser.error("--prototxt and --caffemodel go together")
-    if options.published and (options.engine not in ("auto", "caffe") or options.device != "cpu"):
-        parser.error("--published is Caffe on the CPU: leave --engine and --device out")
+    set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
+    if options.published and set_up not in (("auto", *_PUBLISHED), ("caffe", *_PUBLISHED)):
+        parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
     classifier = _create_classifier(options)
-    results = classifier.scan(sys.stdin.buffer if image == "-" else image for image in options.images)
+    results = classifier.scan([sys.stdin.buffer if image == "-" else image for image in options.images])
     print_result = _printer(options)
     failed = False
     for image, result in zip(options.images, results, strict=True):
@@ -61,7 +73,8 @@ def _create_classifier(options: argparse.Namespace) -> Classifier:
     files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
     if options.published:
         return Classifier.published(**files)
-    return Classifier(engine=options.engine, device=options.device, **files)
+    names = ("engine", "device", "decode", "precision", "threads")
+    return Classifier(**{name: getattr(options, name) for name in names}, **files)
 
 
 def _printer(options: argparse.Namespace) -> Callable[[str, Result], None]:
@@ -103,6 +116,13 @@ def _probability(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
 
 

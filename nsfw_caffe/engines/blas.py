@@ -15,6 +15,9 @@ from nsfw_caffe.errors import EngineUnavailable
 
 SONAME = "libblas.so.3"
 
+THREAD_INVARIANT_KERNELS = ("Cooperlake", "Sandybridge", "SkylakeX")
+"""OpenBLAS's kernels whose bits do not depend on the number of threads: 1 to 16 tried, docs/fidelity.md."""
+
 _LIBRARY_FOLDERS = (Path("/usr/lib"), Path("/usr/lib64"))
 
 
@@ -49,11 +52,27 @@ def loaded_blas() -> Blas | None:
     return None
 
 
+def threads_that_matter() -> int | None:
+    """Return how many threads OpenBLAS computes with where its bits depend on that, else None."""
+    blas = loaded_blas()
+    if blas is None or blas.name != "openblas" or blas.kernel in THREAD_INVARIANT_KERNELS:
+        return None
+    count: int = ctypes.CDLL(str(blas.path)).openblas_get_num_threads()
+    return count
+
+
 def set_openblas_threads(count: int) -> None:
-    """Make the process's OpenBLAS, if it has that, compute with this many threads, more than cores if need be."""
-    library = _loaded_openblas()
-    if library is not None:
-        library.openblas_set_num_threads(count)
+    """Make the process's OpenBLAS compute with this many threads, more than cores if need be.
+
+    Raises
+    ------
+    EngineUnavailable
+        If the BLAS is another one: the number of its threads is fixed.
+    """
+    blas = loaded_blas()
+    if blas is None or blas.name != "openblas":
+        raise EngineUnavailable(f"caffe: a number of threads can be set for OpenBLAS only, and the BLAS is {blas}")
+    ctypes.CDLL(str(blas.path)).openblas_set_num_threads(count)
 
 
 def use_atlas() -> None:
@@ -79,11 +98,6 @@ def _find_atlas() -> Path:
         for path in sorted(folder.glob(f"*/atlas/{SONAME}")):
             return path
     raise EngineUnavailable("the published scores need ATLAS: apt-get install libatlas3-base")
-
-
-def _loaded_openblas() -> ctypes.CDLL | None:
-    blas = loaded_blas()
-    return ctypes.CDLL(str(blas.path)) if blas is not None and blas.name == "openblas" else None
 
 
 def _identify(path: Path) -> Blas:

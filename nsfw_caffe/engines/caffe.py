@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from nsfw_caffe import child
 from nsfw_caffe.custom_model import check_custom
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, require_float32
+from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model import ModelFiles
-
-GPU_BATCH_SIZE = 32
 
 _TRIAL_SECONDS = 300
 
@@ -27,7 +27,7 @@ _PACKAGES = {
 }
 
 
-def create(files: ModelFiles, gpu: int | None) -> CaffeEngine:
+def create(files: ModelFiles, options: EngineOptions) -> CaffeEngine:
     """Load the model, after a trial in a child process if it is not the original one, or is to run on a GPU.
 
     Caffe ends the process when it does not like a file or a GPU, so a file whose checksum is not known is checked in
@@ -36,18 +36,23 @@ def create(files: ModelFiles, gpu: int | None) -> CaffeEngine:
     Raises
     ------
     EngineUnavailable
-        If pycaffe cannot be imported or cannot use the device.
+        If pycaffe cannot be imported, or cannot use the device, the precision or the number of threads.
     ModelError
         If Caffe cannot run the model.
     """
+    require_float32("caffe", options)
     caffe = import_caffe()
+    gpu = options.gpu
     if gpu is not None:
         _require_gpu(caffe, gpu)
     if not files.original:
         check_custom(files)
     if gpu is not None or not files.original:
         _try_in_child(files, gpu)
-    return CaffeEngine(caffe, files, gpu)
+    engine = CaffeEngine(caffe, files, gpu)
+    if options.threads is not None:
+        set_openblas_threads(options.threads)
+    return engine
 
 
 class CaffeEngine:
@@ -64,6 +69,7 @@ class CaffeEngine:
         self._gpu = gpu
         self._lock = threading.Lock()
         self.batch_size = 1 if gpu is None else GPU_BATCH_SIZE
+        self.parallelism: Parallelism = "processes" if gpu is None else "batches"
         with self._lock:
             self._set_mode()
             self._net = caffe.Net(str(files.prototxt), caffe.TEST, weights=str(files.caffemodel))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
-from nsfw_caffe.engines.base import create_engine
+from nsfw_caffe.engines.base import EngineOptions, create_engine
 from nsfw_caffe.engines.caffe import CaffeEngine
 from nsfw_caffe.jpeg import PillowCodec
 from nsfw_caffe.model import ModelFiles
@@ -50,7 +50,7 @@ def refusal(files: ModelFiles) -> str:
 
 
 def test_forward_takes_any_number_of_pictures(model_files: ModelFiles) -> None:
-    engine = create_engine("caffe", model_files, "cpu")
+    engine = create_engine("caffe", model_files, EngineOptions())
     batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
     together = engine.forward(batch)
     assert together.shape == (3, 2)
@@ -64,7 +64,7 @@ def test_forward_takes_any_number_of_pictures(model_files: ModelFiles) -> None:
 
 def test_forward_in_batches(model_files: ModelFiles) -> None:
     """What the GPU does: other shapes from call to call, the last chunk a small one."""
-    engine = create_engine("caffe", model_files, "cpu")
+    engine = create_engine("caffe", model_files, EngineOptions())
     assert isinstance(engine, CaffeEngine)
     batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
     one_by_one = engine.forward(batch)
@@ -170,13 +170,26 @@ def test_missing_pycaffe_says_how_to_get_it() -> None:
         "-c",
         "import sys; sys.modules['caffe'] = None\n"
         "import nsfw_caffe\n"
-        "for engine in ('caffe', 'auto'):\n"
-        "    try: nsfw_caffe.Classifier(engine=engine)\n"
-        "    except nsfw_caffe.EngineUnavailable as error: print(error)",
+        "try: nsfw_caffe.Classifier(engine='caffe')\n"
+        "except nsfw_caffe.EngineUnavailable as error: print(error)",
     )
-    first, second = child.stdout.splitlines()
-    assert first == second
-    assert "'make caffe'" in first
+    assert "'make caffe'" in child.stdout
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_number_of_threads_leaves_the_bits_alone(threads: int, classifier: Classifier) -> None:
+    assert Classifier(engine="caffe", threads=threads).classify(PHOTO) == classifier.classify(PHOTO)
+
+
+def test_number_of_threads_is_refused_for_another_blas() -> None:
+    child = run(
+        "-c",
+        "import nsfw_caffe\n"
+        "nsfw_caffe.Classifier.published()\n"
+        "try: nsfw_caffe.Classifier(engine='caffe', threads=1)\n"
+        "except nsfw_caffe.EngineUnavailable as error: print(error)",
+    )
+    assert "for OpenBLAS only" in child.stdout, child
 
 
 def test_missing_blas_says_how_to_get_it(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""ONNX Runtime, on the CPU or through its CUDA provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+from nsfw_caffe.engines.base import (
+    GPU_BATCH_SIZE,
+    EngineOptions,
+    Parallelism,
+    check_portable,
+    require_float32,
+)
+from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.model import ModelFiles
+
+_CUDA = "CUDAExecutionProvider"
+
+
+def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
+    """Load the model, converted to ONNX.
+
+    Raises
+    ------
+    EngineUnavailable
+        If onnxruntime is missing, or cannot use the device or the precision.
+    ModelError
+        If the model cannot be converted or run.
+    """
+    require_float32("onnxruntime", options)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineUnavailable(f"onnxruntime: {error}; pip install '.[onnxruntime]' from the checkout") from error
+    if options.gpu is not None and _CUDA not in onnxruntime.get_available_providers():
+        raise EngineUnavailable(
+            f"device 'gpu:{options.gpu}': this onnxruntime is built for the CPU; "
+            "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
+    engine = OnnxRuntimeEngine(onnxruntime, files, options)
+    check_portable(engine, files)
+    return engine
+
+
+class OnnxRuntimeEngine:
+    """A session; `run` may be called by several threads at a time, and releases the GIL.
+
+    On the CPU pictures go through one by one: a batch is no faster, and so its size cannot change the bits.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, onnxruntime: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
+        self.batch_size = 1 if options.gpu is None else GPU_BATCH_SIZE
+        self.parallelism: Parallelism = "threads" if options.gpu is None else "batches"
+        content = onnx_model(files)
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3  # errors; the default is to warn of what nobody here can change
+        # Threads that wait for work by spinning take the cores from the preprocessing.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.intra_op_num_threads = options.threads_a_picture
+        try:
+            self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
+        except Exception as error:  # of many classes, none of them public
+            raise ModelError(f"{files.prototxt}: onnxruntime cannot run this model: {error}") from error
+        if options.gpu is not None and _CUDA not in self._session.get_providers():
+            # onnxruntime takes the CPU instead and only prints why.
+            raise EngineUnavailable(
+                f"device 'gpu:{options.gpu}': onnxruntime cannot use CUDA here; check the driver with nvidia-smi, "
+                "and that CUDA and cuDNN are installed: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+            )
+        (source,), (output,) = self._session.get_inputs(), self._session.get_outputs()
+        self._input, self._outputs = source.name, [output.name]
+
+    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
+        chunks = [
+            self._session.run(self._outputs, {self._input: batch[start : start + self.batch_size]})[0]
+            for start in range(0, len(batch), self.batch_size)
+        ]
+        return np.concatenate(chunks).reshape(len(batch), -1)
+
+
+def _providers(options: EngineOptions) -> list[str | tuple[str, dict[str, str]]]:
+    if options.gpu is None:
+        return ["CPUExecutionProvider"]
+    # Tensor cores would round the inputs of each product to 10 bits (TF32), which CUDA's libraries do unasked.
+    return [(_CUDA, {"device_id": str(options.gpu), "use_tf32": "0"})]

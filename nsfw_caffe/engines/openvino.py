@@ -1,0 +1,128 @@
+"""OpenVINO on the CPU, in float32 or bfloat16."""
+
+from __future__ import annotations
+
+import platform
+import queue
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+from nsfw_caffe.custom_model import INPUT_SHAPE
+from nsfw_caffe.engines.base import EngineOptions, Parallelism, check_portable
+from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.model import ModelFiles
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
+_TELEMETRY = "openvino_telemetry"
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert"}
+"""Linux's names of the x86 extensions that OpenVINO computes bfloat16 with."""
+
+
+def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
+    """Load the model, converted to ONNX.
+
+    Raises
+    ------
+    EngineUnavailable
+        If openvino is missing, or cannot use the device or the precision.
+    ModelError
+        If the model cannot be converted or run.
+    """
+    openvino = _import_openvino()
+    if options.gpu is not None:
+        raise EngineUnavailable(
+            f"device 'gpu:{options.gpu}': openvino is there for the CPU; use engine 'caffe' or 'onnxruntime'"
+        )
+    core = openvino.Core()
+    if options.precision == "bfloat16":
+        _require_bfloat16(core)
+    engine = OpenVinoEngine(core, files, options)
+    check_portable(engine, files)
+    return engine
+
+
+class OpenVinoEngine:
+    """A compiled model, with as many requests as there are callers at once; inference releases the GIL.
+
+    Pictures go through one by one: a batch is no faster, and so its size cannot change the bits.
+    """
+
+    name = "openvino"
+    batch_size = 1
+    parallelism: Parallelism = "threads"
+
+    def __init__(self, core: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
+        # Said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
+            "INFERENCE_NUM_THREADS": options.threads_a_picture * options.concurrency,
+            "NUM_STREAMS": options.concurrency,
+        }
+        content = onnx_model(files)
+        try:
+            model = core.read_model(content)
+            model.reshape([1, *INPUT_SHAPE])
+            self._compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            raise ModelError(f"{files.prototxt}: openvino cannot run this model: {error}") from error
+        # One for each caller at a time, each run once here: openvino's bindings set themselves up when they are first
+        # used, and two threads that do that at once wait for each other for ever.
+        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(options.concurrency):
+            request = self._compiled.create_infer_request()
+            request.infer([np.zeros((1, *INPUT_SHAPE), np.float32)])
+            self._requests.put(request)
+
+    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
+        request = self._requests.get()
+        try:
+            outputs = [request.infer([batch[index : index + 1]])[0] for index in range(len(batch))]
+        finally:
+            self._requests.put(request)
+        return np.concatenate(outputs).reshape(len(batch), -1)
+
+
+def _import_openvino() -> Any:  # noqa: ANN401
+    """Import openvino without its telemetry, which reports the import to Google Analytics without being asked to.
+
+    Where openvino_telemetry is not installed, openvino has a stub for it; so it is made to look absent meanwhile.
+    """
+    hidden = _TELEMETRY not in sys.modules
+    if hidden:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineUnavailable(f"openvino: {error}; pip install '.[openvino]' from the checkout") from error
+    finally:
+        if hidden:
+            del sys.modules[_TELEMETRY]
+    return openvino
+
+
+def _require_bfloat16(core: Any) -> None:  # noqa: ANN401
+    """Refuse bfloat16 where it would be emulated, which is slower than float32.
+
+    OpenVINO lists BF16 for each CPU with AVX-512, so the CPU itself is asked too.
+    """
+    listed = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if not listed or (platform.machine() == "x86_64" and not _BFLOAT16_FLAGS & _cpu_flags()):
+        raise EngineUnavailable(
+            "openvino: precision 'bfloat16': this CPU has no bfloat16 units (AVX512_BF16 or AMX-BF16), "
+            "so it would be emulated, slower than 'float32'"
+        )
+
+
+def _cpu_flags() -> set[str]:
+    lines = _CPUINFO.read_text().splitlines()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())

@@ -1,0 +1,115 @@
+"""Many pictures through one engine: in this process, in its threads, or in processes of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+import numpy as np
+
+from nsfw_caffe.cores import available_cores
+from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
+from nsfw_caffe.errors import ImageError
+from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.ordered_map import ordered_map
+from nsfw_caffe.preprocess import Source, Tensor, preprocess
+
+_Item = TypeVar("_Item")
+
+MANY = 64
+"""Pictures from which on worker processes are worth their start, which takes as long as some twenty pictures."""
+
+FEW = 8
+"""Pictures below which a second engine for threads is not worth its loading, and all cores work on one picture."""
+
+
+class Pipeline:
+    """What turns sources into scores: a codec, an engine, and the way from one to the other.
+
+    Parameters
+    ----------
+    engine : Engine
+        The loaded network.
+    files, options : ModelFiles, EngineOptions
+        What it was created from, to create more of its kind where many pictures are worked on at once.
+    codec : JpegCodec
+        The preprocessing's JPEG library.
+    """
+
+    def __init__(self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec) -> None:
+        self._engine = engine
+        self._files = files
+        self._options = options
+        self._codec = codec
+        self._concurrent_engines: dict[int, Engine] = {}
+        self._lock = threading.Lock()
+
+    def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, float | ImageError]]:
+        """Score sources, in order; what is wrong with one takes the place of its score."""
+        if workers is None:
+            workers = self._default_workers(sources)
+        if workers > 1 and self._engine.parallelism == "processes":
+            return self._score_in_processes(sources, workers)
+        if workers > 1 and self._engine.parallelism == "threads":
+            return ordered_map(functools.partial(self._score_one, self._concurrent_engine(workers)), sources, workers)
+        return self._score_in_batches(sources, workers)
+
+    def _default_workers(self, sources: Iterable[Source]) -> int:
+        few = isinstance(sources, Sized) and len(sources) < (MANY if self._engine.parallelism == "processes" else FEW)
+        return 1 if few else available_cores()
+
+    def _concurrent_engine(self, workers: int) -> Engine:
+        """Return an engine that gives each of several callers its share of the cores: the least waiting for others."""
+        with self._lock:
+            if workers not in self._concurrent_engines:
+                options = dataclasses.replace(self._options, concurrency=workers)
+                self._concurrent_engines[workers] = create_engine(self._engine.name, self._files, options)
+            return self._concurrent_engines[workers]
+
+    def _score_one(self, engine: Engine, source: Source) -> float | ImageError:
+        tensor = self._preprocess(source)
+        return tensor if isinstance(tensor, ImageError) else float(engine.forward(tensor[np.newaxis])[0, 1])
+
+    def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, float | ImageError]]:
+        """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
+        if self._engine.batch_size == 1:
+            threads = 1  # the next picture's preprocessing would wait for this one's forward pass
+        for chunk in _chunks(ordered_map(self._preprocess, sources, threads), self._engine.batch_size):
+            tensors = [tensor for _, tensor in chunk if not isinstance(tensor, ImageError)]
+            scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
+            for source, tensor in chunk:
+                yield source, tensor if isinstance(tensor, ImageError) else next(scores)
+
+    def _score_in_processes(
+        self, sources: Iterable[Source], workers: int
+    ) -> Iterator[tuple[Source, float | ImageError]]:
+        from nsfw_caffe.engines import caffe_workers
+
+        set_up = caffe_workers.worker_set_up(self._files, self._codec)
+        return caffe_workers.score(sources, self._message, set_up, workers)
+
+    def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
+        """Turn a source into what another process can be sent: what is no path or bytes is preprocessed here."""
+        if isinstance(source, (str, os.PathLike)):
+            return os.fspath(source)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return bytes(source)
+        return self._preprocess(source)
+
+    def _preprocess(self, source: Source) -> Tensor | ImageError:
+        try:
+            return preprocess(source, self._codec)
+        except ImageError as error:
+            return error
+
+
+def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk

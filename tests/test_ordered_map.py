@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import pytest
+
+from nsfw_caffe.ordered_map import WINDOW, ordered_map
+
+
+def slow_square(number: int) -> int:
+    time.sleep(0.001 * (number % 5))
+    return number * number
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_order_and_results(threads: int) -> None:
+    assert list(ordered_map(slow_square, range(100), threads)) == [(number, number * number) for number in range(100)]
+    assert list(ordered_map(slow_square, [], threads)) == []
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_endless_items_are_read_no_further_than_the_window(threads: int) -> None:
+    items = itertools.count()
+    results = ordered_map(slow_square, items, threads)
+    assert [next(results)[0] for _ in range(50)] == list(range(50))
+    assert next(items) <= 50 + WINDOW * threads
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_threads_work_side_by_side() -> None:
+    meeting = threading.Barrier(3, timeout=30)
+    assert len(list(ordered_map(lambda _: meeting.wait(), range(3), 3))) == 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_is_raised_in_its_place(threads: int) -> None:
+    results = ordered_map(lambda number: 1 // (3 - number), range(10), threads)
+    assert [number for number, _ in itertools.islice(results, 3)] == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_leaving_early_ends_the_threads() -> None:
+    results = ordered_map(slow_square, itertools.count(), 3)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nsfw_caffe")]
