@@ -4,17 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BLAS := libopenblas0-pthread libatlas3-base libblas3
+PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo test lint caffe blas model wheel schema fidelity docker-test clean
+.PHONY: help demo test lint caffe blas model wheel schema bench fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: caffe $(VENV)/.installed model ## set everything up and score a photo with the original model
-	@echo "== scoring a photo"
+demo: $(VENV)/.installed model ## set everything up and score a photo with the original model
+	@echo "== scoring a photo; the engine is $$($(BIN)/python -c 'import nsfw_caffe; print(nsfw_caffe.Classifier().engine)')"
 	$(BIN)/nsfw-caffe classify $(PHOTO)
+	@echo "== 'make caffe' builds the native engine, which gives the original's bits"
 
 test: caffe $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
@@ -47,6 +49,9 @@ wheel: $(VENV)/.installed-test ## build the wheel and the source distribution in
 schema: ## generate nsfw_caffe/schema/caffe_pb2 from caffe.proto
 	protoc --python_out=. --pyi_out=. nsfw_caffe/schema/caffe.proto
 
+bench: caffe $(VENV)/.installed-bench model ## compare the speed with the alternatives: writes benchmarks/results.md
+	$(BIN)/python benchmarks/bench.py
+
 fidelity: caffe $(VENV)/.installed ## print the figures of docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py
 
@@ -60,12 +65,16 @@ $(BIN)/python:
 	@echo "== creating $(VENV) with $(PYTHON)"
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
+$(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe"
-	$(PIP) install --quiet --editable '.[published]'
+	$(PIP) install --quiet --editable '.[onnxruntime,published]'
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml setup.py | $(BIN)/python
+$(VENV)/.installed-test: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe with what its tests need"
 	$(PIP) install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(PIP) install --quiet matplotlib
+	@touch $@

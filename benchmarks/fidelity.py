@@ -25,14 +25,15 @@ import skimage
 from PIL import Image
 from tqdm import tqdm
 
-from nsfw_caffe.engines.base import create_engine
+from nsfw_caffe.engines.base import EngineOptions, create_engine
 from nsfw_caffe.engines.blas import SONAME, loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import PillowCodec
 from nsfw_caffe.measure import Measured, SetUp, measure
 from nsfw_caffe.model import fetch
-from nsfw_caffe.preprocess import RESIZE, preprocess, resize
+from nsfw_caffe.preprocess import preprocess
+from nsfw_caffe.resize import RESIZE, resize
 from nsfw_caffe.verify import units_in_last_place
 
 PICTURES = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "retina.jpg", "rocket.jpg")
@@ -116,7 +117,7 @@ def print_resize_threads_and_batch(paths: list[Path]) -> None:
         differing += bool((np.asarray(one_call) != np.asarray(resize(picture))).any())
     print(f"\nresize of both axes in one call, Pillow {version('pillow')}: {differing} of {len(sizes)} sizes differ")
 
-    engine = create_engine("caffe", fetch(), "cpu")
+    engine = create_engine("caffe", fetch(), EngineOptions())
     assert isinstance(engine, CaffeEngine)
     tensors = np.stack([preprocess(path, codec) for path in paths])
     set_openblas_threads(1)
