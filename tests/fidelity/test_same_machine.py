@@ -66,8 +66,9 @@ def test_classify_batch(classifier: Classifier, scores: dict[Path, float], size:
     assert_same(dict(zip(paths, found, strict=True)), scores)
 
 
-def test_scan(classifier: Classifier, corpus_paths: list[Path], scores: dict[Path, float]) -> None:
-    results = list(classifier.scan(corpus_paths, workers=2))
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_scan(classifier: Classifier, corpus_paths: list[Path], scores: dict[Path, float], workers: int) -> None:
+    results = list(classifier.scan(corpus_paths, workers=workers))
     assert [result.source for result in results] == corpus_paths
     assert all((result.score is None) != (result.error is None) for result in results)
     found = {path: result.score for path, result in zip(corpus_paths, results, strict=True) if result.score is not None}
