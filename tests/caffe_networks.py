@@ -172,7 +172,9 @@ def _convolution(net: RandomNetwork) -> None:
         )
     if dilation != [1, 1]:
         options.append(f"dilation: {dilation[0]} dilation: {dilation[1]}")
-    if dilation == [1, 1] or min(size) > 1:  # both along an axis of one pixel is refused
+    alone = [length > 1 or 2 * one < step * (extent - 1) + 2
+             for length, one, step, extent in zip(size, pad, dilation, kernel, strict=True)]  # fmt: skip
+    if all(alone):  # a stride along an axis of one pixel is refused, unless there is one window only
         options += net.choice([], ["stride: 2"], ["stride_h: 3 stride_w: 1"], ["stride: 1 stride: 2"])
     options += net.choice([], ["bias_term: false"], ["axis: -3"], ["force_nd_im2col: true"])
     (top,) = net.add("Convolution", [bottom], f"convolution_param {{ {' '.join(options)} }}")

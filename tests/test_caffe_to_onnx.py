@@ -263,12 +263,26 @@ def test_refused(text: str, message: str, tmp_path: Path) -> None:
         assert "layer 'it'" in said
 
 
-def test_refused_stride_and_dilation_over_one_pixel(tmp_path: Path) -> None:
-    text = POOLING % "pool: AVE global_pooling: true"
-    options = "convolution_param { num_output: 2 kernel_size: 2 dilation: 2 stride: 2 pad: 2 }"
-    assert "of one pixel" in refusal(
-        tmp_path, DATA + text + layer("Convolution", options, 'bottom: "pool" top: "it"'), {"it": [(2, 4, 2, 2), (2,)]}
-    )
+ONE_PIXEL = DATA + POOLING % "pool: AVE global_pooling: true" + layer("Convolution", "%s", 'bottom: "pool" top: "it"')
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "kernel_size: 1 stride: 2",
+        "kernel_size: 3 stride: 2 pad: 1",
+        "kernel_size: 3 dilation: 2 stride: 3 pad: 2",
+        "kernel_size: 2 dilation: 2 stride: 3 pad: 1",  # both taps miss the pixel
+        "kernel_h: 3 kernel_w: 5 stride_h: 1 stride_w: 2 pad_h: 2 pad_w: 2",
+    ],
+)
+def test_stride_along_one_pixel(options: str, tmp_path: Path) -> None:
+    assert_equal(case(tmp_path, ONE_PIXEL % f"convolution_param {{ num_output: 2 {options} }}"))
+
+
+def test_refused_stride_along_one_pixel(tmp_path: Path) -> None:
+    options = "convolution_param { num_output: 2 kernel_size: 2 stride: 2 pad: 2 }"
+    assert "of one pixel" in refusal(tmp_path, ONE_PIXEL % options, {"it": [(2, 4, 2, 2), (2,)]})
 
 
 @pytest.mark.parametrize(

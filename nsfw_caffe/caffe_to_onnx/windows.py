@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -31,12 +32,6 @@ def convolution(layer: Layer) -> Value:
         f"{channels} channels and num_output {count} cannot be cut into {group} groups",
     )
     layer.require(min(*kernel, *stride, *dilation) > 0, "kernel, stride and dilation must be 1 or more")
-    dilation = (1 if kernel[0] == 1 else dilation[0], 1 if kernel[1] == 1 else dilation[1])
-    # Seen in OpenVINO 2026.4: memory that nobody has written, or a crash.
-    layer.require(
-        not any(1 not in both and size == 1 for *both, size in zip(stride, dilation, bottom.shape[2:], strict=True)),
-        "stride and dilation together along an axis of one pixel, which OpenVINO computes wrongly",
-    )
     room = [
         size + 2 * padding - step * (extent - 1) - 1
         for size, padding, step, extent in zip(bottom.shape[2:], pad, dilation, kernel, strict=True)
@@ -45,24 +40,61 @@ def convolution(layer: Layer) -> Value:
     sizes = [space // step + 1 for space, step in zip(room, stride, strict=True)]
     weights = layer.weights(0, (count, channels // group, *kernel))
     bias = layer.weights(1, (count,)) if options.bias_term else np.zeros(count)
-    ends = pad
-    if kernel == (1, 1) and max(pad) > 0 and max(stride) > 1:
+    window = [_Side(*side) for side in zip(bottom.shape[2:], sizes, kernel, stride, pad, pad, dilation, strict=True)]
+    for axis, side in enumerate(window):
+        weights = _without_stride(layer, side, weights, axis + 2)
+    if all(side.kernel == 1 for side in window) and max(pad) > 0 and max(side.stride for side in window) > 1:
         # OpenVINO moves the stride to the layers before and forgets the padding. A row and a column of zeros stop it.
-        kernel, ends = (2, 2), (pad[0] + 1, pad[1] + 1)
         weights = np.pad(weights, ((0, 0), (0, 0), (0, 1), (0, 1)))
+        for side in window:
+            side.kernel, side.end = 2, side.end + 1
     return layer.add(
         "Conv",
         [bottom],
         (1, count, *sizes),
         [weights, bias],
         {
-            "kernel_shape": list(kernel),
-            "strides": list(stride),
-            "pads": [*pad, *ends],
-            "dilations": list(dilation),
+            "kernel_shape": [side.kernel for side in window],
+            "strides": [side.stride for side in window],
+            "pads": [side.begin for side in window] + [side.end for side in window],
+            "dilations": [side.dilation for side in window],
             "group": group,
         },
     )
+
+
+@dataclass
+class _Side:
+    """A convolution's window along one axis of the picture."""
+
+    size: int
+    count: int
+    kernel: int
+    stride: int
+    begin: int
+    end: int
+    dilation: int
+
+
+def _without_stride(layer: Layer, side: _Side, weights: Array, axis: int) -> Array:
+    """Say a window that stands in one place only without its stride; give the weights for it.
+
+    OpenVINO 2026.4 goes wrong where there is a stride and one output along an axis: it reads memory that nobody has
+    written, or crashes. Zeros at the end of the kernel make it reach as far as the input does.
+    """
+    if side.kernel == 1:
+        side.dilation = 1
+    if side.stride == 1 or side.count > 1:
+        layer.require(
+            side.stride == 1 or side.size > 1, "a stride along an axis of one pixel, which OpenVINO computes wrongly"
+        )
+        return weights
+    missing = side.begin + side.size - side.dilation * (side.kernel - 1) - 1
+    more = max(-(-missing // side.dilation), 0)
+    side.kernel += more
+    side.end = side.dilation * (side.kernel - 1) + 1 - side.begin - side.size
+    side.stride = 1
+    return np.pad(weights, [(0, more if index == axis else 0) for index in range(4)])
 
 
 def pooling(layer: Layer) -> Value:
