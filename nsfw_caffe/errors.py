@@ -17,3 +17,7 @@ class ImageError(NsfwCaffeError, ValueError):
 
 class EngineUnavailable(NsfwCaffeError):  # noqa: N818 - a state, named as one
     """The engine, device or set-up asked for cannot be used here; the message says what would make it available."""
+
+
+class ResultsError(NsfwCaffeError):
+    """A file of results cannot be read or written, or does not fit what is asked of it; the message names the file."""
