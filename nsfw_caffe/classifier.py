@@ -15,6 +15,7 @@ from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import create_codec
 from nsfw_caffe.model import resolve
+from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.pipeline import Pipeline
 from nsfw_caffe.preprocess import Source, describe
 
@@ -33,11 +34,14 @@ class Result:
         The NSFW probability, 0 to 1; None if the source could not be scored.
     error : str or None
         Why not; None if it was scored.
+    seconds : float
+        How long it was worked on, waiting left out.
     """
 
     source: Source
     score: float | None
     error: str | None
+    seconds: float = 0.0
 
 
 class Classifier:
@@ -137,7 +141,7 @@ class Classifier:
         ImageError
             If the source is not a picture; the message names it.
         """
-        ((_, score),) = self._pipeline.score([source], workers=1)
+        ((_, (score, _)),) = self._pipeline.score([source], workers=1)
         if isinstance(score, ImageError):
             raise score
         return score
@@ -163,7 +167,7 @@ class Classifier:
             If a source is not a picture; the message names it and its index. `scan` goes on instead.
         """
         scores = []
-        for index, (_, score) in enumerate(self._score(sources, workers)):
+        for index, (_, (score, _)) in enumerate(self._score(sources, workers)):
             if isinstance(score, ImageError):
                 raise ImageError(f"source {index}: {score}") from score
             scores.append(score)
@@ -192,11 +196,13 @@ class Classifier:
             If `workers` is less than 1.
         """
         return (
-            Result(source, None, str(score)) if isinstance(score, ImageError) else Result(source, score, None)
-            for source, score in self._score(sources, workers)
+            Result(source, None, str(score), seconds)
+            if isinstance(score, ImageError)
+            else Result(source, score, None, seconds)
+            for source, (score, seconds) in self._score(sources, workers)
         )
 
-    def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, float | ImageError]]:
+    def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         if workers is not None and workers < 1:
             raise ValueError(f"workers={workers}: expected 1 or more")
         # A path is an iterable of characters, and an array one of rows: both are one source.

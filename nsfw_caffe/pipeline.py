@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import ordered_map
+from nsfw_caffe.outcome import Outcome, timed
 from nsfw_caffe.preprocess import Source, Tensor, preprocess
 
 _Item = TypeVar("_Item")
@@ -50,8 +52,8 @@ class Pipeline:
         self._concurrent_engines: dict[int, Engine] = {}
         self._lock = threading.Lock()
 
-    def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, float | ImageError]]:
-        """Score sources, in order; what is wrong with one takes the place of its score."""
+    def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        """Score sources, in order."""
         if workers is None:
             workers = self._default_workers(sources)
         if workers > 1 and self._engine.parallelism == "processes":
@@ -72,23 +74,25 @@ class Pipeline:
                 self._concurrent_engines[workers] = create_engine(self._engine.name, self._files, options)
             return self._concurrent_engines[workers]
 
-    def _score_one(self, engine: Engine, source: Source) -> float | ImageError:
-        tensor = self._preprocess(source)
-        return tensor if isinstance(tensor, ImageError) else float(engine.forward(tensor[np.newaxis])[0, 1])
+    def _score_one(self, engine: Engine, source: Source) -> Outcome:
+        return timed(lambda: float(engine.forward(preprocess(source, self._codec)[np.newaxis])[0, 1]))
 
-    def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, float | ImageError]]:
+    def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Outcome]]:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
         if self._engine.batch_size == 1:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
-        for chunk in _chunks(ordered_map(self._preprocess, sources, threads), self._engine.batch_size):
-            tensors = [tensor for _, tensor in chunk if not isinstance(tensor, ImageError)]
+        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), self._engine.batch_size):
+            tensors = [tensor for _, (tensor, _) in chunk if not isinstance(tensor, ImageError)]
+            start = time.perf_counter()
             scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
-            for source, tensor in chunk:
-                yield source, tensor if isinstance(tensor, ImageError) else next(scores)
+            share = (time.perf_counter() - start) / max(len(tensors), 1)
+            for source, (tensor, seconds) in chunk:
+                if isinstance(tensor, ImageError):
+                    yield source, Outcome(tensor, seconds)
+                else:
+                    yield source, Outcome(next(scores), seconds + share)
 
-    def _score_in_processes(
-        self, sources: Iterable[Source], workers: int
-    ) -> Iterator[tuple[Source, float | ImageError]]:
+    def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
 
         set_up = caffe_workers.worker_set_up(self._files, self._codec)
@@ -101,6 +105,10 @@ class Pipeline:
         if isinstance(source, (bytes, bytearray, memoryview)):
             return bytes(source)
         return self._preprocess(source)
+
+    def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float]:
+        start = time.perf_counter()
+        return self._preprocess(source), time.perf_counter() - start
 
     def _preprocess(self, source: Source) -> Tensor | ImageError:
         try:

@@ -7,6 +7,7 @@ imports the parent's main module again, which breaks scripts without a `__main__
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -17,9 +18,9 @@ import numpy as np
 
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
-from nsfw_caffe.errors import ImageError
-from nsfw_caffe.jpeg import create_codec
+from nsfw_caffe.jpeg import JpegCodec, create_codec
 from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.outcome import timed
 from nsfw_caffe.preprocess import Tensor, preprocess
 
 
@@ -62,15 +63,14 @@ def main(descriptor: str) -> None:
         connection.send(None)  # ready
         while True:
             source: str | bytes | Tensor = connection.recv()
-            answer: float | ImageError
-            try:
-                tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec)
-                answer = float(engine.forward(tensor[np.newaxis])[0, 1])
-            except ImageError as error:
-                answer = error
-            connection.send(answer)
+            connection.send(timed(functools.partial(_score, engine, codec, source)))
     except (EOFError, ConnectionError):
         pass
+
+
+def _score(engine: CaffeEngine, codec: JpegCodec, source: str | bytes | Tensor) -> float:
+    tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec)
+    return float(engine.forward(tensor[np.newaxis])[0, 1])
 
 
 def _load_blas(set_up: WorkerSetUp) -> None:

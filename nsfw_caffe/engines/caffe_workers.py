@@ -18,6 +18,7 @@ from nsfw_caffe.engines.caffe_worker import WorkerSetUp
 from nsfw_caffe.errors import EngineUnavailable, ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.preprocess import Source, Tensor, describe
 
 AHEAD = 2
@@ -28,8 +29,6 @@ WINDOW = 16
 
 ATTEMPTS = 2
 """How often a picture is tried whose worker dies."""
-
-Score = float | ImageError
 
 
 @dataclass
@@ -61,7 +60,7 @@ def score(
     prepare: Callable[[Source], str | bytes | Tensor | ImageError],
     set_up: WorkerSetUp,
     workers: int,
-) -> Iterator[tuple[Source, Score]]:
+) -> Iterator[tuple[Source, Outcome]]:
     """Score pictures in worker processes, which end with the iteration.
 
     Parameters
@@ -78,7 +77,7 @@ def score(
     Yields
     ------
     tuple
-        The source and its score or error, in the order of the sources. A picture whose worker died is tried once
+        The source and its outcome, in the order of the sources. A picture whose worker died is tried once
         more, in a new worker; if that dies too, its error says so.
 
     Raises
@@ -118,7 +117,7 @@ class _Run:
         self._prepare = prepare
         self._set_up = set_up
         self._retries: deque[_Task] = deque()
-        self._finished: dict[int, tuple[Source, Score]] = {}
+        self._finished: dict[int, tuple[Source, Outcome]] = {}
         self._next = 0
 
     def distribute(self) -> bool:
@@ -149,7 +148,7 @@ class _Run:
         self._send(worker, dataclasses.replace(self._set_up, number=number))
         return worker
 
-    def finished_in_order(self) -> Iterator[tuple[Source, Score]]:
+    def finished_in_order(self) -> Iterator[tuple[Source, Outcome]]:
         while self._next in self._finished:
             yield self._finished.pop(self._next)
             self._next += 1
@@ -160,7 +159,7 @@ class _Run:
         for connection in wait(busy):
             worker = busy[connection]  # type: ignore[index]
             try:
-                answer: Score | None = worker.connection.recv()
+                answer: Outcome | None = worker.connection.recv()
             except (EOFError, ConnectionError):
                 self._bury(worker)
                 continue
@@ -182,7 +181,7 @@ class _Run:
             message = self._prepare(source)
             if not isinstance(message, ImageError):
                 return _Task(index, source, message)
-            self._finished[index] = (source, message)
+            self._finished[index] = (source, Outcome(message, 0))
         return None
 
     def _has_room(self) -> bool:
@@ -210,7 +209,7 @@ class _Run:
         if suspect.attempts == ATTEMPTS:
             worker.tasks.popleft()
             error = ImageError(f"{describe(suspect.source)}: the worker process {reason}, {ATTEMPTS} times")
-            self._finished[suspect.index] = (suspect.source, error)
+            self._finished[suspect.index] = (suspect.source, Outcome(error, 0))
         self._retries.extend(worker.tasks)
         self.workers[worker.number] = self._start(worker.number)
 

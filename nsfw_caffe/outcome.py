@@ -1,0 +1,34 @@
+"""What became of one source on its way through preprocessing and engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nsfw_caffe.errors import ImageError
+
+
+class Outcome(NamedTuple):
+    """What became of one source.
+
+    Attributes
+    ----------
+    score : float or ImageError
+        The NSFW probability, 0 to 1, or what is wrong with the source.
+    seconds : float
+        How long it was worked on, waiting left out; its share where several were computed together.
+    """
+
+    score: float | ImageError
+    seconds: float
+
+
+def timed(compute: Callable[[], float]) -> Outcome:
+    """Compute a score and note how long that took."""
+    start = time.perf_counter()
+    try:
+        score: float | ImageError = compute()
+    except ImageError as error:
+        score = error
+    return Outcome(score, time.perf_counter() - start)
