@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results import csv_file
+from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
 
 
@@ -22,7 +22,12 @@ class Format(Protocol):
         """Read a file, a record at a time; ResultsError says what is wrong with it."""
 
 
-_FORMATS: dict[str, Format] = {".csv": csv_file}
+_FORMATS: dict[str, Format] = {
+    ".csv": csv_file,
+    ".jsonl": jsonl_file,
+    ".parquet": parquet_file,
+    ".sqlite": sqlite_file,
+}
 
 
 def check_path(path: Path) -> None:
