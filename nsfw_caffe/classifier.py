@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,8 @@ class Classifier:
     ----------
     engine : str
         The name of the engine in use.
+    model_sha256 : str
+        The model's hash, see `ModelFiles.sha256`.
 
     Raises
     ------
@@ -102,6 +104,7 @@ class Classifier:
         options = EngineOptions(parse_device(device), precision, threads)
         loaded = create_engine(engine, files, options)
         self.engine = loaded.name
+        self.model_sha256 = files.sha256()
         self._pipeline = Pipeline(loaded, files, options, codec)
 
     @classmethod
@@ -173,7 +176,7 @@ class Classifier:
             scores.append(score)
         return scores
 
-    def scan(self, sources: Iterable[Source], *, workers: int | None = None) -> Iterator[Result]:
+    def scan(self, sources: Iterable[Source], *, workers: int | None = None) -> Generator[Result, None, None]:
         """Score many pictures, one result each, in order; a source that cannot be scored does not stop the scan.
 
         Parameters

@@ -1,7 +1,7 @@
 """The command line: `nsfw-caffe`.
 
 Exit status: 0 all went well; 1 some picture failed, or some bits differ; 2 wrong usage; 3 the model or the engine is
-missing or unusable; 130 interrupted.
+missing or unusable; 4 a scan was stopped, or another one is at work; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from nsfw_caffe._version import __version__
-from nsfw_caffe.commands import classify, model, verify
-from nsfw_caffe.commands.common import INTERRUPTED, SOME_FAILED, UNAVAILABLE, complain
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.commands import classify, model, scan, verify
+from nsfw_caffe.commands.common import INTERRUPTED, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE, complain
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScanStopped
+
+_STATUS = {ModelError: UNAVAILABLE, EngineUnavailable: UNAVAILABLE, ScanStopped: STOPPED}
+"""Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
-    except (ModelError, EngineUnavailable) as error:
+    except NsfwCaffeError as error:
         complain(str(error))
-        return UNAVAILABLE
+        return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), USAGE)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -41,10 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nsfw-caffe",
         description="Score pictures with the original open_nsfw Caffe model: the probability, 0 to 1, of NSFW.",
-        epilog="Exit status: 0 all well, 1 some picture failed or differs, 2 usage, 3 model or engine missing.",
+        epilog="Exit status: 0 all well, 1 some picture failed or differs, 2 usage, 3 no model or engine, 4 stopped.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (classify, model, verify):
+    for command in (classify, scan, model, verify):
         command.add(commands)
     return parser

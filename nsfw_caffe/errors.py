@@ -21,3 +21,7 @@ class EngineUnavailable(NsfwCaffeError):  # noqa: N818 - a state, named as one
 
 class ResultsError(NsfwCaffeError):
     """A file of results cannot be read or written, or does not fit what is asked of it; the message names the file."""
+
+
+class ScanStopped(NsfwCaffeError):  # noqa: N818 - a state, named as one
+    """A scan could not begin or go on; what it had found is kept, and the message says how to go on."""

@@ -5,6 +5,7 @@ Nothing is loaded without its checksum: a file that is there but differs is an e
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model_file import ModelFile, file_size
+from nsfw_caffe.model_file import ModelFile, file_sha256, file_size
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with what is being done, the bytes done, and the bytes in all (None where that is not known)."""
@@ -85,6 +86,13 @@ class ModelFiles:
     prototxt: Path
     caffemodel: Path
     original: bool
+
+    def sha256(self) -> str:
+        """Give the model's hash: the SHA-256 of the files' own in hexadecimal; ModelError where one cannot be read."""
+        # The original's files have been checked against these hashes already.
+        paths = self.prototxt, self.caffemodel
+        hashes = [file.sha256 for file in OPEN_NSFW.files] if self.original else map(file_sha256, paths)
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 def find() -> ModelFiles | None:

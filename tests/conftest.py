@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import nsfw_caffe
 from nsfw_caffe.model import ModelFiles, fetch
+from tests.support import REPOSITORY, run
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +19,18 @@ def model_files() -> ModelFiles:
 def classifier(model_files: ModelFiles) -> nsfw_caffe.Classifier:  # noqa: ARG001 - fetched first
     """Return the original network in the real Caffe, on the default BLAS."""
     return nsfw_caffe.Classifier(engine="caffe")
+
+
+@pytest.fixture(scope="session")
+def portable(model_files: ModelFiles) -> nsfw_caffe.Classifier:  # noqa: ARG001 - fetched first
+    """Return the original network on onnxruntime, which is there fastest."""
+    return nsfw_caffe.Classifier(engine="onnxruntime")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 150 different pictures of several formats, three of them broken; not to be changed."""
+    folder = tmp_path_factory.mktemp("pictures") / "pictures"
+    child = run(REPOSITORY / "benchmarks/make_pictures.py", folder, "--count", "150", "--seed", "5")
+    assert child.returncode == 0, child.stderr
+    return folder

@@ -26,7 +26,7 @@ def test_endless_items_are_read_no_further_than_the_window(threads: int) -> None
     results = ordered_map(slow_square, items, threads)
     assert [next(results)[0] for _ in range(50)] == list(range(50))
     assert next(items) <= 50 + WINDOW * threads
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_threads_work_side_by_side() -> None:
@@ -45,5 +45,5 @@ def test_an_error_is_raised_in_its_place(threads: int) -> None:
 def test_leaving_early_ends_the_threads() -> None:
     results = ordered_map(slow_square, itertools.count(), 3)
     next(results)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("nsfw_caffe")]

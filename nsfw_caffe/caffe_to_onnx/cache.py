@@ -12,8 +12,8 @@ import hashlib
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx.version import VERSION
-from nsfw_caffe.model import OPEN_NSFW, ModelFiles, user_cache
-from nsfw_caffe.model_file import file_sha256, write_whole
+from nsfw_caffe.model import ModelFiles, user_cache
+from nsfw_caffe.model_file import write_whole
 
 _DIGITS = 16
 """Hexadecimal digits of the inputs' hash in a name; the content's hash stands there in full."""
@@ -60,10 +60,7 @@ def onnx_model(files: ModelFiles) -> bytes:
 
 
 def _inputs_hash(files: ModelFiles) -> str:
-    paths = files.prototxt, files.caffemodel
-    # The original's files have been checked against these hashes already.
-    hashes = [file.sha256 for file in OPEN_NSFW.files] if files.original else map(file_sha256, paths)
-    return hashlib.sha256(" ".join([*hashes, VERSION]).encode()).hexdigest()
+    return hashlib.sha256(f"{files.sha256()} {VERSION}".encode()).hexdigest()
 
 
 def _load(folder: Path, prefix: str) -> bytes | None:

@@ -9,14 +9,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.commands.common import OK, SOME_FAILED, complain, fetch_model
-from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
+from nsfw_caffe.commands.common import OK, SOME_FAILED, complain
+from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
 
 if TYPE_CHECKING:
-    from nsfw_caffe.classifier import Classifier, Result
-
-_PUBLISHED = ("cpu", "exact", "float32", None)
-"""What the options after the engine are by default, and with --published have to be."""
+    from nsfw_caffe.classifier import Result
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,30 +27,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--threshold", type=_probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
     )
-    parser.add_argument(
-        "--published", action="store_true", help="the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
-    )
-    parser.add_argument("--engine", choices=(*ENGINES, "auto"), default="auto", help="default: the first installed")
-    parser.add_argument("--device", type=_device, default="cpu", help="cpu (default) or gpu:N")
-    parser.add_argument(
-        "--decode",
-        choices=("exact", "fast"),
-        default="exact",
-        help="fast: decode large JPEG files smaller; other scores",
-    )
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="bfloat16: faster, other scores")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="that compute; default: all cores")
-    parser.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
-    parser.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
+    add_engine_options(parser)
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    if (options.prototxt is None) != (options.caffemodel is None):
-        parser.error("--prototxt and --caffemodel go together")
-    set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
-    if options.published and set_up not in (("auto", *_PUBLISHED), ("caffe", *_PUBLISHED)):
-        parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
-    classifier = _create_classifier(options)
+    check_engine_options(options, parser)
+    classifier = create_classifier(options)
     results = classifier.scan([sys.stdin.buffer if image == "-" else image for image in options.images])
     print_result = _printer(options)
     failed = False
@@ -63,18 +42,6 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             failed = True
             complain(result.error)
     return SOME_FAILED if failed else OK
-
-
-def _create_classifier(options: argparse.Namespace) -> Classifier:
-    from nsfw_caffe.classifier import Classifier
-
-    if options.prototxt is None:
-        fetch_model()
-    files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
-    if options.published:
-        return Classifier.published(**files)
-    names = ("engine", "device", "decode", "precision", "threads")
-    return Classifier(**{name: getattr(options, name) for name in names}, **files)
 
 
 def _printer(options: argparse.Namespace) -> Callable[[str, Result], None]:
@@ -117,18 +84,3 @@ def _probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
-
-
-def _device(text: str) -> str:
-    try:
-        parse_device(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return text

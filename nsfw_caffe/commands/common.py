@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import NoReturn
 
-OK, SOME_FAILED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def complain(message: str) -> None:

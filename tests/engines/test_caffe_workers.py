@@ -145,7 +145,7 @@ def test_leaving_early_ends_the_workers(classifier: Classifier) -> None:
     results = classifier.scan(itertools.repeat(PATHS[0]), workers=2)
     next(results)
     assert len(children()) == 2
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert children() == []
 
 
@@ -162,7 +162,7 @@ def test_sources_are_read_no_further_than_the_window(classifier: Classifier) -> 
     for taken in range(1, 60):
         next(results)
         assert read <= taken + 2 * WINDOW
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_few_pictures_start_no_worker(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

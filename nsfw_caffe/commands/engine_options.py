@@ -1,0 +1,73 @@
+"""The options that say what scores, in every subcommand that scores."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.commands.common import fetch_model
+from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
+
+if TYPE_CHECKING:
+    from nsfw_caffe.classifier import Classifier
+
+_PUBLISHED = ("cpu", "exact", "float32", None)
+"""What the options after the engine are by default, and with --published have to be."""
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("what scores")
+    group.add_argument(
+        "--published", action="store_true", help="the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
+    )
+    group.add_argument("--engine", choices=(*ENGINES, "auto"), default="auto", help="default: the first installed")
+    group.add_argument("--device", type=_device, default="cpu", help="cpu (default) or gpu:N")
+    group.add_argument(
+        "--decode",
+        choices=("exact", "fast"),
+        default="exact",
+        help="fast: decode large JPEG files smaller; other scores",
+    )
+    group.add_argument("--precision", choices=PRECISIONS, default="float32", help="bfloat16: faster, other scores")
+    group.add_argument("--threads", type=positive, metavar="N", help="that compute; default: all cores")
+    group.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
+    group.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
+
+
+def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with a usage error where the options do not go together."""
+    if (options.prototxt is None) != (options.caffemodel is None):
+        parser.error("--prototxt and --caffemodel go together")
+    set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
+    if options.published and set_up not in (("auto", *_PUBLISHED), ("caffe", *_PUBLISHED)):
+        parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
+
+
+def create_classifier(options: argparse.Namespace) -> Classifier:
+    """Create the Classifier that the options say; the original model is fetched first, with progress bars."""
+    from nsfw_caffe.classifier import Classifier
+
+    if options.prototxt is None:
+        fetch_model()
+    files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
+    if options.published:
+        return Classifier.published(**files)
+    names = ("engine", "device", "decode", "precision", "threads")
+    return Classifier(**{name: getattr(options, name) for name in names}, **files)
+
+
+def positive(text: str) -> int:
+    """Parse a number of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _device(text: str) -> str:
+    try:
+        parse_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text

@@ -1,0 +1,173 @@
+"""`nsfw-caffe scan`: score folders, lists and archives into RESULTS."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
+from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, positive
+from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.scanning.find import Selection, count_items, find_items, read_list
+
+if TYPE_CHECKING:
+    from nsfw_caffe.classifier import Classifier
+    from nsfw_caffe.results.record import Record
+
+_DESCRIPTION = """\
+Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
+results in a file. Run the same command again to go on with a scan that was broken off, or to score what is new or has
+changed: what is known, and identical content, is not scored again.
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("scan", help="score folders, lists and archives into a file", description=_DESCRIPTION)
+    parser.set_defaults(run=lambda options: _run(options, parser))
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="a picture, a folder or an archive")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="RESULTS",
+        help="the file for the results: .csv, .jsonl, .parquet or .sqlite",
+    )
+    parser.add_argument(
+        "--list",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file that lists further sources, one a line; - for standard input",
+    )
+    parser.add_argument("-0", "--null", action="store_true", help="lists are separated by NUL, as by find -print0")
+    found = parser.add_argument_group("what of folders and archives")
+    found.add_argument("--include", action="append", default=[], metavar="GLOB", help="only these, *.jpg for example")
+    found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="not these")
+    found.add_argument("--hidden", action="store_true", help="hidden files and folders too")
+    found.add_argument(
+        "--max-size", type=positive, default=256, metavar="MIB", help="larger files are errors; default: 256"
+    )
+    parser.add_argument(
+        "--frames",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="of an animated picture, score N frames and keep the highest; default: the first one",
+    )
+    parser.add_argument("--rescore", action="store_true", help="score everything anew, whatever RESULTS has")
+    parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
+    parser.add_argument("--quiet", action="store_true", help="show no progress; it is shown on a terminal alone")
+    add_engine_options(parser)
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.results.formats import check_path
+    from nsfw_caffe.scanning.scan import scan
+
+    check_engine_options(options, parser)
+    _check_sources(options, parser)
+    check_path(options.output)  # before the model is loaded
+    classifier = create_classifier(options)
+    selection = _selection(options)
+    # What ends a scan politely ends it as Ctrl-C does: RESULTS is written with what is scored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _Progress(shown=sys.stderr.isatty() and not options.quiet) as progress:
+        if not options.list:
+            progress.count(lambda: count_items(options.sources, selection))
+        try:
+            scan(
+                options.output,
+                lambda known: find_items(_sources(options), selection, known),
+                functools.partial(classifier.scan, workers=options.workers),
+                _set_up(options, classifier),
+                rescore=options.rescore,
+                done=progress.done,
+            )
+        except KeyboardInterrupt:
+            complain(f"stopped; what was scored is in {options.output}: run the same command again to go on")
+            return STOPPED
+    print(f"{options.output}: {progress.summary}")
+    return SOME_FAILED if progress.errors else OK
+
+
+def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    if not options.sources and not options.list:
+        parser.error("what shall be scanned? Give a SOURCE, or --list FILE")
+    for path in options.sources + [path for path in options.list if path != "-"]:
+        if not os.path.lexists(path):
+            parser.error(f"{path}: no such file or folder")
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    return Selection(
+        include=tuple(options.include),
+        exclude=tuple(options.exclude),
+        hidden=options.hidden,
+        max_bytes=options.max_size << 20,
+        leave_out=frozenset([str(options.output)]),
+    )
+
+
+def _sources(options: argparse.Namespace) -> Iterator[str]:
+    yield from options.sources
+    for path in options.list:
+        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as stream:
+            yield from read_list(stream, nul=options.null)
+
+
+def _set_up(options: argparse.Namespace, classifier: Classifier) -> SetUp:
+    engine = f"{classifier.engine}-published" if options.published else classifier.engine
+    return SetUp(engine, options.precision, options.decode, options.frames, classifier.model_sha256)
+
+
+class _Progress:
+    """Counts what is done, and shows it."""
+
+    def __init__(self, *, shown: bool) -> None:
+        from tqdm import tqdm
+
+        self.errors = 0
+        self._scored = 0
+        self._known = 0
+        self._bar: tqdm[NoReturn] = tqdm(unit=" pictures", disable=not shown)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def count(self, count: Callable[[], int | None]) -> None:
+        """Find out beside the scan how much there is, for the time left."""
+
+        def run() -> None:
+            self._bar.total = count()
+
+        if not self._bar.disable:
+            threading.Thread(target=run, daemon=True).start()
+
+    def done(self, record: Record, new: bool) -> None:
+        """Count a source."""
+        if record.error is None:
+            self._scored += 1
+        else:
+            self.errors += 1
+            self._bar.set_postfix_str(f"{self.errors} errors", refresh=False)
+        self._known += not new
+        self._bar.update()
+
+    @property
+    def summary(self) -> str:
+        """What there was, in a line."""
+        known = f", {self._known} of them known before" if self._known else ""
+        return f"{self._scored + self.errors} sources, {self._scored} scored, {self.errors} errors{known}"

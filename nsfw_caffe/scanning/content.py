@@ -1,0 +1,65 @@
+"""An item's content: read, hashed, and what its header says."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from nsfw_caffe.scanning.item import Item
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an item holds.
+
+    Attributes
+    ----------
+    data : bytes or None
+        The content; None where it could not be read.
+    sha256 : str or None
+        Its hash, 64 hexadecimal digits.
+    width, height : int or None
+        Pixels, as the header says; None where Pillow finds no header.
+    format : str or None
+        Pillow's name of the format.
+    error : str or None
+        Why it could not be read, without the source's name.
+    seconds : float
+        How long all this took.
+    """
+
+    data: bytes | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def read(item: Item) -> Content:
+    """Read an item, hash it, and look at its header."""
+    start = time.perf_counter()
+    if item.error is not None:
+        return Content(error=item.error)
+    try:
+        data = Path(item.path).read_bytes() if item.path is not None else item.content
+    except OSError as error:
+        return Content(error=f"cannot be read ({error.strerror})", seconds=time.perf_counter() - start)
+    assert data is not None, item.source
+    sha256 = hashlib.sha256(data).hexdigest()
+    width, height, name = _header(data)
+    return Content(data, sha256, width, height, name, None, time.perf_counter() - start)
+
+
+def _header(data: bytes) -> tuple[int | None, int | None, str | None]:
+    try:
+        picture = Image.open(io.BytesIO(data))
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
+        return None, None, None
+    return picture.width, picture.height, picture.format

@@ -1,0 +1,166 @@
+"""What a scan has found so far, safe from the moment that it is committed.
+
+A SQLite file beside RESULTS, which is there while a scan runs or has been broken off. SQLite's write-ahead log makes a
+commit whole or undone, whenever the process or the machine dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.results.names import decode_name, encode_name
+from nsfw_caffe.results.record import COLUMNS, Record
+
+_VERSION = 1
+"""Of the tables: a journal of another version is not gone on with."""
+
+_TYPES = {"str": "TEXT", "float": "REAL", "int": "INTEGER"}
+_DEFINITIONS = ", ".join(f"{field.name} {_TYPES[str(field.type).split()[0]]}" for field in dataclasses.fields(Record))
+_TABLES = f"""
+    PRAGMA user_version = {_VERSION};
+    CREATE TABLE results (id INTEGER PRIMARY KEY, {_DEFINITIONS});
+    CREATE UNIQUE INDEX by_source ON results (source);
+    CREATE INDEX by_content ON results (sha256);
+    CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT);
+"""
+_PUT = (
+    f"INSERT INTO results ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (source) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
+)
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM results"
+
+_ROW_BYTES = 600
+"""More than a row takes in any format of RESULTS, its source and error left out: the columns' names, two hashes."""
+
+_LETTER_BYTES = 6
+"""What a letter takes at most, as an escape in JSON."""
+
+
+class Journal:
+    """The journal of one RESULTS, open; what is put into it counts from the next commit on.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its file; created if it is not there.
+
+    Raises
+    ------
+    ResultsError
+        The file is no journal of this version, or a damaged one.
+    OSError
+        It cannot be written; with ENOSPC where the disk is full, as in every method.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._errors():
+            self._database = sqlite3.connect(path, isolation_level=None)
+            # One process has it: so no memory is shared with others, which network file systems cannot do.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # A crash of the machine may undo the last commits, which is work to be done again, but breaks nothing.
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                self._database.executescript(f"BEGIN; {_TABLES} COMMIT;")
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version != _VERSION:
+                raise ResultsError(f"{path} is of another version of nsfw_caffe: end that scan with the same version")
+            lengths = "COUNT(*), TOTAL(LENGTH(source) + IFNULL(LENGTH(error), 0))"
+            rows, letters = self._database.execute(f"SELECT {lengths} FROM results").fetchone()
+        self._size = int(rows * _ROW_BYTES + letters * _LETTER_BYTES)
+
+    def close(self) -> None:
+        """Undo what is not committed, and close the file."""
+        self._database.close()
+
+    def delete(self) -> None:
+        """Close the journal and delete its files."""
+        self.close()
+        delete_journal(self._path)
+
+    @property
+    def results_size(self) -> int:
+        """How many bytes RESULTS takes in any format, at most."""
+        return self._size
+
+    def note(self, name: str) -> str | None:
+        """Read what was noted under a name."""
+        with self._errors():
+            row = self._database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def put_note(self, name: str, value: str) -> None:
+        """Note something; it counts from the next commit on."""
+        self._write("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    def put(self, record: Record) -> None:
+        """Put a record in the place of the one for the same source."""
+        source = encode_name(record.source)
+        error = None if record.error is None else encode_name(record.error)
+        values = (getattr(record, name) for name in COLUMNS[3:])
+        self._write(_PUT, (source, record.score, error, *values))
+        self._size += _ROW_BYTES + _LETTER_BYTES * (len(source) + len(error or ""))
+
+    def commit(self) -> None:
+        """Make everything safe that was put so far."""
+        self._end("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo what is not committed."""
+        self._end("ROLLBACK")
+
+    def of_source(self, source: str) -> Record | None:
+        """Return the record of a source."""
+        return next(self._records("WHERE source = ?", encode_name(source)), None)
+
+    def of_content(self, sha256: str) -> Record | None:
+        """Return a record of identical content."""
+        return next(self._records("WHERE sha256 = ? LIMIT 1", sha256), None)
+
+    def records(self) -> Iterator[Record]:
+        """Iterate over all records, in the order in which their sources were first met."""
+        return self._records("ORDER BY id")
+
+    def _records(self, clause: str, *values: str) -> Iterator[Record]:
+        with self._errors():
+            for source, score, error, *rest in self._database.execute(f"{_SELECT} {clause}", values):
+                yield Record(decode_name(source), score, error and decode_name(error), *rest)
+
+    def _end(self, statement: str) -> None:
+        if self._database.in_transaction:
+            with self._errors():
+                self._database.execute(statement)
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._errors():
+            if not self._database.in_transaction:
+                self._database.execute("BEGIN")
+            self._database.execute(statement, values)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into what they mean."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # By their texts, since Python 3.10 does not tell the codes.
+            full = "full" in str(error)
+            code, text = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, str(error))
+            raise OSError(code, text, str(self._path)) from error
+        except sqlite3.DatabaseError as error:
+            raise ResultsError(f"{self._path} is damaged ({error}): delete it to go on from RESULTS") from error
+
+
+def delete_journal(path: Path) -> None:
+    """Delete a journal that is closed, its log last: without the log it would go for a whole one."""
+    path.unlink(missing_ok=True)
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""Items in, records out: read each, leave out what is known, score identical content once."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from nsfw_caffe._version import __version__
+from nsfw_caffe.classifier import Result
+from nsfw_caffe.cores import available_cores
+from nsfw_caffe.ordered_map import ordered_map
+from nsfw_caffe.preprocess import Source, describe
+from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.scanning.content import Content, read
+from nsfw_caffe.scanning.frames import later_frames
+from nsfw_caffe.scanning.item import Item
+from nsfw_caffe.scanning.journal import Journal
+
+_READERS = max(4, available_cores() // 4)
+"""Threads that read and hash: more than a core or two could use, since they wait for the disk."""
+
+_LONGEST_QUEUE = 1000
+"""Items whose turn may not have come yet; so many come together where one picture is slow and the next are known."""
+
+Score = Callable[[Iterable[Source]], Generator[Result, None, None]]
+"""`Classifier.scan`: scores sources in order, and reads them as it goes on, in the caller's thread."""
+
+
+@dataclass
+class _Entry:
+    """An item whose turn has not come yet."""
+
+    item: Item
+    content: Content
+    results: list[Result] = field(default_factory=list)
+    awaited: int = 1
+    """Results that are still to come, and one more until it is known how many that will be."""
+    same: _Entry | Record | None = None
+    """What has identical content: an entry ahead of this one, or a record."""
+    score: float | None = None
+    error: str | None = None
+
+
+class ItemScorer:
+    """Scores items, and puts records of them into a journal, in the order of the items.
+
+    Parameters
+    ----------
+    journal : Journal
+        Tells what is known; it is not committed here.
+    set_up : SetUp
+        What the records say of how they were scored.
+    score : Score
+        What scores.
+    done : callable
+        Told of each item's record, and whether it is a new one.
+    """
+
+    def __init__(self, journal: Journal, set_up: SetUp, score: Score, done: Callable[[Record, bool], None]) -> None:
+        self._journal = journal
+        self._set_up = set_up
+        self._score = score
+        self._done = done
+        self._queue: deque[_Entry] = deque()
+        self._under_way: deque[_Entry] = deque()
+        self._queued: dict[str, _Entry] = {}
+        self._exhausted = False
+
+    def is_known(self, item: Item) -> bool:
+        """Tell whether the journal has an item's record, and the item has not changed since its content was read."""
+        return self._known(item) is not None
+
+    def run(self, items: Iterable[Item]) -> None:
+        """Score all items that are not known."""
+        with contextlib.closing(ordered_map(read, self._unknown(items), _READERS)) as contents:
+            while not self._exhausted:
+                with contextlib.closing(self._score(self._sources(contents))) as results:
+                    for result in results:
+                        entry = self._under_way.popleft()
+                        entry.results.append(result)
+                        entry.awaited -= 1
+                        self._put_finished()
+                self._put_finished()
+
+    def _unknown(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            record = self._known(item)
+            if record is None:
+                yield item
+            else:
+                self._done(record, False)
+
+    def _known(self, item: Item) -> Record | None:
+        record = self._journal.of_source(item.source)
+        if record is None or record.sha256 is None or (record.bytes, record.mtime) != (item.size, item.mtime):
+            return None
+        return record
+
+    def _sources(self, contents: Iterator[tuple[Item, Content]]) -> Iterator[Source]:
+        """Queue items, and give what is to be scored of them, until there are too many or none are left."""
+        for item, content in contents:
+            entry = _Entry(item, content)
+            self._queue.append(entry)
+            for source in self._to_score(entry):
+                entry.awaited += 1
+                self._under_way.append(entry)
+                yield source
+            entry.awaited -= 1
+            entry.content = dataclasses.replace(content, data=None)  # long queues are for what need not be scored
+            self._put_finished()
+            if len(self._queue) >= _LONGEST_QUEUE:
+                return
+        self._exhausted = True
+
+    def _to_score(self, entry: _Entry) -> Iterator[Source]:
+        content = entry.content
+        if content.data is None or content.sha256 is None:
+            return
+        entry.same = self._queued.get(content.sha256) or self._journal.of_content(content.sha256)
+        if entry.same is None:
+            self._queued[content.sha256] = entry
+            yield content.data
+            yield from later_frames(content.data, self._set_up.frames)
+
+    def _put_finished(self) -> None:
+        while self._queue and not self._queue[0].awaited:
+            entry = self._queue.popleft()
+            entry.score, entry.error = _verdict(entry)
+            if entry.same is None and entry.content.sha256 is not None:
+                del self._queued[entry.content.sha256]
+            record = self._record(entry)
+            self._journal.put(record)
+            self._done(record, True)
+
+    def _record(self, entry: _Entry) -> Record:
+        item, content = entry.item, entry.content
+        return Record(
+            source=item.source,
+            score=entry.score,
+            error=entry.error,
+            width=content.width,
+            height=content.height,
+            format=content.format,
+            bytes=item.size,
+            sha256=content.sha256,
+            mtime=item.mtime,
+            engine=self._set_up.engine,
+            precision=self._set_up.precision,
+            decode=self._set_up.decode,
+            frames=self._set_up.frames,
+            model=self._set_up.model,
+            version=__version__,
+            seconds=content.seconds + sum(result.seconds for result in entry.results),
+            scored_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+
+
+def _verdict(entry: _Entry) -> tuple[float | None, str | None]:
+    """Give the highest score of an entry's frames, or what is wrong with it."""
+    if entry.content.error is not None:
+        return None, entry.content.error
+    if entry.same is not None:
+        return entry.same.score, entry.same.error
+    scores = [result.score for result in entry.results if result.score is not None]
+    return (max(scores), None) if scores else (None, _reason(entry.results[0]))
+
+
+def _reason(result: Result) -> str | None:
+    """Say what is wrong with a source without its name: other sources may have the same content."""
+    return result.error and result.error.removeprefix(f"{describe(result.source)}: ")

@@ -1,0 +1,101 @@
+"""The files that a scan keeps beside RESULTS: all hidden, and gone when it has ended well."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from nsfw_caffe.errors import ScanStopped
+
+_STEP = 1 << 18
+"""Bytes by which the reserve grows."""
+
+
+def side_file(results: Path, kind: str) -> Path:
+    """Name the side file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
+    return results.with_name(f".{results.name}.{kind}")
+
+
+@contextlib.contextmanager
+def locked(results: Path) -> Iterator[None]:
+    """Hold the lock of RESULTS; the system lets go of it however the process ends.
+
+    Raises
+    ------
+    ScanStopped
+        Another scan holds it.
+    """
+    path = side_file(results, "lock")
+    descriptor = _acquire(path, results)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _acquire(path: Path, results: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last holder may have deleted the file between the two calls; a lock on that keeps nobody out.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise ScanStopped(f"another scan is at work on {results}: wait for it, or stop it") from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+class Reserve:
+    """Disk space held back, so that on a full disk RESULTS can still be written.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        RESULTS, beside which it lies.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self._path = side_file(results, "reserve")
+        self._size = 0
+
+    def __enter__(self) -> Reserve:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def hold(self, size: int) -> None:
+        """Hold back at least so many bytes.
+
+        Raises
+        ------
+        OSError
+            There is no room.
+        """
+        if size <= self._size:
+            return
+        size = -(-size // _STEP) * _STEP
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+        self._size = size
+
+    def release(self) -> None:
+        """Give the space back."""
+        self._path.unlink(missing_ok=True)
+        self._size = 0

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nsfw_caffe.results.formats import read_results
+from nsfw_caffe.results.record import Record
+from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe
+
+ENGINE = ("--engine", "onnxruntime")
+ENDINGS = ("csv", "jsonl", "parquet", "sqlite")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("chelsea.png", "rocket.jpg"):
+        shutil.copy(PHOTOS / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    results = tmp_path_factory.mktemp("unbroken") / "r.jsonl"
+    child = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
+    assert child.returncode == 1, child.stderr
+    assert child.stdout == f"{results}: 150 sources, 147 scored, 3 errors\n"
+    return list(read_results(results))
+
+
+def facts(records: list[Record]) -> list[tuple[str, float | None, str | None]]:
+    return [(record.source, record.score, record.error) for record in records]
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "nsfw_caffe", "scan", *map(str, arguments), *ENGINE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
+
+
+def await_journal(results: Path) -> None:
+    """Wait until a scan is at work on its pictures."""
+    journal = results.with_name(f".{results.name}.journal-wal")
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.stat().st_size < 50_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_exit_status_tells_whether_all_is_scored(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "r.csv"
+    child = nsfw_caffe("scan", folder, "-o", results, *ENGINE)
+    assert (child.returncode, child.stderr) == (0, "")
+    assert child.stdout == f"{results}: 2 sources, 2 scored, 0 errors\n"
+    (folder / "broken.jpg").write_bytes(b"broken")
+    for known in (2, 3):  # an error that is known is one still
+        child = nsfw_caffe("scan", folder, "-o", results, *ENGINE)
+        assert child.returncode == 1
+        assert child.stdout == f"{results}: 3 sources, 2 scored, 1 errors, {known} of them known before\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "r.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "what shall be scanned? Give a SOURCE, or --list FILE"),
+        (("missing.jpg",), "missing.jpg: no such file or folder"),
+        (("--list", "missing.txt"), "missing.txt: no such file or folder"),
+        ((".", "-o", "r.txt"), "r.txt: "),
+        ((".", "-o", "missing/r.csv"), "missing/r.csv: "),
+        ((".", "--frames", "0"), "0 is not 1 or more"),
+        ((".", "--prototxt", "x"), "--prototxt and --caffemodel go together"),
+    ],
+    ids=str,
+)
+def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    child = nsfw_caffe("scan", "-o", "r.csv", *arguments)
+    assert child.returncode == 2
+    assert message in child.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_engine_is_status_3_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    child = nsfw_caffe("scan", folder, "-o", tmp_path / "r.csv", "--engine", "onnxruntime", "--device", "gpu:0")
+    assert child.returncode == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "r.csv"
+    assert nsfw_caffe("scan", folder, "-o", results, *ENGINE).returncode == 0
+    child = nsfw_caffe("scan", folder, "-o", results, "--engine", "caffe")
+    assert child.returncode == 2
+    assert f"{results} was made with engine=onnxruntime, and this scan is with engine=caffe" in child.stderr
+    assert nsfw_caffe("scan", folder, "-o", results, "--engine", "caffe", "--rescore").returncode == 0
+    assert {record.engine for record in read_results(results)} == {"caffe"}
+
+
+def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "r.csv"
+    assert nsfw_caffe("scan", folder, "-o", results, "--published").returncode == 0
+    assert {record.engine for record in read_results(results)} == {"caffe-published"}
+
+
+@pytest.mark.parametrize(("options", "separator"), [((), b"\n"), (("-0",), b"\0")], ids=["lines", "null"])
+@pytest.mark.parametrize("by", ["file", "standard input"])
+def test_lists(folder: Path, tmp_path: Path, options: tuple[str, ...], separator: bytes, by: str) -> None:
+    shutil.copy(PHOTOS / "page.png", os.fsencode(folder) + b"/caf\xe9.png")
+    names = [*sorted(os.fsencode(path) for path in folder.iterdir()), b"/missing.jpg"]
+    listed = separator.join(names) + separator
+    (tmp_path / "list").write_bytes(listed)
+    results = tmp_path / "r.parquet"
+    path, stdin = (tmp_path / "list", b"") if by == "file" else ("-", listed)
+    child = nsfw_caffe("scan", "--list", path, *options, "-o", results, *ENGINE, stdin=stdin)
+    assert child.returncode == 1, child.stderr
+    records = list(read_results(results))
+    assert [os.fsencode(record.source) for record in records] == names
+    assert [record.score is not None for record in records] == [True, True, True, False]
+
+
+def test_results_among_the_sources_are_no_source(folder: Path) -> None:
+    results = folder / "r.csv"
+    for _ in range(2):
+        assert nsfw_caffe("scan", folder, "-o", results, *ENGINE).returncode == 0
+    assert len(list(read_results(results))) == 2
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_politely(pictures: Path, unbroken: list[Record], tmp_path: Path, stop: signal.Signals) -> None:
+    results = tmp_path / "r.csv"
+    with start(pictures, "-o", results) as child:
+        await_journal(results)
+        child.send_signal(stop)
+        _, errors = child.communicate(timeout=60)
+    assert child.returncode == 4
+    assert errors == f"nsfw-caffe: stopped; what was scored is in {results}: run the same command again to go on\n"
+    so_far = list(read_results(results))
+    assert 0 < len(so_far) < 150
+    child_again = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
+    assert child_again.stdout.endswith(f"3 errors, {len(so_far)} of them known before\n")
+    assert facts(list(read_results(results))) == facts(unbroken)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
+    """`benchmarks/kill_scan.py` does this with thousands of pictures and ten kills."""
+    results = tmp_path / f"r.{ending}"
+    moments = random.Random(ending)
+    for _ in range(3):
+        with start(pictures, "-o", results) as child:
+            await_journal(results)
+            time.sleep(moments.uniform(0, 0.3))
+            child.kill()
+            child.communicate()
+        assert child.returncode == -signal.SIGKILL
+        assert not results.exists() or list(read_results(results))
+    assert nsfw_caffe("scan", pictures, "-o", results, *ENGINE).returncode == 1
+    assert facts(list(read_results(results))) == facts(unbroken)
+    assert [path.name for path in tmp_path.iterdir()] == [results.name]
+
+
+def test_a_second_scan_at_once_is_refused(pictures: Path, unbroken: list[Record], tmp_path: Path) -> None:
+    results = tmp_path / "r.sqlite"
+    with start(pictures, "-o", results) as child:
+        await_journal(results)
+        second = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
+        assert child.poll() is None, "the first scan was over too soon"
+        child.communicate(timeout=60)
+    assert second.returncode == 4
+    assert f"another scan is at work on {results}: wait for it, or stop it" in second.stderr
+    assert child.returncode == 1
+    assert facts(list(read_results(results))) == facts(unbroken)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(path)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a tmpfs cannot be mounted here; it takes root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
+    disk = tmp_path / "disk"
+    with small_disk(disk, 1700):
+        results, ballast = disk / f"r.{ending}", disk / "ballast"
+        ballast.write_bytes(b"x" * 300_000)
+        child = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
+        assert child.returncode == 4, child.stderr
+        assert child.stderr == (
+            f"nsfw-caffe: the disk of {results} is full; what was scored is kept: "
+            "make room and run the same command again\n"
+        )
+        so_far = list(read_results(results))
+        assert 0 < len(so_far) < 150
+        assert facts(so_far) == facts(unbroken)[: len(so_far)]
+        ballast.unlink()
+        subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+        assert nsfw_caffe("scan", pictures, "-o", results, *ENGINE).returncode == 1
+        assert facts(list(read_results(results))) == facts(unbroken)
+        assert [path.name for path in disk.iterdir()] == [results.name]
+
+
+def test_a_terminal_sees_progress(pictures: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 120, 0, 0))
+    command = [sys.executable, "-m", "nsfw_caffe", "scan", pictures, "-o", tmp_path / "r.csv", *ENGINE]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as child:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's end
+            while data := os.read(ours, 4096):
+                shown += data
+    os.close(ours)
+    assert child.returncode == 1
+    assert re.search(rb"150/150 .* pictures/s, 3 errors", shown), shown
+
+
+def test_sqlite_results_are_one_table(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "r.sqlite"
+    nsfw_caffe("scan", folder, "-o", results, *ENGINE)
+    with contextlib.closing(sqlite3.connect(results)) as database:
+        assert database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("results",)]
+        rows = database.execute("SELECT source FROM results WHERE score < 0.5 ORDER BY source").fetchall()
+    assert rows == [(str(folder / "chelsea.png"),), (str(folder / "rocket.jpg"),)]
+
+
+def test_caffe_scores_the_same_in_a_scan(folder: Path, tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+
+    def scores(child: Child) -> list[str]:
+        return [line.split("\t")[0] for line in child.stdout.splitlines()]
+
+    assert nsfw_caffe("scan", folder, "-o", results, "--engine", "caffe", "--workers", "2").returncode == 0
+    single = nsfw_caffe("classify", "--engine", "caffe", folder / "chelsea.png", folder / "rocket.jpg")
+    assert [repr(record.score) for record in read_results(results)] == scores(single)
