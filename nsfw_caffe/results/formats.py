@@ -44,7 +44,8 @@ def check_path(path: Path) -> None:
         If the name's ending is no format's, its folder is missing, it is a folder itself, or the format needs a
         package that is not installed.
     """
-    _format(path)
+    if _format(path) is parquet_file:
+        parquet_file.check_installed(path)
     if path.is_dir():
         raise ResultsError(f"{path}: a folder: give the name of a file in it")
     if not path.parent.is_dir():

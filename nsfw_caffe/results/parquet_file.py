@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 from nsfw_caffe.errors import ResultsError
@@ -54,10 +55,11 @@ def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[Any, ...]]:
         raise ResultsError(f"{path}: no Parquet file, or a damaged one: {error}") from error
 
 
-def _pyarrow(path: Path) -> Any:
+def _pyarrow(path: Path) -> ModuleType:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise ResultsError(f"{path}: Parquet needs pyarrow: pip install 'nsfw-caffe[scan]'") from error
-    return pyarrow
+    module: ModuleType = pyarrow
+    return module

@@ -69,6 +69,10 @@ def _rows(path: Path) -> Iterator[tuple[object, ...]]:
         # A generator may be read in another thread than the one that began it, though never in two at once.
         with contextlib.closing(sqlite3.connect(address, uri=True, check_same_thread=False)) as database:
             names = [row[1] for row in database.execute("PRAGMA table_info(results)")]
+            ((page,),) = database.execute("PRAGMA page_size")
+            # SQLite takes what is missing of the last page for zeros.
+            if path.stat().st_size % page:
+                raise ResultsError(f"{path}: no whole number of pages: it was cut off")
             if not names:
                 raise ResultsError(f"{path}: no file of results: it has no table results")
             find_columns(names, path)
