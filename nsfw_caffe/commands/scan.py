@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import itertools
 import os
 import signal
 import sys
@@ -15,8 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, positive
+from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.results.record import SetUp
-from nsfw_caffe.scanning.find import Selection, count_items, find_items, read_list
+from nsfw_caffe.scanning.find import count_items, find_items
+from nsfw_caffe.scanning.lists import read_list
+from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
@@ -55,7 +59,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="not these")
     found.add_argument("--hidden", action="store_true", help="hidden files and folders too")
     found.add_argument(
-        "--max-size", type=positive, default=256, metavar="MIB", help="larger files are errors; default: 256"
+        "--max-size",
+        type=positive,
+        default=MAX_BYTES >> 20,
+        metavar="MIB",
+        help="larger files are errors; default: 256",
     )
     parser.add_argument(
         "--frames",
@@ -79,6 +87,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     check_path(options.output)  # before the model is loaded
     classifier = create_classifier(options)
     selection = _selection(options)
+    sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
     # What ends a scan politely ends it as Ctrl-C does: RESULTS is written with what is scored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _Progress(shown=sys.stderr.isatty() and not options.quiet) as progress:
@@ -87,7 +96,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         try:
             scan(
                 options.output,
-                lambda known: find_items(_sources(options), selection, known),
+                lambda known: find_items(sources, selection, known),
                 functools.partial(classifier.scan, workers=options.workers),
                 _set_up(options, classifier),
                 rescore=options.rescore,
@@ -118,11 +127,13 @@ def _selection(options: argparse.Namespace) -> Selection:
     )
 
 
-def _sources(options: argparse.Namespace) -> Iterator[str]:
-    yield from options.sources
+def _listed(options: argparse.Namespace) -> Iterator[str]:
     for path in options.list:
-        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as stream:
-            yield from read_list(stream, nul=options.null)
+        try:
+            with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as stream:
+                yield from read_list(stream, nul=options.null)
+        except (OSError, ValueError) as error:
+            raise NsfwCaffeError(f"{path}: {error}") from error
 
 
 def _set_up(options: argparse.Namespace, classifier: Classifier) -> SetUp:

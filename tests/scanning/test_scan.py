@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from nsfw_caffe.errors import EngineUnavailable, ResultsError, ScanStopped
 from nsfw_caffe.preprocess import Source
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.find import Selection, find_items
+from nsfw_caffe.scanning.find import find_items
 from nsfw_caffe.scanning.scan import scan
+from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.side_files import locked
 from tests.scanning.test_frames import animation
 from tests.support import PHOTOS
@@ -170,7 +172,7 @@ def test_a_picture_that_vanishes_between_finding_and_reading(do_scan: Scan, fold
 def test_another_set_up_is_refused_or_scored_anew(do_scan: Scan, folder: Path, change: str) -> None:
     before = do_scan(folder)
     content = do_scan.results.read_bytes()
-    value: object = 4 if change == "frames" else "other"
+    value: Any = 4 if change == "frames" else "other"
     other = SET_UP._replace(**{change: value})
     with pytest.raises(
         ResultsError, match=rf"results\.jsonl was made with {change}=.* is with {change}={value}: .*--rescore"
