@@ -35,10 +35,10 @@ def main(engine: str, count: int) -> None:
     print(f"last tenth to second: {peaks[-1] / peaks[1]:.3f}")
 
 
-def resident_megabytes() -> float:
-    """Return the resident memory of this process and its children, in megabytes."""
-    children = Path("/proc/self/task").glob("*/children")
-    processes = ["self", *itertools.chain.from_iterable(path.read_text().split() for path in children)]
+def resident_megabytes(process: int | str = "self") -> float:
+    """Return the resident memory of a process, this one by default, and its children, in megabytes."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    processes = [process, *itertools.chain.from_iterable(path.read_text().split() for path in children)]
     pages = sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) for process in processes)
     return pages / PAGES_PER_MEGABYTE
 
