@@ -82,6 +82,9 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
         _format(path).write(part, records)
         _to_disk(part)
         part.replace(path)
+    except sqlite_file.SourceTwiceError as error:
+        part.unlink()
+        raise ResultsError(f"{path}: {error}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

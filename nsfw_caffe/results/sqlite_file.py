@@ -20,6 +20,10 @@ _FULL = "database or disk is full"
 """What SQLite says where the disk is full; its number of the error is in Python from 3.11 on."""
 
 
+class SourceTwiceError(Exception):
+    """Two records have the same source; the message does not name the file, whose name here is not its last one."""
+
+
 def write(path: Path, records: Iterable[Record]) -> None:
     """Write a new file."""
     source = ""
@@ -40,7 +44,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
             database.executemany(f"INSERT INTO results VALUES ({', '.join('?' * len(COLUMNS))})", rows())
             database.execute("COMMIT")
     except sqlite3.IntegrityError as error:
-        raise ResultsError(f"{path}: SQLite holds each source once, and {source!r} comes twice") from error
+        raise SourceTwiceError(f"SQLite holds each source once, and {source!r} comes twice") from error
     except sqlite3.OperationalError as error:
         number = errno.ENOSPC if str(error) == _FULL else errno.EIO
         raise OSError(number, f"{os.strerror(number)} (SQLite: {error})") from error

@@ -36,7 +36,7 @@ def test_the_table_has_types_and_an_index_and_nothing_lies_beside(tmp_path: Path
 
 def test_a_source_that_comes_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    with pytest.raises(ResultsError, match=r"SQLite holds each source once, and 'a' comes twice"):
+    with pytest.raises(ResultsError, match=r"/results.sqlite: SQLite holds each source once, and 'a' comes twice"):
         write_results(path, [scored("a"), scored("b"), scored("a"), scored("c")])
     assert names(tmp_path) == []
 
