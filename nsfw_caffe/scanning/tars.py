@@ -84,7 +84,7 @@ def _members(unpacked: Unpacked) -> Iterator[tuple[tarfile.TarFile, tarfile.TarI
                     raise damaged(BROKEN_STRUCTURE)
                 unpacked.allow(None)
                 yield opened, member
-                opened.members.clear()  # else every header of the archive is kept
+                opened.members.clear()  # type: ignore[attr-defined]  # else every header is kept
                 unpacked.allow(_distance(opened) + MOST_HEADERS)
     except _BROKEN as error:
         raise damaged(BROKEN_STRUCTURE) from error
