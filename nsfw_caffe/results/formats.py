@@ -1,0 +1,126 @@
+"""Files of results in any format; the ending of the file's name says which."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.results import csv_file
+from nsfw_caffe.results.record import Record
+
+
+class Format(Protocol):
+    """What a format's module has."""
+
+    def write(self, path: Path, records: Iterable[Record]) -> None:
+        """Write a new file; one that is there already is an error."""
+
+    def read(self, path: Path) -> Iterator[Record]:
+        """Read a file, a record at a time; ResultsError says what is wrong with it."""
+
+
+_FORMATS: dict[str, Format] = {".csv": csv_file}
+
+
+def check_path(path: Path) -> None:
+    """Find out before the work whether results could be written there.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, which need not be there.
+
+    Raises
+    ------
+    ResultsError
+        If the name's ending is no format's, its folder is missing, it is a folder itself, or the format needs a
+        package that is not installed.
+    """
+    _format(path)
+    if path.is_dir():
+        raise ResultsError(f"{path}: a folder: give the name of a file in it")
+    if not path.parent.is_dir():
+        raise ResultsError(f"{path}: there is no folder {path.parent}: make it first")
+
+
+def write_results(path: Path, records: Iterable[Record]) -> None:
+    """Write a file of results, whole or not at all.
+
+    It is written beside the path as ``.NAME.part``, forced to the disk, and renamed: whatever happens, at the path
+    is either what was there before or all of the new. Two writers of one path would write the same ``.part`` file; the
+    caller sees to it that there is one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, whose ending says the format.
+    records : iterable of Record
+        The rows, in their order; they are read as they are written, so there may be more than fit into memory.
+
+    Raises
+    ------
+    ResultsError
+        As for `check_path`, and where SQLite, which keeps each source once, is given one twice.
+    OSError
+        If the disk is full (errno.ENOSPC), or the file cannot be written for another reason. The ``.part`` file is
+        gone then, as it is after an error of `records` itself.
+    """
+    check_path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # What a process that was killed has left.
+        part.unlink(missing_ok=True)
+        _format(path).write(part, records)
+        _to_disk(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _to_disk(path.parent)
+
+
+def read_results(path: Path) -> Iterator[Record]:
+    """Read a file of results a record at a time, in the file's order.
+
+    Columns beyond those of `Record` are ignored, and the columns may come in any order.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, whose ending says the format.
+
+    Yields
+    ------
+    Record
+        A row.
+
+    Raises
+    ------
+    ResultsError
+        If the file cannot be read or is no file of results: the message names the file, and the line or row that is
+        wrong. It is raised where the reading comes to it, after the rows before.
+    """
+    try:
+        yield from _format(path).read(path)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _format(path: Path) -> Format:
+    try:
+        return _FORMATS[path.suffix.lower()]
+    except KeyError:
+        *others, last = _FORMATS
+        raise ResultsError(f"{path}: its ending says no format: use {', '.join(others)} or {last}") from None
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

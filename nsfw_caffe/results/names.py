@@ -1,0 +1,52 @@
+r"""Names of files as text that every format can hold.
+
+A name on Linux is bytes. Where they are no UTF-8, `os.fsdecode` gives lone surrogates, U+DC80 to U+DCFF, one for each
+such byte, and neither Parquet nor SQLite nor a text file in UTF-8 can hold those. So such a byte XX is written as the
+six characters ``\udcXX``. A backslash of a name that would read like one of these is written as ``\udc5c``, and NUL,
+which an error's text may hold and a reader of CSV may not, as ``\udc00``: what is decoded is what was encoded.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TO_ENCODE = re.compile(r"[\ud800-\udfff\0]|\\(?=udc[0-9a-f]{2})")
+_ENCODED = re.compile(r"\\udc(00|5c|[89a-f][0-9a-f])")
+
+
+def encode_name(name: str) -> str:
+    r"""Write a name, or the text of an error, so that UTF-8 can hold it.
+
+    Parameters
+    ----------
+    name : str
+        What `os.fsdecode` returns, or any other text. Lone surrogates that `os.fsdecode` does not return, and that
+        no file's name can hold, become U+FFFD.
+
+    Returns
+    -------
+    str
+        Text without surrogates and NUL; the name itself where it has neither, nor a backslash before ``udc`` and two
+        hexadecimal digits.
+    """
+    # Nearly every name is plain, and there may be millions.
+    if name.isascii() and "\\udc" not in name and "\0" not in name:
+        return name
+    return _TO_ENCODE.sub(_encode, name)
+
+
+def decode_name(text: str) -> str:
+    """Return the name that `encode_name` wrote as this text."""
+    return _ENCODED.sub(_decode, text) if "\\udc" in text else text
+
+
+def _encode(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in "\\\0":
+        return f"\\udc{ord(character):02x}"
+    return f"\\u{ord(character):04x}" if "\udc80" <= character <= "\udcff" else "\ufffd"
+
+
+def _decode(match: re.Match[str]) -> str:
+    byte = int(match[1], 16)
+    return chr(byte if byte < 0x80 else 0xDC00 + byte)

@@ -1,0 +1,154 @@
+"""Between records and the plain values that the formats hold: what is written, and what is accepted on reading."""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+import typing
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.results.names import decode_name, encode_name
+from nsfw_caffe.results.record import COLUMNS, Record
+
+Value = str | int | float | None
+
+
+class Column(NamedTuple):
+    """A column of every format.
+
+    Attributes
+    ----------
+    name : str
+        One of COLUMNS.
+    kind : type
+        str, int (of 64 bits) or float (of 64 bits).
+    required : bool
+        Whether every row has a value there.
+    """
+
+    name: str
+    kind: type[str] | type[int] | type[float]
+    required: bool
+
+
+def _columns() -> tuple[Column, ...]:
+    hints = typing.get_type_hints(Record)
+    kinds = [typing.get_args(hints[name]) or (hints[name],) for name in COLUMNS]
+    return tuple(Column(name, kind[0], len(kind) == 1) for name, kind in zip(COLUMNS, kinds, strict=True))
+
+
+TYPED_COLUMNS = _columns()
+_TEXTS = [column.name for column in TYPED_COLUMNS if column.kind is str]
+_LARGEST = 2**63 - 1
+"""What an integer of Parquet and SQLite holds."""
+_SCORED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+def to_row(record: Record) -> list[Value]:
+    """Return the record's values in the order of COLUMNS, its texts such that UTF-8 can hold them."""
+    values = [getattr(record, name) for name in COLUMNS]
+    return [encode_name(value) if type(value) is str else value for value in values]
+
+
+def from_row(values: Sequence[object], path: Path, place: str, number: int) -> Record:
+    """Return the record that a row is.
+
+    Parameters
+    ----------
+    values : sequence
+        In the order of COLUMNS; an empty text counts as None, and a whole float as an int, because programs that know
+        no missing integers write floats.
+    path, place, number
+        For the error: the file, "line" or "row", and which one.
+
+    Raises
+    ------
+    ResultsError
+        If it is no row of results; the message names the file, the row and what is wrong.
+    """
+    try:
+        record = Record(*map(_value, TYPED_COLUMNS, values))  # type: ignore[arg-type]  # _value sees to the types
+        _check(record)
+    except ValueError as error:
+        raise ResultsError(f"{path}: {place} {number}: {error}") from error
+    return record
+
+
+def find_columns(names: Sequence[str], path: Path) -> list[int]:
+    """Return where each of COLUMNS stands among the names of a file's columns.
+
+    Raises
+    ------
+    ResultsError
+        If one is missing, or is there twice.
+    """
+    counts = Counter(names)
+    if missing := [name for name in COLUMNS if name not in counts]:
+        raise ResultsError(f"{path}: no file of results: it has no column {', '.join(missing)}")
+    if double := [name for name in COLUMNS if counts[name] > 1]:
+        raise ResultsError(f"{path}: it has more than one column {', '.join(double)}: keep one")
+    return [names.index(name) for name in COLUMNS]
+
+
+def _value(column: Column, value: object) -> Value:
+    if value is None or value == "":
+        if column.required:
+            raise ValueError(f"{column.name} is missing")
+        return None
+    if column.kind is str:
+        if not isinstance(value, str):
+            raise ValueError(f"{column.name} is {reprlib.repr(value)}: expected text")
+        return decode_name(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"{column.name} is {reprlib.repr(value)}: expected a number")
+    return value if type(value) is column.kind else _converted(column, value)
+
+
+def _converted(column: Column, value: int | float) -> int | float:
+    """Return an int as a float, or the other way round."""
+    try:
+        number = float(value) if column.kind is float else int(value)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{column.name} cannot be held: {error}") from error
+    if column.kind is int and number != value:
+        raise ValueError(f"{column.name} is {value!r}: expected a whole number")
+    return number
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError for values that are of the right type, but not of a result."""
+    if record.score is None and record.error is None:
+        raise ValueError("neither a score nor an error")
+    if record.score is not None:
+        if record.error is not None:
+            raise ValueError("both a score and an error")
+        if not 0 <= record.score <= 1:
+            raise ValueError(f"score is {record.score!r}: expected 0 to 1")
+    for name, number in (("mtime", record.mtime), ("seconds", record.seconds)):
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f"{name} is {number!r}: expected a number")
+    for name, count in (("width", record.width), ("height", record.height), ("bytes", record.bytes)):
+        if count is not None and not 0 <= count <= _LARGEST:
+            raise ValueError(f"{name} is no number from 0 to 2**63 - 1")
+    if not 1 <= record.frames <= _LARGEST:
+        raise ValueError("frames is no number from 1 to 2**63 - 1")
+    # The last column: this is how a file that ends in the middle of its last row is told from a whole one.
+    if not _SCORED_AT.fullmatch(record.scored_at):
+        raise ValueError(f"scored_at is {reprlib.repr(record.scored_at)}: expected a time like 2026-11-23T07:15:00Z")
+    for name in _TEXTS:
+        text = getattr(record, name)
+        if text is not None and not text.isascii():
+            _check_text(name, text)
+
+
+def _check_text(name: str, text: str) -> None:
+    """Refuse the surrogates that JSON can write, but that are no byte of a name."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} is {reprlib.repr(text)}, which holds half a character") from error
