@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nsfw_caffe.commands.arguments import positive, probability
 from nsfw_caffe.commands.common import OK, SOME_FAILED, complain, fetch_model
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
 
@@ -28,7 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     form.add_argument("--json", action="store_true", help="JSON Lines: source, score, error (and verdict)")
     form.add_argument("--csv", action="store_true", help="CSV with a header: source, score, error (and verdict)")
     parser.add_argument(
-        "--threshold", type=_probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
+        "--threshold", type=probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
     )
     parser.add_argument(
         "--published", action="store_true", help="the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
@@ -42,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="fast: decode large JPEG files smaller; other scores",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="bfloat16: faster, other scores")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="that compute; default: all cores")
+    parser.add_argument("--threads", type=positive, metavar="N", help="that compute; default: all cores")
     parser.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
     parser.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
 
@@ -110,20 +111,6 @@ def _verdict(score: float | None, threshold: float | None) -> str | None:
     if score is None or threshold is None:
         return None
     return "nsfw" if score >= threshold else "sfw"
-
-
-def _probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 def _device(text: str) -> str:

@@ -24,8 +24,7 @@ class Best(Generic[Entry]):
         Makes of an entry what entries are sorted by, in ascending order.
     """
 
-    # heapq keeps the largest in a heap of the smallest; with ties that are broken by a name in ascending order, there is
-    # no key to turn that round.
+    # A heap would need the worst kept entry at its root, and no key turns the order of names round.
 
     def __init__(self, count: int, key: Callable[[Entry], tuple[float | str, ...]]) -> None:
         self._count = count

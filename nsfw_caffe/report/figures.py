@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nsfw_caffe.errors import ResultsError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _TEXT, _ACCENT = "#010203", "#040506"
 """Colours to draw in that stand for the page's, which are known only where it is read."""
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "nsfw_caffe",  # ids that do not differ from run to run
     "svg.fonttype": "none",  # text stays text, in the page's font
     "text.color": _TEXT,
@@ -56,24 +57,28 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, label: str = "sc
     """
 
     def draw(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+
         axes = figure.add_subplot()
-        widths = [end - start for start, end in zip(edges[:-1], edges[1:], strict=True)]
+        widths = [end - start for start, end in itertools.pairwise(edges)]
         axes.bar(edges[:-1], counts, widths, align="edge", color=_ACCENT, edgecolor="none", alpha=0.85)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(label)
         present = [count for count in counts if count]
         if present and max(present) >= _SKEWED * min(present):
             axes.set_yscale("log")
-            axes.set_ylim(bottom=0.5)
+            axes.set_ylim(bottom=0.5)  # a bar of one shows
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_ylabel("sources (logarithmic)")
         else:
             axes.set_ylabel("sources")
-            axes.yaxis.get_major_locator().set_params(integer=True)
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
     return to_svg(draw)
 
 
-def to_svg(draw: Any, width: float = 7.0, height: float = 3.2) -> str:
+def to_svg(draw: Callable[[Figure], None], width: float = 5.5, height: float = 2.9) -> str:
     """Draw a figure with matplotlib.
 
     Parameters
@@ -109,7 +114,7 @@ def to_svg(draw: Any, width: float = 7.0, height: float = 3.2) -> str:
 
 def _for_a_page(document: str) -> str:
     svg = document[document.index("<svg") :].strip()
-    # In a page namespaces go without saying, the style would be the whole page's, and what no one refers to needs no id.
+    # In a page namespaces go without saying, a style is the whole page's, and an id must not be there twice.
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
     svg = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = svg.replace("xlink:href=", "href=")

@@ -47,9 +47,7 @@ class Facts:
 
     def to_html(self) -> str:
         """See `Part`."""
-        items = "".join(
-            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in self.pairs
-        )
+        items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in self.pairs)
         return f'<dl class="facts">{items}</dl>'
 
 
@@ -134,7 +132,9 @@ class Gallery:
 
     def to_html(self) -> str:
         """See `Part`."""
-        return '<ul class="gallery">' + "\n".join(f"<li>{_picture(picture)}</li>" for picture in self.pictures) + "</ul>"
+        return (
+            '<ul class="gallery">' + "\n".join(f"<li>{_picture(picture)}</li>" for picture in self.pictures) + "</ul>"
+        )
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,16 @@ def _sections(summary: Summary, pictures: int, clear: bool) -> Iterator[Section]
         yield Section("Formats", [_counts("format", summary.formats, summary.scored)])
     if summary.failed:
         rows = [(row.source, row.error or "") for row in summary.failures]
-        parts = [
+        parts: list[Part] = [
             _counts("reason", summary.reasons, summary.failed),
             Paragraph(f"The first {len(rows)}:" if len(rows) < summary.failed else "All of them:"),
             Table(("source", "reason"), rows),
         ]
         yield Section("What failed", parts)
     if summary.slowest:
-        slowest = [(duration(row.seconds or 0), _pixels(row), size(row.bytes or 0), row.source) for row in summary.slowest]
+        slowest = [
+            (duration(row.seconds or 0), _pixels(row), size(row.bytes or 0), row.source) for row in summary.slowest
+        ]
         yield Section("Slowest", [Table(("#time", "#pixels", "#size", "source"), slowest)])
     if summary.rows:
         yield Section("Set-up", _set_up(summary))
@@ -67,9 +69,9 @@ def _overview(summary: Summary) -> Facts:
         ("sources", f"{summary.rows:,}"),
         ("scored", f"{summary.scored:,}"),
         ("failed", f"{summary.failed:,}"),
-        ("content seen before", f"{summary.repeated:,}"),
+        ("repeated content", f"{summary.repeated:,}"),
         ("size", size(summary.bytes)),
-        ("working time, all workers", duration(summary.seconds)),
+        ("working time", duration(summary.seconds)),
     ]
     if summary.mean is not None:
         facts.append(("mean score", f"{summary.mean:.4f}"))
@@ -80,7 +82,7 @@ def _scores(summary: Summary) -> list[Part]:
     reached = [(f"{value:g}", f"{count:,}", share(count, summary.scored)) for value, count in summary.reached]
     return [
         Figure(histogram(summary.histogram, EDGES), "How many sources have which score, in steps of 0.05."),
-        Table(("threshold", "#at or above", "#share"), reached),
+        Table(("#threshold", "#at or above", "#share"), reached),
     ]
 
 

@@ -19,15 +19,16 @@ bdi { overflow-wrap: anywhere; }
 .facts div { padding: .6rem .8rem; border-radius: .5rem; background: var(--card); }
 dt { font-size: .85rem; }
 dd { margin: 0; font-size: 1.1rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+section > * + * { margin-top: .9rem; }
 .wide { overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem 1.1rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { font-size: .85rem; font-weight: 500; }
 th:last-child, td:last-child { padding-right: 0; }
-.number { text-align: right; white-space: nowrap; width: 1%; }
+.number { text-align: right; white-space: nowrap; }
 .number bdi { overflow-wrap: normal; }
 figure { margin: 0; }
-figure svg { display: block; width: 100%; max-width: 44rem; height: auto; color: var(--text); }
+figure svg { display: block; width: 100%; max-width: 34rem; height: auto; color: var(--text); }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .9rem; margin: 0;
   padding: 0; list-style: none; }

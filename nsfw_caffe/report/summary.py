@@ -45,7 +45,8 @@ class Summary:
     reached : tuple of (float, int)
         Each threshold, in ascending order, with the number of scores at or above it.
     formats, reasons : tuple of (str, int)
-        Formats of the scored pictures, and what was wrong with the others, the most frequent first.
+        Formats of the scored pictures, and what was wrong with the others, the most frequent first, and then the number
+        of all those not named, as "others".
     highest, slowest, failures : tuple of Record
         The first sources by score, by time, and the failed ones in the order of the rows.
     set_ups : tuple of SetUp
@@ -88,7 +89,7 @@ def summarise(
     thresholds : sequence of float
         Scores, 0 to 1, to count the sources at or above.
     top : int, default 10
-        How many of the slowest and of the failed sources, and of the reasons, to name.
+        How many of the slowest and of the failed sources, of the formats and of the reasons, to name.
     highest : int, optional
         How many of the highest scores to name; by default `top`.
 
@@ -158,7 +159,7 @@ class _Tally:
             mean=self._total / self._scored if self._scored else None,
             histogram=tuple(self._histogram),
             reached=tuple(self._reached.items()),
-            formats=_most_frequent(self._formats, _KINDS),
+            formats=_most_frequent(self._formats, self._top),
             reasons=_most_frequent(self._reasons, self._top),
             highest=self._highest.entries(),
             slowest=self._slowest.entries(),

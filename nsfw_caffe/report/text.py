@@ -11,12 +11,14 @@ _BAR = 40
 """Characters of the histogram's longest bar."""
 
 
-def to_text(summary: Summary) -> str:
-    """Write a summary as plain text, in lines that end with a newline."""
+def to_text(summary: Summary, top: int = 10) -> str:
+    """Write a summary as plain text, in lines that end with a newline, with at most `top` of the highest scores."""
     blocks = [_overview(summary)]
     if summary.scored:
         blocks += [_thresholds(summary), _histogram(summary)]
-        blocks.append(_titled("highest scores", ((f"{row.score:.4f}", visible(row.source)) for row in summary.highest)))
+        blocks.append(
+            _titled("highest scores", ((f"{row.score:.4f}", visible(row.source)) for row in summary.highest[:top]))
+        )
         blocks.append(_titled("formats", ((f"{count:,}", visible(name)) for name, count in summary.formats)))
     if summary.failed:
         blocks.append(_titled("what failed", ((f"{count:,}", visible(text)) for text, count in summary.reasons)))

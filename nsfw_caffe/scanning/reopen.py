@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-"""Of the archives whose members can be reached by name; those of a WARC cannot."""
+_WARC = (".warc", ".warc.gz")
+ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", *_WARC)
 
 _CHUNK = 1 << 20
 
@@ -96,11 +96,13 @@ class Sources:
         return opened
 
     def _index(self, archive: str) -> Iterable[tuple[str, _Open]]:
+        if archive.lower().endswith(_WARC):
+            raise SourceGone("a WARC has no names of members to go by")
         file = self._closing.enter_context(_open_file(archive))
         if archive.lower().endswith(".zip"):
             zipped = self._closing.enter_context(zipfile.ZipFile(file))
             return [(info.filename, _opener(zipped.open, info)) for info in zipped.infolist() if not info.is_dir()]
-        tarred = self._closing.enter_context(tarfile.open(fileobj=file))
+        tarred = self._closing.enter_context(tarfile.open(fileobj=file))  # noqa: SIM115 - closed with the stack
         return [(info.name, _opener(tarred.extractfile, info)) for info in tarred.getmembers() if info.isreg()]
 
 
