@@ -8,8 +8,8 @@ from pathlib import Path
 from nsfw_caffe.commands.arguments import positive, probabilities
 from nsfw_caffe.commands.common import OK
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.report.summary import THRESHOLDS
 
-_THRESHOLDS = (0.2, 0.5, 0.8)
 _PAGE_ENDINGS = (".html", ".htm")
 
 
@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--clear", action="store_true", help="do not blur the thumbnails")
     parser.add_argument(
-        "--thresholds", type=probabilities, default=_THRESHOLDS, metavar="T,T", help="default: 0.2,0.5,0.8"
+        "--thresholds", type=probabilities, default=THRESHOLDS, metavar="T,T", help="default: 0.2,0.5,0.8"
     )
     parser.add_argument("--top", type=positive, default=10, metavar="N", help="how many to name; default: 10")
 

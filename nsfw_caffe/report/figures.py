@@ -120,5 +120,7 @@ def _for_a_page(document: str) -> str:
     svg = svg.replace("xlink:href=", "href=")
     used = set(re.findall(r"#(\w+)", svg))
     svg = re.sub(r'\sid="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 inherit", svg)
+    # The page's font; matplotlib up to 3.9 writes font, later ones font-size and font-family.
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r"font-family: [^;\"]*; ?", "", svg)
     return svg.replace(_TEXT, "currentColor").replace(_ACCENT, "var(--accent)")
