@@ -78,7 +78,7 @@ class Sources:
         except OSError as error:
             raise SourceGone(f"it cannot be read ({error.strerror or error})") from error
         except _DAMAGED as error:
-            raise SourceGone(f"it cannot be read ({error or type(error).__name__})") from error
+            raise SourceGone(f"it cannot be read ({str(error) or type(error).__name__})") from error
 
     def _open(self, source: str) -> IO[bytes]:
         parts = split_member(source)

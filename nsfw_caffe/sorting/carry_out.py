@@ -37,14 +37,14 @@ def foresee(record: Record, target: Path, action: Action) -> Outcome:
     An interrupted run goes on when it is repeated: a source whose content is at its target already counts as "before",
     or, where it has to be removed after a move, as "ready". Where something else is at the target, it is skipped.
     """
+    if "\0" in record.source:
+        return Outcome("skipped", "no file can have this name")
     try:
         if os.path.lexists(target):
             return _foresee_at_target(record, target, action)
         _check_source(record, action)
     except SourceGone as error:
         return Outcome("skipped", str(error))
-    except ValueError:  # a NUL
-        return Outcome("skipped", "no file can have this name")
     return Outcome("ready")
 
 
