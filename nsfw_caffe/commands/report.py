@@ -43,11 +43,11 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     summary = summarise(
         read_results(options.results), options.thresholds, top=options.top, highest=max(options.top, pictures)
     )
-    print(to_text(summary, options.top), end="")
-    if options.html is not None:
+    if options.html is not None:  # before the text, whose reader may go away (`| head`)
         from nsfw_caffe.report.scan_page import to_html
 
         _write(options.html, to_html(summary, str(options.results), pictures=pictures, clear=options.clear))
+    print(to_text(summary, options.top), end="")
     return OK
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import tarfile
 import zipfile
@@ -22,7 +25,10 @@ def fill_zip(path: Path, members: list[tuple[str, bytes]]) -> None:
 
 
 def fill_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
-    with tarfile.open(path, "w:" + {".tgz": "gz", ".txz": "xz", ".bz2": "bz2"}.get(path.suffix, "")) as archive:
+    packed: dict[str, Callable[[bytes], bytes]]
+    packed = {".tgz": gzip.compress, ".bz2": bz2.compress, ".txz": lzma.compress, ".tar": bytes}
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
         link = tarfile.TarInfo("a.jpg")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
@@ -30,6 +36,7 @@ def fill_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
+    path.write_bytes(packed[path.suffix](plain.getvalue()))
 
 
 ARCHIVES = [("a.zip", fill_zip), ("A.ZIP", fill_zip), ("a.tar", fill_tar), ("a.tgz", fill_tar), ("a.tar.bz2", fill_tar)]
