@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -69,16 +69,16 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _values(cells: Sequence[str]) -> list[object]:
     return [
-        cell if column.kind is str or not cell else _number(cell)
+        cell if column.kind is str or not cell else _number(cell, column.kind)
         for column, cell in zip(TYPED_COLUMNS, cells, strict=True)
     ]
 
 
-def _number(cell: str) -> object:
+def _number(cell: str, kind: Callable[[str], object]) -> object:
     """Return a cell's number, or the cell itself, which is then complained of."""
-    for kind in (int, float):
+    for parse in (kind, float):
         try:
-            return kind(cell)
+            return parse(cell)
         except ValueError:
             continue
     return cell

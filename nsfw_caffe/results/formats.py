@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results import csv_file
+from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
 
 
@@ -22,7 +22,12 @@ class Format(Protocol):
         """Read a file, a record at a time; ResultsError says what is wrong with it."""
 
 
-_FORMATS: dict[str, Format] = {".csv": csv_file}
+_FORMATS: dict[str, Format] = {
+    ".csv": csv_file,
+    ".jsonl": jsonl_file,
+    ".parquet": parquet_file,
+    ".sqlite": sqlite_file,
+}
 
 
 def check_path(path: Path) -> None:
@@ -39,7 +44,8 @@ def check_path(path: Path) -> None:
         If the name's ending is no format's, its folder is missing, it is a folder itself, or the format needs a
         package that is not installed.
     """
-    _format(path)
+    if _format(path) is parquet_file:
+        parquet_file.check_installed(path)
     if path.is_dir():
         raise ResultsError(f"{path}: a folder: give the name of a file in it")
     if not path.parent.is_dir():
@@ -76,6 +82,9 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
         _format(path).write(part, records)
         _to_disk(part)
         part.replace(path)
+    except sqlite_file.SourceTwiceError as error:
+        part.unlink()
+        raise ResultsError(f"{path}: {error}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

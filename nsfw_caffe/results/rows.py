@@ -131,7 +131,7 @@ def _check(record: Record) -> None:
             raise ValueError(f"score is {record.score!r}: expected 0 to 1")
     for name, number in (("mtime", record.mtime), ("seconds", record.seconds)):
         if number is not None and not math.isfinite(number):
-            raise ValueError(f"{name} is {number!r}: expected a number")
+            raise ValueError(f"{name} is {number!r}: expected a finite number")
     for name, count in (("width", record.width), ("height", record.height), ("bytes", record.bytes)):
         if count is not None and not 0 <= count <= _LARGEST:
             raise ValueError(f"{name} is no number from 0 to 2**63 - 1")

@@ -1,0 +1,65 @@
+"""RESULTS as Parquet: text as strings, integers as int64, floats as double; a missing value is null."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.results.record import COLUMNS, Record
+from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
+
+_ROWS_PER_GROUP = 50_000
+"""How many rows are held in memory to be written at once."""
+_ROWS_PER_BATCH = 5_000
+"""How many rows are held in memory as Python's objects on reading."""
+
+
+def check_installed(path: Path) -> None:
+    """Raise ResultsError where pyarrow, which Parquet is written and read with, is not installed."""
+    _pyarrow(path)
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Write a new file."""
+    arrow = _pyarrow(path)
+    types = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}
+    schema = arrow.schema([arrow.field(name, types[kind], not required) for name, kind, required in TYPED_COLUMNS])
+    rows = map(to_row, records)
+    # A file of Python's own, so that a full disk is an OSError with its errno.
+    with path.open("xb") as file, arrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(itertools.islice(rows, _ROWS_PER_GROUP)):
+            columns = zip(*group, strict=True)
+            arrays = [arrow.array(column, type_) for column, type_ in zip(columns, schema.types, strict=True)]
+            writer.write_table(arrow.table(arrays, schema=schema), row_group_size=_ROWS_PER_GROUP)
+
+
+def read(path: Path) -> Iterator[Record]:
+    """Read a file a batch of rows at a time; ResultsError says what is wrong with it."""
+    with path.open("rb") as file:
+        for number, row in enumerate(_rows(path, file), start=1):
+            yield from_row(row, path, "row", number)
+
+
+def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[Any, ...]]:
+    arrow = _pyarrow(path)
+    try:
+        source = arrow.parquet.ParquetFile(file)
+        find_columns(source.schema_arrow.names, path)
+        for batch in source.iter_batches(_ROWS_PER_BATCH, columns=list(COLUMNS)):
+            yield from zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True)
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise ResultsError(f"{path}: no Parquet file, or a damaged one: {error}") from error
+
+
+def _pyarrow(path: Path) -> ModuleType:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ResultsError(f"{path}: Parquet needs pyarrow: pip install 'nsfw-caffe[scan]'") from error
+    module: ModuleType = pyarrow
+    return module
