@@ -1,0 +1,106 @@
+"""Which of what a scan comes across is meant."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+MAX_BYTES = 1 << 28
+"""256 MiB: no camera writes a larger picture, and a few of them at a time still fit into memory."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is taken of the files in folders and of the members of archives.
+
+    A pattern is a shell glob, whatever the case of its letters, in which ``*`` stands for slashes too. One without a
+    slash is compared with the name alone; one with a slash, with the path below the folder that was given as a source,
+    or with the member's whole name. What a source names itself is taken without regard to patterns and dots.
+
+    Attributes
+    ----------
+    include : tuple of str
+        If there are any, only files that one of these matches. Folders and archives are looked into all the same.
+    exclude : tuple of str
+        No files, folders or archives that one of these matches, nor what is in them; this wins over `include`.
+    hidden : bool
+        Also what has a name with a leading dot.
+    max_bytes : int
+        A larger file or member is reported and not read.
+    leave_out : frozenset of str
+        Paths of files that are never taken for sources: the RESULTS that the scan itself writes.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+    max_bytes: int = MAX_BYTES
+    leave_out: frozenset[str] = frozenset()
+
+    def enters(self, relative: str) -> bool:
+        """Return whether a file or folder is neither excluded nor hidden; what it is in is another question."""
+        name = relative.rpartition("/")[2]
+        if name.startswith(".") and not self.hidden:
+            return False
+        return not self._excluded.match(relative, name)
+
+    def takes(self, relative: str) -> bool:
+        """Return whether a file that may be looked at is wanted."""
+        return not self.include or self._included.match(relative, relative.rpartition("/")[2])
+
+    def takes_member(self, name: str) -> bool:
+        """Return whether the archive's member of this name is wanted, which the folders that it is in decide too."""
+        parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+        paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+        return all(map(self.enters, paths)) and self.takes("/".join(parts))
+
+    def takes_address(self, address: str) -> bool:
+        """Return whether the picture of this address in the web is wanted; its name ends where a query begins."""
+        name = re.split("[?#]", address, maxsplit=1)[0].rpartition("/")[2]
+        if self._excluded.match(address, name):
+            return False
+        return not self.include or self._included.match(address, name)
+
+    def leaves_out(self, path: str) -> bool:
+        """Return whether a file is one that is never taken."""
+        # Only a file of such a name is followed to where it really is: that costs several calls of the system.
+        return path.rpartition("/")[2] in self._names_left_out and os.path.realpath(path) in self._left_out
+
+    @cached_property
+    def _included(self) -> _Patterns:
+        return _Patterns(self.include)
+
+    @cached_property
+    def _excluded(self) -> _Patterns:
+        return _Patterns(self.exclude)
+
+    @cached_property
+    def _left_out(self) -> frozenset[str]:
+        return frozenset(map(os.path.realpath, self.leave_out))
+
+    @cached_property
+    def _names_left_out(self) -> frozenset[str]:
+        return frozenset(path.rpartition("/")[2] for path in self.leave_out | self._left_out)
+
+
+class _Patterns:
+    """Several globs at once."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        # "thumbs/" means the folder of that name, wherever it is.
+        globs = [pattern.rstrip("/") for pattern in patterns]
+        self._of_names = _compiled([glob for glob in globs if "/" not in glob])
+        self._of_paths = _compiled([glob for glob in globs if "/" in glob])
+
+    def match(self, path: str, name: str) -> bool:
+        of_names, of_paths = self._of_names, self._of_paths
+        return bool((of_names and of_names.match(name)) or (of_paths and of_paths.match(path)))
+
+
+def _compiled(globs: list[str]) -> re.Pattern[str] | None:
+    if not globs:
+        return None
+    return re.compile("|".join(map(fnmatch.translate, globs)), re.IGNORECASE)
