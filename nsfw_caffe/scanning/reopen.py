@@ -7,30 +7,30 @@ import errno
 import lzma
 import os
 import stat
-import struct
 import tarfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-_WARC = (".warc", ".warc.gz")
-ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", *_WARC)
+from nsfw_caffe.scanning.archive import UniqueNames
+from nsfw_caffe.scanning.archives import is_archive, is_warc
 
 _CHUNK = 1 << 20
+_ZIP_CHUNK = 1 << 12  # zipfile unpacks all of what it has read of bzip2 and LZMA, so it gets little at a time
 
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
     lzma.LZMAError,
-    struct.error,
     EOFError,
+    ArithmeticError,  # a position that no file has
+    IndexError,  # a header without a byte
     NotImplementedError,  # a way of compression that zipfile lacks
-    RuntimeError,  # a password is needed
+    RuntimeError,  # a password is needed; hundreds of headers of one member
     ValueError,  # a name that is no UTF-8, a field that is no number
 )
 """What zipfile and tarfile raise for an archive that they cannot read, besides OSError."""
@@ -71,7 +71,8 @@ class Sources:
         """
         try:
             with self._open(source) as content:
-                while chunk := content.read(_CHUNK):
+                size = _ZIP_CHUNK if isinstance(content, zipfile.ZipExtFile) else _CHUNK
+                while chunk := content.read(size):
                     yield chunk
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SourceGone("it has gone") from error
@@ -88,7 +89,11 @@ class Sources:
         if archive != self._archive:
             self._closing.close()
             self._archive, self._members = None, {}
-            self._members = dict(_labelled(self._index(archive)))
+            names = UniqueNames()
+            self._members = {
+                names.take(name).replace("\0", "\N{REPLACEMENT CHARACTER}"): opener
+                for name, opener in self._index(archive)
+            }
             self._archive = archive
         opened = self._members[member]() if member in self._members else None
         if opened is None:
@@ -96,25 +101,28 @@ class Sources:
         return opened
 
     def _index(self, archive: str) -> Iterable[tuple[str, _Open]]:
-        if archive.lower().endswith(_WARC):
+        if is_warc(archive):
             raise SourceGone("a WARC has no names of members to go by")
         file = self._closing.enter_context(_open_file(archive))
         if archive.lower().endswith(".zip"):
             zipped = self._closing.enter_context(zipfile.ZipFile(file))
             return [(info.filename, _opener(zipped.open, info)) for info in zipped.infolist() if not info.is_dir()]
-        tarred = self._closing.enter_context(tarfile.open(fileobj=file))  # noqa: SIM115 - closed with the stack
+        tarred = self._closing.enter_context(tarfile.open(fileobj=file, encoding="utf-8"))  # noqa: SIM115 - closed with the stack
         return [(info.name, _opener(tarred.extractfile, info)) for info in tarred.getmembers() if info.isreg()]
 
 
 def split_member(source: str) -> tuple[str, str] | None:
-    """Split ``archive!member`` at the archive; None for a source that is a file, or nothing that is here."""
+    """Split ``archive!member`` where the archive is; None for a source that is a file, or nothing that is here."""
     if os.path.lexists(source):
         return None
+    return next((parts for parts in possible_members(source) if Path(parts[0]).is_file()), None)
+
+
+def possible_members(source: str) -> Iterator[tuple[str, str]]:
+    """Yield every way to split a source into an archive, by its ending, and a member, whatever there is."""
     for index, character in enumerate(source):
-        archive = source[:index]
-        if character == "!" and archive.lower().endswith(ARCHIVE_ENDINGS) and Path(archive).is_file():
-            return archive, source[index + 1 :]
-    return None
+        if character == "!" and is_archive(source[:index]):
+            yield source[:index], source[index + 1 :]
 
 
 def _open_file(path: str) -> IO[bytes]:
@@ -128,11 +136,3 @@ def _open_file(path: str) -> IO[bytes]:
 
 def _opener(open_member: Callable[..., IO[bytes] | None], info: zipfile.ZipInfo | tarfile.TarInfo) -> _Open:
     return lambda: open_member(info)
-
-
-def _labelled(members: Iterable[tuple[str, _Open]]) -> Iterator[tuple[str, _Open]]:
-    """Yield members under their names in the results: a name that comes again has #2, #3 at its end."""
-    seen: Counter[str] = Counter()
-    for name, opener in members:
-        seen[name] += 1
-        yield (name if seen[name] == 1 else f"{name}#{seen[name]}"), opener

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import ARCHIVE_ENDINGS
+from nsfw_caffe.scanning.reopen import possible_members
 
 Action = Literal["move", "copy", "link"]
-
-_ARCHIVE = re.compile("(" + "|".join(map(re.escape, ARCHIVE_ENDINGS)) + ")!", re.IGNORECASE)
 
 _UP = "__"
 """What a part '..' of a path becomes: the target is to be below the folder, whatever the source's name says."""
@@ -49,5 +46,5 @@ class Order:
 
 def target_of(source: str, folder: Path) -> Path:
     """Return where a source goes: to its own path below the folder, an archive's members to a folder ``archive!``."""
-    path = _ARCHIVE.sub(r"\1!/", source, count=1)
+    path = next((f"{archive}!/{member}" for archive, member in possible_members(source)), source)
     return folder.joinpath(*(_UP if part == ".." else part for part in path.split("/") if part not in ("", ".")))

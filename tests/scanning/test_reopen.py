@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from nsfw_caffe.scanning.find import find_items
 from nsfw_caffe.scanning.reopen import SourceGone, Sources, split_member
+from nsfw_caffe.scanning.selection import Selection
 
 Fill = Callable[[Path, list[tuple[str, bytes]]], None]
 
@@ -50,15 +52,26 @@ def read(source: str | Path) -> bytes:
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 @pytest.mark.parametrize(("name", "fill"), ARCHIVES)
 def test_members_by_their_names_in_any_order(name: str, fill: Fill, tmp_path: Path) -> None:
-    members = [("a.jpg", b"first"), ("in/b.jpg", os.urandom(1_500_000)), ("a.jpg", b"second"), ("!#2", b"third")]
+    members = [("a", b"first"), ("in/b", os.urandom(1_500_000)), ("a#2", b"second"), ("a", b"third"), ("!", b"fourth")]
     fill(tmp_path / name, members)
-    labels = ["a.jpg", "in/b.jpg", "a.jpg#2", "!#2"]
+    labels = ["a", "in/b", "a#2", "a#3", "!"]
     expected = {f"{tmp_path / name}!{label}": content for label, (_, content) in zip(labels, members, strict=True)}
     with Sources() as sources:
         for source in (*expected, *reversed(expected)):
             assert b"".join(sources.chunks(source)) == expected[source]
         with pytest.raises(SourceGone, match="no such member any more"):
             list(sources.chunks(f"{tmp_path / name}!c.jpg"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+@pytest.mark.parametrize(("name", "fill"), ARCHIVES)
+def test_what_a_scan_finds_is_found_again(name: str, fill: Fill, tmp_path: Path) -> None:
+    names = ["a", "b/a", "a", "a#2", "a", "ünï", "\udcff" if fill is fill_tar else "?", "!b.zip!c", "x.jpg"]
+    fill(tmp_path / name, [(member, str(number).encode()) for number, member in enumerate(names)])
+    items = [item for item in find_items([str(tmp_path / name)], Selection(), lambda _: False) if item.error is None]
+    assert len(items) == len(names)
+    with Sources() as sources:
+        assert [b"".join(sources.chunks(item.source)) for item in items] == [item.content for item in items]
 
 
 def test_several_archives_in_turn(tmp_path: Path) -> None:

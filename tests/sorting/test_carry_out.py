@@ -244,8 +244,9 @@ def test_a_member_of_an_archive_is_copied(tmp_path: Path) -> None:
     assert do(dataclasses.replace(record, mtime=1e300), tmp_path / "later.jpg", "copy") == DONE
 
 
-def test_a_bomb_in_a_members_place_fills_no_disk(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_in_a_members_place_fills_no_disk(compression: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as archive:
         archive.writestr("b.jpg", bytes(20_000_000))
     record = of_content(f"{tmp_path}/a.zip!b.jpg", b"a member")
     with largest_file(2_000_000):  # more would be another outcome
