@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nsfw_caffe.commands.arguments import probability
 from nsfw_caffe.commands.common import OK, SOME_FAILED, complain
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
 
@@ -25,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     form.add_argument("--json", action="store_true", help="JSON Lines: source, score, error (and verdict)")
     form.add_argument("--csv", action="store_true", help="CSV with a header: source, score, error (and verdict)")
     parser.add_argument(
-        "--threshold", type=_probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
+        "--threshold", type=probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
     )
     add_engine_options(parser)
 
@@ -77,10 +78,3 @@ def _verdict(score: float | None, threshold: float | None) -> str | None:
     if score is None or threshold is None:
         return None
     return "nsfw" if score >= threshold else "sfw"
-
-
-def _probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import fetch_model
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
 
@@ -55,14 +56,6 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
         return Classifier.published(**files)
     names = ("engine", "device", "decode", "precision", "threads")
     return Classifier(**{name: getattr(options, name) for name in names}, **files)
-
-
-def positive(text: str) -> int:
-    """Parse a number of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 def _device(text: str) -> str:

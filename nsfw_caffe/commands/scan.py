@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
-from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, positive
+from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.results.record import SetUp
 from nsfw_caffe.scanning.find import count_items, find_items

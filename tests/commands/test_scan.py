@@ -127,7 +127,7 @@ def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(("options", "separator"), [((), b"\n"), (("-0",), b"\0")], ids=["lines", "null"])
 @pytest.mark.parametrize("by", ["file", "standard input"])
 def test_lists(folder: Path, tmp_path: Path, options: tuple[str, ...], separator: bytes, by: str) -> None:
-    shutil.copy(PHOTOS / "page.png", os.fsencode(folder) + b"/caf\xe9.png")
+    shutil.copy(PHOTOS / "page.png", folder / "caf\udce9.png")  # a name that is no UTF-8
     names = [*sorted(os.fsencode(path) for path in folder.iterdir()), b"/missing.jpg"]
     listed = separator.join(names) + separator
     (tmp_path / "list").write_bytes(listed)
@@ -231,7 +231,16 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
 def test_a_terminal_sees_progress(pictures: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 120, 0, 0))
-    command = [sys.executable, "-m", "nsfw_caffe", "scan", pictures, "-o", tmp_path / "r.csv", *ENGINE]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "nsfw_caffe",
+        "scan",
+        pictures,
+        "-o",
+        tmp_path / "r.csv",
+        *ENGINE,
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as child:
         os.close(theirs)
         shown = b""

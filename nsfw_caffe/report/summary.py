@@ -1,0 +1,182 @@
+"""What a whole file of results says, in one pass."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nsfw_caffe.report.best import Best, highest_first
+from nsfw_caffe.results.record import Record, SetUp
+
+THRESHOLDS = (0.2, 0.5, 0.8)
+"""open_nsfw's README of 2016: under 0.2 a picture is likely safe, over 0.8 it is likely not; 0.5 lies between them."""
+
+BINS = 20
+"""Of the histogram, each 1 / BINS wide."""
+
+EDGES = tuple(index / BINS for index in range(BINS + 1))
+
+_KINDS = 1000
+"""How many different texts are counted: the damaged pictures of strangers make as many kinds of error as they like."""
+
+Counts = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summarise` finds out.
+
+    Attributes
+    ----------
+    rows, scored, failed : int
+        How many sources there are, with a score and without; `rows` is the sum.
+    repeated : int
+        Scored sources whose content had been scored before under another name.
+    bytes : int
+        Length of all contents whose length is known.
+    seconds : float
+        Spent on all sources, added up over whatever worked at the same time.
+    mean : float or None
+        Of the scores; None where there are none.
+    histogram : tuple of int
+        Scores from EDGES[i] to below EDGES[i + 1]; the last bin includes 1.
+    reached : tuple of (float, int)
+        Each threshold, in ascending order, with the number of scores at or above it.
+    formats, reasons : tuple of (str, int)
+        Formats of the scored pictures, and what was wrong with the others, the most frequent first, and then the number
+        of all those not named, as "others".
+    highest, slowest, failures : tuple of Record
+        The first sources by score, by time, and the failed ones in the order of the rows.
+    set_ups : tuple of SetUp
+        All that gave these scores, sorted.
+    versions : tuple of str
+        Of the library, sorted.
+    first, last : str or None
+        When the first and the last source were scored, in UTC: 2026-11-23T07:15:00Z.
+    """
+
+    rows: int
+    scored: int
+    failed: int
+    repeated: int
+    bytes: int
+    seconds: float
+    mean: float | None
+    histogram: tuple[int, ...]
+    reached: tuple[tuple[float, int], ...]
+    formats: Counts
+    reasons: Counts
+    highest: tuple[Record, ...]
+    slowest: tuple[Record, ...]
+    failures: tuple[Record, ...]
+    set_ups: tuple[SetUp, ...]
+    versions: tuple[str, ...]
+    first: str | None
+    last: str | None
+
+
+def summarise(
+    records: Iterable[Record], thresholds: Sequence[float] = THRESHOLDS, *, top: int = 10, highest: int | None = None
+) -> Summary:
+    """Read records once, in memory that does not grow with their number.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        The rows of a RESULTS.
+    thresholds : sequence of float
+        Scores, 0 to 1, to count the sources at or above.
+    top : int, default 10
+        How many of the slowest and of the failed sources, of the formats and of the reasons, to name.
+    highest : int, optional
+        How many of the highest scores to name; by default `top`.
+
+    Returns
+    -------
+    Summary
+        What the records say.
+    """
+    tally = _Tally(thresholds, top, top if highest is None else highest)
+    for record in records:
+        tally.add(record)
+    return tally.summary()
+
+
+class _Tally:
+    def __init__(self, thresholds: Sequence[float], top: int, highest: int) -> None:
+        self._top = top
+        self._rows = self._scored = self._repeated = self._bytes = 0
+        self._seconds = self._total = 0.0
+        self._histogram = [0] * BINS
+        self._reached = dict.fromkeys(sorted(thresholds), 0)
+        self._formats: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._highest = Best(highest, highest_first)
+        self._slowest: Best[Record] = Best(top, lambda record: (-(record.seconds or 0), record.source))
+        self._failures: list[Record] = []
+        self._set_ups: set[SetUp] = set()
+        self._versions: set[str] = set()
+        self._first: str | None = None
+        self._last: str | None = None
+
+    def add(self, record: Record) -> None:
+        self._rows += 1
+        self._bytes += record.bytes or 0
+        self._seconds += record.seconds or 0
+        if record.seconds:
+            self._slowest.add(record)
+        self._set_ups.add(record.set_up)
+        self._versions.add(record.version)
+        self._first = min(self._first or record.scored_at, record.scored_at)
+        self._last = max(self._last or record.scored_at, record.scored_at)
+        if record.score is None:
+            _count(self._reasons, record.error or "no reason is given")
+            if len(self._failures) < self._top:
+                self._failures.append(record)
+        else:
+            self._add_score(record, record.score)
+
+    def _add_score(self, record: Record, score: float) -> None:
+        self._scored += 1
+        self._total += score
+        self._repeated += record.seconds == 0
+        self._histogram[min(bisect.bisect_right(EDGES, score) - 1, BINS - 1)] += 1
+        for threshold in self._reached:
+            self._reached[threshold] += score >= threshold
+        _count(self._formats, record.format or "unknown")
+        self._highest.add(record)
+
+    def summary(self) -> Summary:
+        return Summary(
+            rows=self._rows,
+            scored=self._scored,
+            failed=self._rows - self._scored,
+            repeated=self._repeated,
+            bytes=self._bytes,
+            seconds=self._seconds,
+            mean=self._total / self._scored if self._scored else None,
+            histogram=tuple(self._histogram),
+            reached=tuple(self._reached.items()),
+            formats=_most_frequent(self._formats, self._top),
+            reasons=_most_frequent(self._reasons, self._top),
+            highest=self._highest.entries(),
+            slowest=self._slowest.entries(),
+            failures=tuple(self._failures),
+            set_ups=tuple(sorted(self._set_ups)),
+            versions=tuple(sorted(self._versions)),
+            first=self._first,
+            last=self._last,
+        )
+
+
+def _count(counter: Counter[str], text: str) -> None:
+    counter[text if text in counter or len(counter) < _KINDS else "others"] += 1
+
+
+def _most_frequent(counter: Counter[str], most: int) -> Counts:
+    # most_common breaks ties by who came first, which a scan on several machines does not fix.
+    ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in ordered[most:])
+    return (*ordered[:most], ("others", rest)) if rest else tuple(ordered)

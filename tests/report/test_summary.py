@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import dataclasses
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nsfw_caffe.report.summary import BINS, EDGES, summarise
+from tests.records import PLAIN, failed, scored
+
+
+def test_counts() -> None:
+    rows = [scored("a", 0.1), scored("b", 0.5), scored("c", 0.95), failed("d", "the file is empty")]
+    summary = summarise(rows, (0.8, 0.5))
+    assert (summary.rows, summary.scored, summary.failed) == (4, 3, 1)
+    assert summary.reached == ((0.5, 2), (0.8, 1))
+    assert summary.bytes == 3000
+    assert summary.seconds == pytest.approx(0.04)
+    assert summary.mean == pytest.approx(1.55 / 3)
+    assert [row.source for row in summary.highest] == ["c", "b", "a"]
+    assert (summary.formats, summary.reasons) == ((("JPEG", 3),), (("the file is empty", 1),))
+    assert (summary.set_ups, summary.versions) == ((PLAIN.set_up,), ("0.1.0",))
+
+
+def test_the_histogram_is_numpys() -> None:
+    # Between the edges, on them, and one float32 above and below, where a product by 20 would round to the next bin.
+    scores = np.random.default_rng(3).random(2000).tolist()
+    for edge in EDGES:
+        near = (np.nextafter(edge, 0), edge, np.nextafter(edge, 1))
+        scores += [float(value) for value in near if 0 <= value <= 1]
+    counted = summarise(scored("a", score) for score in scores).histogram
+    assert counted == tuple(np.histogram(scores, bins=EDGES)[0])
+    assert len(counted) == BINS
+    assert sum(counted) == len(scores)
+
+
+def test_no_rows_at_all() -> None:
+    summary = summarise([])
+    assert (summary.rows, summary.mean, summary.first, summary.last) == (0, None, None, None)
+    assert summary.reached == ((0.2, 0), (0.5, 0), (0.8, 0))
+
+
+def test_reasons_beyond_the_top_are_added_up() -> None:
+    rows = [failed(f"{number}", f"reason {number % 5}") for number in range(12)]
+    summary = summarise(rows, top=2)
+    assert summary.reasons == (("reason 0", 3), ("reason 1", 3), ("others", 6))
+    assert [row.source for row in summary.failures] == ["0", "1"]
+
+
+def test_the_slowest_first_and_none_that_took_no_time() -> None:
+    rows = [dataclasses.replace(PLAIN, source=str(time), seconds=time) for time in (1.0, 3.0, 0.0, None, 2.0)]
+    summary = summarise(rows, top=5)
+    assert [row.seconds for row in summary.slowest] == [3.0, 2.0, 1.0]
+    assert summary.repeated == 1
+
+
+def test_more_than_one_set_up_and_the_time_between() -> None:
+    later = dataclasses.replace(PLAIN, engine="caffe", version="0.2.0", scored_at="2026-11-24T00:00:00Z")
+    summary = summarise([later, PLAIN])
+    assert summary.set_ups == (later.set_up, PLAIN.set_up)
+    assert summary.versions == ("0.1.0", "0.2.0")
+    assert (summary.first, summary.last) == (PLAIN.scored_at, later.scored_at)
+
+
+def test_memory_does_not_grow_with_the_rows() -> None:
+    def peak(count: int) -> int:
+        rows = (failed(f"{n}", f"odd {n}") if n % 2 else scored(f"{n}", n % 1000 / 1000) for n in range(count))
+        tracemalloc.start()
+        summarise(rows)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(40_000) < 1.3 * peak(8_000)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails
+from nsfw_caffe.scanning.reopen import SourceGone
+from tests.records import of_content, of_file, scored
+from tests.support import PHOTOS
+
+COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"
+
+
+def decode(uri: str | None) -> Image.Image:
+    assert uri is not None
+    head, _, data = uri.partition(",")
+    assert head == "data:image/jpeg;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_small_and_in_order() -> None:
+    made = thumbnails([of_file(COFFEE), of_file(ROCKET)])
+    for thumbnail, path in zip(made, (COFFEE, ROCKET), strict=True):
+        picture = decode(thumbnail.uri)
+        assert max(picture.size) == SIDE
+        assert picture.size == (thumbnail.width, thumbnail.height)
+        assert (thumbnail.record.source, thumbnail.missing) == (str(path), None)
+
+
+@pytest.mark.parametrize("pattern", ["page.png", "text.png", "chessboard_GRAY.png", "astronaut.png", "brick.png"])
+def test_blurred_nothing_fine_is_left(pattern: str) -> None:
+    content = (PHOTOS / pattern).read_bytes()
+    clear, blurred = (np.asarray(shrink(content, clear=clear).convert("L"), float) for clear in (True, False))
+    assert clear.shape == blurred.shape
+    assert _share_of_details(blurred) < 1e-3 * max(_share_of_details(clear), 0.01)
+
+
+def _share_of_details(pixels: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    """Return how much of a picture's energy, but for its mean, is in waves shorter than an eighth of its side."""
+    window = np.outer(np.hanning(pixels.shape[0]), np.hanning(pixels.shape[1]))
+    power = np.abs(np.fft.fft2((pixels - pixels.mean()) * window)) ** 2
+    rows, columns = (np.abs(np.fft.fftfreq(length)) * length for length in pixels.shape)
+    fine = np.maximum(rows[:, np.newaxis], columns[np.newaxis]) > 8
+    return float(power[fine].sum() / power.size)
+
+
+def test_pictures_that_differ_in_details_alone_are_the_same_blurred() -> None:
+    # Ten squares a side of the same mean, whatever is in them: not even their sum is left to compute from.
+    flat = np.full((160, 160), 128, np.uint8)
+    checks = np.where(np.indices((160, 160)).sum(axis=0) % 2, 255, 1).astype(np.uint8)
+    assert shrink(_png(flat)).tobytes() == shrink(_png(checks)).tobytes()
+
+
+def test_clear_on_demand() -> None:
+    (thumbnail,) = thumbnails([of_file(ROCKET)], clear=True)
+    with Image.open(ROCKET) as rocket:
+        expected = np.asarray(rocket.resize((thumbnail.width, thumbnail.height)), float)
+    assert np.abs(np.asarray(decode(thumbnail.uri), float) - expected).mean() < 5
+
+
+def test_nothing_but_pixels_goes_along() -> None:
+    output = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET description"
+    with Image.open(ROCKET) as rocket:
+        rocket.save(output, "JPEG", exif=exif, comment=b"SECRET comment", icc_profile=b"SECRET profile")
+    assert output.getvalue().count(b"SECRET") == 3
+    picture = shrink(output.getvalue(), clear=True)
+    output = io.BytesIO()
+    picture.save(output, "JPEG")
+    assert b"SECRET" not in output.getvalue()
+
+
+def test_a_member_of_an_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(ROCKET, "in/rocket.jpg")
+    row = of_content(f"{archive}!in/rocket.jpg", ROCKET.read_bytes())
+    (member,), (file_itself,) = thumbnails([row]), thumbnails([of_file(ROCKET)])
+    assert member.uri == file_itself.uri
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"", "it has changed since it was scored"), (ROCKET.read_bytes() + b"\0", "it has changed since it was scored")],
+)
+def test_what_has_changed_is_not_shown(content: bytes, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(ROCKET.read_bytes())
+    row = of_file(path)
+    path.write_bytes(content)
+    (thumbnail,) = thumbnails([row])
+    assert (thumbnail.uri, thumbnail.missing) == (None, why)
+
+
+def test_what_is_gone_stops_nothing(tmp_path: Path) -> None:
+    gone, there = thumbnails([scored(str(tmp_path / "gone.jpg"), 0.9), of_file(ROCKET)])
+    assert (gone.uri, gone.missing) == (None, "it has gone")
+    assert there.uri is not None
+
+
+def test_what_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"no picture")
+    (thumbnail,) = thumbnails([of_file(path)])
+    assert (thumbnail.uri, thumbnail.missing) == (None, "it cannot be decoded")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (2000, 1), (1, 2000)])
+def test_odd_shapes(size: tuple[int, int]) -> None:
+    picture = shrink(_png(np.zeros((size[1], size[0]), np.uint8)))
+    assert max(picture.size) <= SIDE
+    assert min(picture.size) >= 1
+
+
+def test_no_picture_is_said_so() -> None:
+    with pytest.raises(SourceGone, match="it cannot be decoded"):
+        shrink(b"GIF89a")
+
+
+def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    output = io.BytesIO()
+    Image.fromarray(pixels).save(output, "PNG")
+    return output.getvalue()
