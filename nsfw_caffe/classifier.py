@@ -43,6 +43,11 @@ class Result:
     error: str | None
     seconds: float = 0.0
 
+    @property
+    def reason(self) -> str | None:
+        """The error without the name of the source, whose content others may have too."""
+        return self.error and self.error.removeprefix(f"{describe(self.source)}: ")
+
 
 class Classifier:
     """The open_nsfw network, loaded, with everything that turns a picture into its score.

@@ -13,7 +13,7 @@ from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Result
 from nsfw_caffe.cores import available_cores
 from nsfw_caffe.ordered_map import ordered_map
-from nsfw_caffe.preprocess import Source, describe
+from nsfw_caffe.preprocess import Source
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.content import Content, read
 from nsfw_caffe.scanning.frames import later_frames
@@ -166,9 +166,4 @@ def _verdict(entry: _Entry) -> tuple[float | None, str | None]:
     if entry.same is not None:
         return entry.same.score, entry.same.error
     scores = [result.score for result in entry.results if result.score is not None]
-    return (max(scores), None) if scores else (None, _reason(entry.results[0]))
-
-
-def _reason(result: Result) -> str | None:
-    """Say what is wrong with a source without its name: other sources may have the same content."""
-    return result.error and result.error.removeprefix(f"{describe(result.source)}: ")
+    return (max(scores), None) if scores else (None, entry.results[0].reason)
