@@ -104,10 +104,10 @@ def without_reading(item: Item, selection: Selection, known: Known) -> Item | No
     return item if known(item) else None
 
 
-def read_at_most(stream: Reader, limit: int, chunk: int = CHUNK) -> bytes:
+def read_at_most(stream: Reader, limit: int) -> bytes:
     """Read to the end, or until there are more than `limit` bytes, whatever a header says that there would be."""
     content = io.BytesIO()
-    while content.tell() <= limit and (piece := stream.read(min(chunk, limit + 1 - content.tell()))):
+    while content.tell() <= limit and (piece := stream.read(min(CHUNK, limit + 1 - content.tell()))):
         content.write(piece)
     return content.getvalue()
 

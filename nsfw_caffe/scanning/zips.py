@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import copy
 import dataclasses
 import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from nsfw_caffe.scanning.archive import (
     Archive,
     ArchiveError,
     Known,
+    Reader,
     UniqueNames,
     bomb,
     damaged,
@@ -34,7 +38,7 @@ from nsfw_caffe.scanning.selection import Selection
 _LOCAL_HEADER = 30  # bytes in front of each member, its name not counted (APPNOTE.TXT 4.3.7)
 _ENCRYPTED = 1  # the flag of that meaning (APPNOTE.TXT 4.4.4)
 _UNIX = 3  # the system whose modes stand in the upper half of external_attr (APPNOTE.TXT 4.4.2)
-_CHUNK_UNBOUNDED = 1 << 12  # zipfile unpacks all of what it has read of bzip2 and LZMA, so it gets little at a time
+_LZMA_END_MARK = 2  # the flag of that meaning (APPNOTE.TXT 4.4.4)
 
 # What damaged directories and members were seen to raise. ValueError is a name that is not UTF-8, or a position
 # before the beginning of the file; OverflowError, one beyond what a file can have.
@@ -120,10 +124,8 @@ def _read_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, item: Item) -
     """Return the member with its content, or with what is wrong with it; it is within the limit."""
     if member.flag_bits & _ENCRYPTED:
         return dataclasses.replace(item, error="the member is encrypted")
-    chunk = CHUNK if member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else _CHUNK_UNBOUNDED
     try:
-        with opened.open(member) as stream:
-            content = read_at_most(stream, member.file_size, chunk)
+        content = _content(opened, member)
     except NotImplementedError:
         return dataclasses.replace(item, error="the member's compression is not supported")
     except (*_BROKEN, OSError) as error:
@@ -131,3 +133,48 @@ def _read_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, item: Item) -
     if len(content) != member.file_size:
         return dataclasses.replace(item, error="the member is damaged (its length is not what the archive says)")
     return dataclasses.replace(item, content=content)
+
+
+def _content(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with opened.open(member) as stream:
+            return read_at_most(stream, member.file_size)
+    # Of these two zipfile unpacks at once all that it has read: a few bytes become gigabytes. So it gets to see a
+    # member that is stored, without a checksum, and gives the bytes as they are.
+    stored = copy.copy(member)
+    stored.compress_type = zipfile.ZIP_STORED
+    stored.file_size = member.compress_size
+    del stored.CRC
+    with opened.open(stored) as stream:
+        content = read_at_most(_Inflated(stream, member), member.file_size)
+    if zlib.crc32(content) != member.CRC:
+        raise zipfile.BadZipFile("bad checksum")
+    return content
+
+
+class _Inflated:
+    """What a bzip2 or LZMA member unpacks to, a piece at a time."""
+
+    def __init__(self, stream: Reader, member: zipfile.ZipInfo) -> None:
+        self._stream = stream
+        self._decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor = bz2.BZ2Decompressor()
+        self._next = b""
+        if member.compress_type == zipfile.ZIP_LZMA:
+            self._decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE)
+            # In front are a version and a length of two bytes each (APPNOTE.TXT 5.8.8), and then what a .lzma file
+            # begins with, but for the unpacked length.
+            stream.read(4)
+            length = -1 if member.flag_bits & _LZMA_END_MARK else member.file_size
+            self._next = stream.read(5) + struct.pack("<q", length)
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        while not self._decompressor.eof:
+            packed = b""
+            if self._decompressor.needs_input:
+                packed, self._next = self._next or self._stream.read(CHUNK), b""
+                if not packed:
+                    raise EOFError
+            if piece := self._decompressor.decompress(packed, size):
+                return piece
+        return b""
