@@ -13,8 +13,6 @@ from nsfw_caffe.commands.common import OK, SOME_FAILED, complain
 if TYPE_CHECKING:
     from nsfw_caffe.sorting.order import Order
 
-_PAST = {"move": "moved", "copy": "copied", "link": "linked"}
-
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
@@ -57,6 +55,7 @@ def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
     from nsfw_caffe.results.formats import read_results
     from nsfw_caffe.scanning.reopen import Sources
     from nsfw_caffe.sorting.carry_out import carry_out, foresee
+    from nsfw_caffe.sorting.order import PAST
 
     counts: Counter[str] = Counter()
     total = 0
@@ -75,7 +74,7 @@ def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
     what = f"{count_of(counts['done' if do_it else 'ready'], 'picture')}, {size(total)}"
     rest = f"; {counts['before']:,} there already, {counts['skipped']:,} skipped"
     if do_it:
-        print(f"{_PAST[order.action]} {what}{rest}")
+        print(f"{PAST[order.action]} {what}{rest}")
     else:
         print(f"would {order.action} {what}{rest}; nothing has been done: add --yes to do it")
     return counts

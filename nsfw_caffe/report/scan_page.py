@@ -56,10 +56,8 @@ def _sections(summary: Summary, pictures: int, clear: bool) -> Iterator[Section]
         ]
         yield Section("What failed", parts)
     if summary.slowest:
-        slowest = [
-            (duration(row.seconds or 0), _pixels(row), size(row.bytes or 0), row.source) for row in summary.slowest
-        ]
-        yield Section("Slowest", [Table(("#time", "#pixels", "#size", "source"), slowest)])
+        slowest = [(duration(row.seconds or 0), _pixels(row), row.source) for row in summary.slowest]
+        yield Section("Slowest", [Table(("#time", "#pixels", "source"), slowest)])
     if summary.rows:
         yield Section("Set-up", _set_up(summary))
 

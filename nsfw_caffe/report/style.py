@@ -39,6 +39,8 @@ figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .gallery strong { display: block; margin-top: .25rem; color: var(--text); font-variant-numeric: tabular-nums; }
 @media (max-width: 30rem) {
   body { padding: 1rem .9rem 2rem; }
+  table { font-size: .9rem; }
+  th, td { padding-right: .7rem; }
   .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .gallery { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }

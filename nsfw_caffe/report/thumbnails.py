@@ -11,7 +11,7 @@ from hashlib import sha256
 from PIL import Image, ImageFilter
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import SourceGone, Sources
+from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
 
 SIDE = 160
 """Of a thumbnail, in pixels, at most."""
@@ -67,7 +67,7 @@ def thumbnails(records: Iterable[Record], *, clear: bool = False) -> tuple[Thumb
 def _thumbnail(record: Record, sources: Sources, clear: bool) -> Thumbnail:
     try:
         picture = shrink(_read(record, sources), clear=clear)
-    except SourceGone as error:
+    except SourceUnusable as error:
         return Thumbnail(record, None, 0, 0, str(error))
     output = io.BytesIO()
     picture.save(output, "JPEG", quality=_QUALITY)
@@ -80,7 +80,7 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
 
     Raises
     ------
-    SourceGone
+    SourceUnusable
         The content is no picture that Pillow can read.
     """
     try:
@@ -88,7 +88,7 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
             picture.draft("RGB", (SIDE, SIDE))
             small = picture.convert("RGB")
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
-        raise SourceGone("it cannot be decoded") from error
+        raise SourceUnusable("it cannot be decoded") from error
     # A comment or a profile would go into the JPEG, and a picture's EXIF can hold a clear thumbnail of its own.
     small.info.clear()
     small.thumbnail((SIDE, SIDE))
@@ -107,5 +107,5 @@ def _read(record: Record, sources: Sources) -> bytes:
             break
     # What has come since under the same name has another score.
     if sha256(content).hexdigest() != record.sha256:
-        raise SourceGone("it has changed since it was scored")
+        raise SourceUnusable("it has changed since it was scored")
     return bytes(content)

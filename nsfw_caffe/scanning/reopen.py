@@ -38,8 +38,8 @@ _DAMAGED = (
 _Open = Callable[[], IO[bytes] | None]
 
 
-class SourceGone(Exception):  # noqa: N818 - a state, named as one
-    """A source cannot be read any more; the message says why and does not name it."""
+class SourceUnusable(Exception):  # noqa: N818 - a state, named as one
+    """What a row names is not there any more, or not fit for what is wanted; the message says why, without the name."""
 
 
 class Sources:
@@ -66,7 +66,7 @@ class Sources:
 
         Raises
         ------
-        SourceGone
+        SourceUnusable
             It is there no more, or cannot be read.
         """
         try:
@@ -75,11 +75,11 @@ class Sources:
                 while chunk := content.read(size):
                     yield chunk
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise SourceGone("it has gone") from error
+            raise SourceUnusable("it has gone") from error
         except OSError as error:
-            raise SourceGone(f"it cannot be read ({error.strerror or error})") from error
+            raise SourceUnusable(f"it cannot be read ({error.strerror or error})") from error
         except _DAMAGED as error:
-            raise SourceGone(f"it cannot be read ({str(error) or type(error).__name__})") from error
+            raise SourceUnusable(f"it cannot be read ({str(error) or type(error).__name__})") from error
 
     def _open(self, source: str) -> IO[bytes]:
         parts = split_member(source)
@@ -97,17 +97,18 @@ class Sources:
             self._archive = archive
         opened = self._members[member]() if member in self._members else None
         if opened is None:
-            raise SourceGone("the archive has no such member any more")
+            raise SourceUnusable("the archive has no such member any more")
         return opened
 
     def _index(self, archive: str) -> Iterable[tuple[str, _Open]]:
         if is_warc(archive):
-            raise SourceGone("a WARC has no names of members to go by")
+            raise SourceUnusable("a WARC has no names of members to go by")
         file = self._closing.enter_context(_open_file(archive))
         if archive.lower().endswith(".zip"):
             zipped = self._closing.enter_context(zipfile.ZipFile(file))
             return [(info.filename, _opener(zipped.open, info)) for info in zipped.infolist() if not info.is_dir()]
-        tarred = self._closing.enter_context(tarfile.open(fileobj=file, encoding="utf-8"))  # noqa: SIM115 - closed with the stack
+        opened = tarfile.open(fileobj=file, encoding="utf-8")  # noqa: SIM115 - closed with the stack
+        tarred = self._closing.enter_context(opened)
         return [(info.name, _opener(tarred.extractfile, info)) for info in tarred.getmembers() if info.isreg()]
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import SourceGone, Sources, split_member
+from nsfw_caffe.scanning.reopen import Sources, SourceUnusable, split_member
 from nsfw_caffe.sorting import files
-from nsfw_caffe.sorting.order import Action
+from nsfw_caffe.sorting.order import PAST, Action
 
 _TAKEN = "there is another file at the target"
 
@@ -37,15 +38,7 @@ def foresee(record: Record, target: Path, action: Action) -> Outcome:
     An interrupted run goes on when it is repeated: a source whose content is at its target already counts as "before",
     or, where it has to be removed after a move, as "ready". Where something else is at the target, it is skipped.
     """
-    if "\0" in record.source:
-        return Outcome("skipped", "no file can have this name")
-    try:
-        if os.path.lexists(target):
-            return _foresee_at_target(record, target, action)
-        _check_source(record, action)
-    except SourceGone as error:
-        return Outcome("skipped", str(error))
-    return Outcome("ready")
+    return _attempt(lambda: _foresee(record, target, action), target)
 
 
 def carry_out(record: Record, target: Path, action: Action, sources: Sources) -> Outcome:
@@ -68,26 +61,44 @@ def carry_out(record: Record, target: Path, action: Action, sources: Sources) ->
     Outcome
         "done", "before" or "skipped".
     """
-    outcome = foresee(record, target, action)
-    if outcome.state != "ready":
-        return outcome
+    return _attempt(lambda: _carry_out(record, target, action, sources), target)
+
+
+def _attempt(step: Callable[[], Outcome], target: Path) -> Outcome:
+    """Do a step and make of what is in its way, whenever it comes there, an outcome."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if action == "link":
-            target.symlink_to(os.path.abspath(record.source))  # noqa: PTH100 - resolve would follow links
-        elif action == "copy":
-            files.copy(record, target, sources)
-        elif os.path.lexists(target):
-            files.finish_move(record, target)
-        else:
-            files.move(record, target, sources)
-    except SourceGone as error:
+        return step()
+    except SourceUnusable as error:
         return Outcome("skipped", str(error))
     except FileExistsError:  # since it was looked for
         return Outcome("skipped", _TAKEN)
     except OSError as error:
         return Outcome("skipped", f"{target}: {error.strerror or error}")
+
+
+def _carry_out(record: Record, target: Path, action: Action, sources: Sources) -> Outcome:
+    outcome = _foresee(record, target, action)
+    if outcome.state != "ready":
+        return outcome
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if action == "link":
+        target.symlink_to(os.path.abspath(record.source))  # noqa: PTH100 - resolve would follow links
+    elif action == "copy":
+        files.copy(record, target, sources)
+    elif os.path.lexists(target):
+        files.finish_move(record, target)
+    else:
+        files.move(record, target, sources)
     return Outcome("done")
+
+
+def _foresee(record: Record, target: Path, action: Action) -> Outcome:
+    if "\0" in record.source:
+        raise SourceUnusable("no file can have this name")
+    if os.path.lexists(target):
+        return _foresee_at_target(record, target, action)
+    _check_source(record, action)
+    return Outcome("ready")
 
 
 def _foresee_at_target(record: Record, target: Path, action: Action) -> Outcome:
@@ -100,18 +111,15 @@ def _foresee_at_target(record: Record, target: Path, action: Action) -> Outcome:
         return Outcome("before")
     _check_source(record, action)
     if files.same_entry(Path(record.source), target):
-        raise SourceGone("the target is the source itself")
+        raise SourceUnusable("the target is the source itself")
     return Outcome("ready")
 
 
 def _check_source(record: Record, action: Action) -> None:
     if split_member(record.source) is not None:
         if action != "copy":
-            raise SourceGone(f"a member of an archive: copy it, it is no file that could be {_PAST[action]}")
+            raise SourceUnusable(f"a member of an archive: copy it, it is no file that could be {PAST[action]}")
         return
     files.check_file(record)
     if action == "move" and Path(record.source).is_symlink():
-        raise SourceGone("a symbolic link: copy or link it, moved it could point nowhere")
-
-
-_PAST: dict[Action, str] = {"move": "moved", "copy": "copied", "link": "linked"}
+        raise SourceUnusable("a symbolic link: copy or link it, moved it could point nowhere")

@@ -15,7 +15,7 @@ from pathlib import Path
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model_file import file_sha256
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import SourceGone, Sources
+from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
 
 CHANGED = "it has changed since it was scored"
 
@@ -28,19 +28,19 @@ def check_file(record: Record) -> os.stat_result:
 
     Raises
     ------
-    SourceGone
+    SourceUnusable
         It is not there, or not what it was.
     """
     try:
         status = os.stat(record.source)  # noqa: PTH116 - a name is not to be normalised
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceGone("it has gone") from error
+        raise SourceUnusable("it has gone") from error
     except OSError as error:
-        raise SourceGone(f"it cannot be read ({error.strerror})") from error
+        raise SourceUnusable(f"it cannot be read ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise SourceGone("not a regular file")
+        raise SourceUnusable("not a regular file")
     if not _is_as_scored(status, record):
-        raise SourceGone(CHANGED)
+        raise SourceUnusable(CHANGED)
     return status
 
 
@@ -58,7 +58,7 @@ def copy(record: Record, target: Path, sources: Sources) -> None:
 
     Raises
     ------
-    SourceGone
+    SourceUnusable
         The content is not there, or not what was scored.
     OSError
         The target cannot be written; FileExistsError where there is one.
@@ -70,13 +70,13 @@ def copy(record: Record, target: Path, sources: Sources) -> None:
                 count += len(chunk)
                 # A bomb that took the source's place is not to fill the disk.
                 if count > (record.bytes or 0):
-                    raise SourceGone(CHANGED)
+                    raise SourceUnusable(CHANGED)
                 digest.update(chunk)
                 output.write(chunk)
             output.flush()
             os.fsync(output.fileno())
         if count != record.bytes or digest.hexdigest() != record.sha256:
-            raise SourceGone(CHANGED)
+            raise SourceUnusable(CHANGED)
         _copy_times(record, part)
         _publish(part, target)
 
@@ -89,7 +89,7 @@ def move(record: Record, target: Path, sources: Sources) -> None:
 
     Raises
     ------
-    SourceGone, OSError
+    SourceUnusable, OSError
         As for `copy`; the source is still there then.
     """
     status = check_file(record)
@@ -103,7 +103,7 @@ def move(record: Record, target: Path, sources: Sources) -> None:
         return
     if not os.path.samestat(status, target.lstat()) or not _is_as_scored(target.lstat(), record):
         target.unlink()
-        raise SourceGone(CHANGED)
+        raise SourceUnusable(CHANGED)
     _remove(record, status)
 
 
@@ -112,14 +112,14 @@ def finish_move(record: Record, target: Path) -> None:
 
     Raises
     ------
-    SourceGone
+    SourceUnusable
         The source is the very same entry as the target, or one of them does not have the content that was scored.
     """
     status = check_file(record)
     if same_entry(Path(record.source), target):
-        raise SourceGone("the target is the source itself")
+        raise SourceUnusable("the target is the source itself")
     if not has_content(Path(record.source), record) or not has_content(target, record):
-        raise SourceGone(CHANGED)
+        raise SourceUnusable(CHANGED)
     for path in (target, target.parent):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -134,7 +134,7 @@ def _remove(record: Record, checked: os.stat_result) -> None:
     now = source.lstat()
     # Only the file that was checked is removed, not one that has taken its place.
     if not os.path.samestat(now, checked) or now.st_mtime_ns != checked.st_mtime_ns:
-        raise SourceGone("another file has taken its place, which was left there")
+        raise SourceUnusable("another file has taken its place, which was left there")
     source.unlink()
 
 

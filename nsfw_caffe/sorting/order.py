@@ -12,6 +12,9 @@ from nsfw_caffe.scanning.reopen import possible_members
 
 Action = Literal["move", "copy", "link"]
 
+PAST: dict[Action, str] = {"move": "moved", "copy": "copied", "link": "linked"}
+"""What has been done."""
+
 _UP = "__"
 """What a part '..' of a path becomes: the target is to be below the folder, whatever the source's name says."""
 

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +17,7 @@ from nsfw_caffe.commands import sort
 from nsfw_caffe.results.formats import write_results
 from tests.commands.running import run
 from tests.records import failed, of_content, of_file
-from tests.support import PHOTOS
+from tests.support import PHOTOS, REPOSITORY
 
 
 @pytest.fixture
@@ -84,6 +92,70 @@ def test_an_interrupted_move_goes_on(folder: Path, capsys: pytest.CaptureFixture
         "to/photos/a/rocket.jpg",
         "to/photos/b/coffee.png",
     }
+
+
+@pytest.fixture(params=["one file system", "two file systems"])
+def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """Return results of many files, each of which has content of its own, and a folder for targets."""
+    (tmp_path / "from").mkdir()
+    for number in range(_MANY):
+        (tmp_path / "from" / f"{number}.jpg").write_bytes(_content(number))
+    rows = [of_file(tmp_path / "from" / f"{number}.jpg") for number in range(_MANY)]
+    write_results(tmp_path / "results.csv", rows)
+    if request.param == "one file system":
+        yield tmp_path / "results.csv", tmp_path / "to"
+        return
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("/dev/shm is no file system of its own here")
+    other = Path(tempfile.mkdtemp(dir=shared))
+    yield tmp_path / "results.csv", other
+    shutil.rmtree(other)
+
+
+_MANY = 150
+
+
+def _content(number: int) -> bytes:
+    return number.to_bytes(4, "big") * 20_000
+
+
+def start(results: Path, to: Path) -> subprocess.Popen[str]:
+    code = "import sys; from nsfw_caffe.commands import sort; from tests.commands.running import run\n"
+    code += "sys.exit(run(sort, *sys.argv[1:]))"
+    command = [sys.executable, "-c", code, str(results), "--threshold", "0.5", "--move", str(to), "--yes"]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def contents(*folders: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for folder in folders for path in folder.rglob("*.jpg"))
+
+
+def test_a_move_that_is_killed_loses_nothing_and_goes_on(many: tuple[Path, Path]) -> None:
+    results, to = many
+    source = results.parent / "from"
+    child = start(results, to)
+    assert child.stdout is not None
+    # So little fits into the pipe that it cannot get to its end, and yet it is at work again when it is killed.
+    fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    for _ in range(2):
+        assert os.read(child.stdout.fileno(), 4096)
+    child.kill()
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    assert set(contents(source, to)) == {_content(number) for number in range(_MANY)}
+    assert contents(source)
+    assert run(sort, results, "--threshold", "0.5", "--move", to, "--yes") == 0
+    assert (contents(source), contents(to)) == ([], [_content(number) for number in range(_MANY)])
+
+
+def test_two_moves_at_a_time_lose_nothing(many: tuple[Path, Path]) -> None:
+    results, to = many
+    children = [start(results, to) for _ in range(2)]
+    for child in children:
+        _, errors = child.communicate()
+        assert "Traceback" not in errors
+    assert contents(results.parent / "from", to) == [_content(number) for number in range(_MANY)]
 
 
 @pytest.mark.parametrize(

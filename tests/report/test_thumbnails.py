@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails
-from nsfw_caffe.scanning.reopen import SourceGone
+from nsfw_caffe.scanning.reopen import SourceUnusable
 from tests.records import of_content, of_file, scored
 from tests.support import PHOTOS
 
@@ -120,7 +120,7 @@ def test_odd_shapes(size: tuple[int, int]) -> None:
 
 
 def test_no_picture_is_said_so() -> None:
-    with pytest.raises(SourceGone, match="it cannot be decoded"):
+    with pytest.raises(SourceUnusable, match="it cannot be decoded"):
         shrink(b"GIF89a")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.scanning.find import find_items
-from nsfw_caffe.scanning.reopen import SourceGone, Sources, split_member
+from nsfw_caffe.scanning.reopen import Sources, SourceUnusable, split_member
 from nsfw_caffe.scanning.selection import Selection
 
 Fill = Callable[[Path, list[tuple[str, bytes]]], None]
@@ -59,7 +59,7 @@ def test_members_by_their_names_in_any_order(name: str, fill: Fill, tmp_path: Pa
     with Sources() as sources:
         for source in (*expected, *reversed(expected)):
             assert b"".join(sources.chunks(source)) == expected[source]
-        with pytest.raises(SourceGone, match="no such member any more"):
+        with pytest.raises(SourceUnusable, match="no such member any more"):
             list(sources.chunks(f"{tmp_path / name}!c.jpg"))
 
 
@@ -113,20 +113,20 @@ def test_where_the_archive_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gone.jpg", "gone.zip!a.jpg", "file/below", "-"])
 def test_what_has_gone(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(SourceGone, match=r"^it has gone$"):
+    with pytest.raises(SourceUnusable, match=r"^it has gone$"):
         read(tmp_path / name)
 
 
 def test_no_regular_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
-        with pytest.raises(SourceGone, match=r"not a regular file|Is a directory"):
+        with pytest.raises(SourceUnusable, match=r"not a regular file|Is a directory"):
             read(f"{tmp_path}/{name}")
 
 
 def test_a_warc_is_not_read_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.warc.gz").write_bytes(b"")
-    with pytest.raises(SourceGone, match="a WARC has no names of members to go by"):
+    with pytest.raises(SourceUnusable, match="a WARC has no names of members to go by"):
         read(f"{tmp_path}/a.warc.gz!http://example.org/a.jpg")
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_archive_is_a_source_gone(name: str, kept: float, tmp_path: Pa
     (fill_zip if name.endswith("zip") else fill_tar)(path, [("a", os.urandom(100_000)), ("b", os.urandom(100_000))])
     whole = path.read_bytes()
     path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceUnusable):
         read(f"{path}!b")
 
 
@@ -147,7 +147,7 @@ def test_a_member_with_a_wrong_checksum(tmp_path: Path) -> None:
     at = content.rindex(b"PK\x01\x02") + 16
     content[at] ^= 1
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(SourceGone, match=r"it cannot be read \(Bad CRC-32"):
+    with pytest.raises(SourceUnusable, match=r"it cannot be read \(Bad CRC-32"):
         read(f"{tmp_path}/a.zip!a")
 
 
