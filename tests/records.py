@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from nsfw_caffe.results.record import Record
 
-PLAIN = Record(
-    source="a.jpg",
-    score=0.5,
+RECORD = Record(
+    source="holiday/0001.jpg",
+    score=0.031705040484666824,
     error=None,
-    width=640,
-    height=480,
+    width=4000,
+    height=3000,
     format="JPEG",
     bytes=1000,
-    sha256="0" * 64,
-    mtime=1.5e9,
+    sha256="0123456789abcdef" * 4,
+    mtime=1795504500.1234567,
     engine="onnxruntime",
     precision="float32",
     decode="exact",
@@ -29,16 +30,17 @@ PLAIN = Record(
 )
 
 
-def scored(source: str, score: float) -> Record:
+def scored(source: str = RECORD.source, score: float = 0.5, **others: Any) -> Record:
     """Return the row of a scored source of which nothing else matters."""
-    return dataclasses.replace(PLAIN, source=source, score=score)
+    return dataclasses.replace(RECORD, source=source, score=score, **others)
 
 
-def failed(source: str, error: str) -> Record:
-    """Return the row of a source that could not be scored."""
-    return dataclasses.replace(
-        PLAIN, source=source, score=None, error=error, width=None, height=None, format=None, bytes=None, sha256=None
+def failed(source: str, error: str = "cannot identify image file") -> Record:
+    """Return the row of a source that could not be read."""
+    missing: dict[str, Any] = dict.fromkeys(
+        ("score", "width", "height", "format", "bytes", "sha256", "mtime", "seconds")
     )
+    return dataclasses.replace(RECORD, source=source, error=error, **missing)
 
 
 def of_file(path: Path, score: float = 0.9) -> Record:
@@ -49,4 +51,4 @@ def of_file(path: Path, score: float = 0.9) -> Record:
 def of_content(source: str, content: bytes, mtime: float | None = None, score: float = 0.9) -> Record:
     """Return the row that fits a source with this content."""
     digest = sha256(content).hexdigest()
-    return dataclasses.replace(PLAIN, source=source, score=score, bytes=len(content), sha256=digest, mtime=mtime)
+    return dataclasses.replace(RECORD, source=source, score=score, bytes=len(content), sha256=digest, mtime=mtime)

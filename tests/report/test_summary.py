@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nsfw_caffe.report.summary import BINS, EDGES, summarise
-from tests.records import PLAIN, failed, scored
+from tests.records import RECORD, failed, scored
 
 
 def test_counts() -> None:
@@ -16,11 +16,11 @@ def test_counts() -> None:
     assert (summary.rows, summary.scored, summary.failed) == (4, 3, 1)
     assert summary.reached == ((0.5, 2), (0.8, 1))
     assert summary.bytes == 3000
-    assert summary.seconds == pytest.approx(0.04)
+    assert summary.seconds == pytest.approx(0.03)
     assert summary.mean == pytest.approx(1.55 / 3)
     assert [row.source for row in summary.highest] == ["c", "b", "a"]
     assert (summary.formats, summary.reasons) == ((("JPEG", 3),), (("the file is empty", 1),))
-    assert (summary.set_ups, summary.versions) == ((PLAIN.set_up,), ("0.1.0",))
+    assert (summary.set_ups, summary.versions) == ((RECORD.set_up,), ("0.1.0",))
 
 
 def test_the_histogram_is_numpys() -> None:
@@ -49,18 +49,18 @@ def test_reasons_beyond_the_top_are_added_up() -> None:
 
 
 def test_the_slowest_first_and_none_that_took_no_time() -> None:
-    rows = [dataclasses.replace(PLAIN, source=str(time), seconds=time) for time in (1.0, 3.0, 0.0, None, 2.0)]
+    rows = [dataclasses.replace(RECORD, source=str(time), seconds=time) for time in (1.0, 3.0, 0.0, None, 2.0)]
     summary = summarise(rows, top=5)
     assert [row.seconds for row in summary.slowest] == [3.0, 2.0, 1.0]
     assert summary.repeated == 1
 
 
 def test_more_than_one_set_up_and_the_time_between() -> None:
-    later = dataclasses.replace(PLAIN, engine="caffe", version="0.2.0", scored_at="2026-11-24T00:00:00Z")
-    summary = summarise([later, PLAIN])
-    assert summary.set_ups == (later.set_up, PLAIN.set_up)
+    later = dataclasses.replace(RECORD, engine="caffe", version="0.2.0", scored_at="2026-11-24T00:00:00Z")
+    summary = summarise([later, RECORD])
+    assert summary.set_ups == (later.set_up, RECORD.set_up)
     assert summary.versions == ("0.1.0", "0.2.0")
-    assert (summary.first, summary.last) == (PLAIN.scored_at, later.scored_at)
+    assert (summary.first, summary.last) == (RECORD.scored_at, later.scored_at)
 
 
 def test_memory_does_not_grow_with_the_rows() -> None:

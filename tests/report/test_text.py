@@ -4,7 +4,7 @@ import dataclasses
 
 from nsfw_caffe.report.summary import summarise
 from nsfw_caffe.report.text import to_text
-from tests.records import PLAIN, failed, scored
+from tests.records import RECORD, failed, scored
 
 
 def test_a_whole_summary() -> None:
@@ -38,7 +38,7 @@ def test_no_rows() -> None:
 
 def test_names_cannot_steer_a_terminal() -> None:
     evil = "\x1b]0;title\x07\n.jpg"
-    rows = [scored(evil, 0.9), failed(evil, evil), dataclasses.replace(PLAIN, format=evil, version=evil, engine=evil)]
+    rows = [scored(evil, 0.9), failed(evil, evil), dataclasses.replace(RECORD, format=evil, version=evil, engine=evil)]
     text = to_text(summarise(rows))
     assert "\x1b" not in text
     assert "\x07" not in text

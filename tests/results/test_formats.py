@@ -17,7 +17,8 @@ import pytest
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import check_path, read_results, write_results
 from nsfw_caffe.results.record import Record
-from tests.results.records import ENDINGS, RECORD, failed, names, scored, there_and_back
+from tests.records import RECORD, failed, scored
+from tests.results.records import ENDINGS, names, there_and_back
 from tests.support import run
 
 _ONE = 0x3FF0000000000000
@@ -26,7 +27,8 @@ _FILL_THE_DISK = """
 import json, os, random, subprocess, sys
 from pathlib import Path
 from nsfw_caffe.results.formats import read_results, write_results
-from tests.results.records import ENDINGS, scored
+from tests.records import scored
+from tests.results.records import ENDINGS
 
 folder = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=True)
@@ -142,7 +144,7 @@ def test_a_file_that_may_not_grow_is_an_os_error(tmp_path: Path, ending: str) ->
     child = run(
         "-c",
         "import resource, sys; from pathlib import Path\n"
-        "from nsfw_caffe.results.formats import write_results; from tests.results.records import scored\n"
+        "from nsfw_caffe.results.formats import write_results; from tests.records import scored\n"
         "_, most = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most))\n"
         "try: write_results(Path(sys.argv[1]), (scored(f'{n} {n * n:x}') for n in range(5000)))\n"

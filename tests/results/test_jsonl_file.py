@@ -8,7 +8,7 @@ import pytest
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import COLUMNS
-from tests.results.records import RECORD, failed
+from tests.records import RECORD, failed
 
 
 def test_each_line_is_an_object_in_the_order_of_the_columns(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import COLUMNS
-from tests.results.records import RECORD, failed, scored
+from tests.records import RECORD, failed, scored
 from tests.support import run
 
 
@@ -96,7 +96,8 @@ def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path) -> None:
 def test_pyarrow_is_loaded_for_parquet_alone(tmp_path: Path) -> None:
     child = run(
         "-c",
-        "import sys; from pathlib import Path; from tests.results.records import RECORD, there_and_back\n"
+        "import sys; from pathlib import Path\n"
+        "from tests.records import RECORD; from tests.results.records import there_and_back\n"
         "for ending in ('.csv', '.jsonl', '.sqlite'): there_and_back(Path(sys.argv[1] + ending), [RECORD])\n"
         "print('pyarrow' in sys.modules)",
         tmp_path / "results",

@@ -10,7 +10,7 @@ import pytest
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
-from tests.results.records import RECORD, failed
+from tests.records import RECORD, failed
 
 _PATH = Path("results.jsonl")
 

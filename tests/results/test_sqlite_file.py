@@ -11,7 +11,8 @@ import pytest
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import COLUMNS, Record
-from tests.results.records import RECORD, failed, names, scored
+from tests.records import RECORD, failed, scored
+from tests.results.records import names
 
 
 def _do(path: Path, *statements: str) -> list[tuple[object, ...]]:

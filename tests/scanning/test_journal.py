@@ -9,13 +9,8 @@ import pytest
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import write_results
-from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.journal import Journal
-
-RECORD = Record(
-    "a.jpg", 0.1234567890123456789, None, 3, 2, "JPEG", 10, "ab" * 32, 1.25, "caffe", "float32", "exact", 1, "cd" * 32,
-    "0.1.0", 0.5, "2026-11-23T07:15:00Z",
-)  # fmt: skip
+from tests.records import RECORD
 
 
 def test_what_is_committed_is_there_and_nothing_else(tmp_path: Path) -> None:
@@ -53,7 +48,7 @@ def test_a_source_keeps_its_place_and_its_newest_record(tmp_path: Path) -> None:
     assert [record.source for record in journal.records()] == ["a", "b", "c"]
     assert journal.of_source("a") == changed
     assert journal.of_content("ef" * 32) == changed
-    assert journal.of_content("00" * 32) is None
+    assert journal.of_content("cc" * 32) is None
     assert journal.of_source("d") is None
 
 
