@@ -13,7 +13,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import BinaryIO
 
 from nsfw_caffe.scanning.archive import (
@@ -28,6 +27,7 @@ from nsfw_caffe.scanning.archive import (
     damaged,
     leads_out,
     member_source,
+    open_file,
     read_at_most,
     reason,
     without_reading,
@@ -51,9 +51,7 @@ def read_zip(archive: Archive, selection: Selection, known: Known) -> Iterator[I
     Raises
     ------
     ArchiveError
-        If it is not a zip file, or one that must not be unpacked.
-    OSError
-        If it cannot be opened.
+        If it cannot be opened, is not a zip file, or must not be unpacked.
     """
     with _opened(archive) as opened:
         names = UniqueNames()
@@ -71,7 +69,7 @@ def count_zip(archive: Archive, selection: Selection) -> int:
 
     Raises
     ------
-    ArchiveError, OSError
+    ArchiveError
         As `read_zip` does.
     """
     with _opened(archive) as opened:
@@ -80,7 +78,7 @@ def count_zip(archive: Archive, selection: Selection) -> int:
 
 @contextlib.contextmanager
 def _opened(archive: Archive) -> Iterator[zipfile.ZipFile]:
-    with Path(archive.path).open("rb") as file, _parsed(file) as opened:
+    with open_file(archive) as file, _parsed(file) as opened:
         _refuse_bombs(archive, opened.infolist())
         yield opened
 
