@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import lzma
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.selection import Selection
@@ -61,6 +63,17 @@ class Archive:
 
 class ArchiveError(Exception):
     """An archive cannot be read, or not further; the message goes into the results and does not name it."""
+
+
+@contextlib.contextmanager
+def open_file(archive: Archive) -> Iterator[BinaryIO]:
+    """Open an archive's file; an ArchiveError is raised if that cannot be done."""
+    try:
+        file = Path(archive.path).open("rb")  # noqa: SIM115 - what fails later is no matter of opening
+    except OSError as error:
+        raise ArchiveError(f"cannot be read ({reason(error)})") from error
+    with file:
+        yield file
 
 
 class Reader(Protocol):

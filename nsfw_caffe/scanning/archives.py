@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.scanning.archive import Archive, ArchiveError, Known, reason
+from nsfw_caffe.scanning.archive import Archive, ArchiveError, Known
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.tars import read_tar
-from nsfw_caffe.scanning.warc import read_warc
+from nsfw_caffe.scanning.warc import read_warc, require_warcio
 from nsfw_caffe.scanning.zips import count_zip, read_zip
 
 _ZIP = (".zip",)
@@ -30,12 +30,15 @@ def is_warc(path: str) -> bool:
 def read_archive(archive: Archive, selection: Selection, known: Known) -> Iterator[Item]:
     """Yield an archive's members and, if it cannot be read to its end, an item for the archive itself."""
     try:
-        yield from _reader(archive)(archive, selection, known)
-    except (ArchiveError, ResultsError) as error:
-        # Of the two, ResultsError is the package that is missing.
+        reader = _reader(archive)
+    except ResultsError as error:
         yield archive.failed(str(error))
-    except OSError as error:
-        yield archive.failed(f"cannot be read ({reason(error)})")
+        return
+    # Nothing else is caught: it would be an error of `known`, and not the archive's.
+    try:
+        yield from reader(archive, selection, known)
+    except ArchiveError as error:
+        yield archive.failed(str(error))
 
 
 def count_members(archive: Archive, selection: Selection) -> int | None:
@@ -44,7 +47,7 @@ def count_members(archive: Archive, selection: Selection) -> int | None:
         return None
     try:
         return count_zip(archive, selection)
-    except (ArchiveError, OSError):
+    except ArchiveError:
         return 1
 
 
@@ -52,4 +55,7 @@ def _reader(archive: Archive) -> Callable[[Archive, Selection, Known], Iterator[
     lower = archive.path.lower()
     if lower.endswith(_ZIP):
         return read_zip
-    return read_warc if lower.endswith(_WARC) else read_tar
+    if lower.endswith(_WARC):
+        require_warcio()
+        return read_warc
+    return read_tar

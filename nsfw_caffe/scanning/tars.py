@@ -6,7 +6,6 @@ import dataclasses
 import math
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, cast
 
 from nsfw_caffe.scanning.archive import (
@@ -20,6 +19,7 @@ from nsfw_caffe.scanning.archive import (
     damaged,
     leads_out,
     member_source,
+    open_file,
     read_at_most,
     without_reading,
 )
@@ -38,11 +38,9 @@ def read_tar(archive: Archive, selection: Selection, known: Known) -> Iterator[I
     Raises
     ------
     ArchiveError
-        If it is not a tar file, or one that breaks off or must not be unpacked; what came before that stays.
-    OSError
-        If it cannot be opened.
+        If it cannot be opened, is not a tar file, breaks off, or must not be unpacked; what came before that stays.
     """
-    with Path(archive.path).open("rb") as file:
+    with open_file(archive) as file:
         unpacked = Unpacked(archive, file)
         names = UniqueNames()
         for opened, member in _members(unpacked):

@@ -14,6 +14,15 @@ MOST_HEADERS = 1 << 22
 """4 MiB: how much may be read for one member's headers. tarfile and warcio gather them in memory, however long."""
 
 
+def _magic(file: BinaryIO) -> bytes:
+    try:
+        magic = file.read(6)
+        file.seek(0)
+    except OSError as error:
+        raise damaged(reason(error)) from error
+    return magic
+
+
 class Unpacked:
     """A compressed file's content, read once, from its beginning.
 
@@ -25,14 +34,18 @@ class Unpacked:
         The file; its size is what the limit depends on.
     file : binary file object
         The same, open, at its beginning.
+
+    Raises
+    ------
+    ArchiveError
+        If it cannot be read.
     """
 
     def __init__(self, archive: Archive, file: BinaryIO) -> None:
         self._stream: Reader = file
         self._left = archive.most_unpacked()
         self._allowed: int | None = None
-        magic = file.read(6)
-        file.seek(0)
+        magic = _magic(file)
         self.compressed = True
         if magic.startswith(b"\x1f\x8b"):
             self._stream = gzip.GzipFile(fileobj=file)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from nsfw_caffe.errors import ResultsError
@@ -18,6 +17,7 @@ from nsfw_caffe.scanning.archive import (
     UniqueNames,
     damaged,
     member_source,
+    open_file,
     read_at_most,
     without_reading,
 )
@@ -25,6 +25,9 @@ from nsfw_caffe.scanning.http_body import BodyError, decode_body
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.unpacked import MOST_HEADERS, Unpacked
+
+_UNPRINTED = logging.NullHandler()
+"""Where no handler is, Python prints a library's warnings."""
 
 
 def read_warc(archive: Archive, selection: Selection, known: Known) -> Iterator[Item]:
@@ -36,14 +39,9 @@ def read_warc(archive: Archive, selection: Selection, known: Known) -> Iterator[
     Raises
     ------
     ArchiveError
-        If it is not a WARC file, or one that breaks off or must not be unpacked; what came before that stays.
-    ResultsError
-        If warcio is not installed.
-    OSError
-        If it cannot be opened.
+        If it cannot be opened, is not a WARC file, breaks off, or must not be unpacked; what came before that stays.
     """
-    require_warcio()
-    with Path(archive.path).open("rb") as file:
+    with open_file(archive) as file:
         unpacked = Unpacked(archive, file)
         names = UniqueNames()
         for record in _records(unpacked):
@@ -71,8 +69,7 @@ def _records(unpacked: Unpacked) -> Iterator[Any]:
     from warcio.archiveiterator import WARCIterator
     from warcio.exceptions import ArchiveLoadFailed
 
-    # Without a handler of its own, a library's warnings are printed.
-    logging.getLogger("warcio").addHandler(logging.NullHandler())
+    logging.getLogger("warcio").addHandler(_UNPRINTED)
     iterator = WARCIterator(unpacked, no_record_parse=True)
     # warcio prints where it finds damage: in gzip, which is therefore unpacked here, and behind a record.
     iterator.reader.set_decomp(None)

@@ -13,7 +13,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import BinaryIO
 
 from nsfw_caffe.scanning.archive import (
@@ -28,6 +27,7 @@ from nsfw_caffe.scanning.archive import (
     damaged,
     leads_out,
     member_source,
+    open_file,
     read_at_most,
     reason,
     without_reading,
@@ -51,9 +51,7 @@ def read_zip(archive: Archive, selection: Selection, known: Known) -> Iterator[I
     Raises
     ------
     ArchiveError
-        If it is not a zip file, or one that must not be unpacked.
-    OSError
-        If it cannot be opened.
+        If it cannot be opened, is not a zip file, or must not be unpacked.
     """
     with _opened(archive) as opened:
         names = UniqueNames()
@@ -71,7 +69,7 @@ def count_zip(archive: Archive, selection: Selection) -> int:
 
     Raises
     ------
-    ArchiveError, OSError
+    ArchiveError
         As `read_zip` does.
     """
     with _opened(archive) as opened:
@@ -80,7 +78,7 @@ def count_zip(archive: Archive, selection: Selection) -> int:
 
 @contextlib.contextmanager
 def _opened(archive: Archive) -> Iterator[zipfile.ZipFile]:
-    with Path(archive.path).open("rb") as file, _parsed(file) as opened:
+    with open_file(archive) as file, _parsed(file) as opened:
         _refuse_bombs(archive, opened.infolist())
         yield opened
 
@@ -132,24 +130,23 @@ def _read_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, item: Item) -
         return dataclasses.replace(item, error=f"the member is damaged ({reason(error)})")
     if len(content) != member.file_size:
         return dataclasses.replace(item, error="the member is damaged (its length is not what the archive says)")
+    if zlib.crc32(content) != member.CRC:
+        return dataclasses.replace(item, error="the member is damaged (its checksum is wrong)")
     return dataclasses.replace(item, content=content)
 
 
 def _content(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    without_checksum = copy.copy(member)
+    del without_checksum.CRC  # zipfile says of a wrong checksum what it says of a wrong header
     if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        with opened.open(member) as stream:
+        with opened.open(without_checksum) as stream:
             return read_at_most(stream, member.file_size)
-    # Of these two zipfile unpacks at once all that it has read: a few bytes become gigabytes. So it gets to see a
-    # member that is stored, without a checksum, and gives the bytes as they are.
-    stored = copy.copy(member)
-    stored.compress_type = zipfile.ZIP_STORED
-    stored.file_size = member.compress_size
-    del stored.CRC
-    with opened.open(stored) as stream:
-        content = read_at_most(_Inflated(stream, member), member.file_size)
-    if zlib.crc32(content) != member.CRC:
-        raise zipfile.BadZipFile("bad checksum")
-    return content
+    # Of these two zipfile unpacks at once all that it has read: a few bytes become gigabytes. So it is told that they
+    # are stored, and gives the bytes as they are.
+    without_checksum.compress_type = zipfile.ZIP_STORED
+    without_checksum.file_size = member.compress_size
+    with opened.open(without_checksum) as stream:
+        return read_at_most(_Inflated(stream, member), member.file_size)
 
 
 class _Inflated:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.scanning.archive import Archive
 from nsfw_caffe.scanning.archives import count_members, is_archive, read_archive
 from nsfw_caffe.scanning.item import Item
@@ -139,3 +140,21 @@ def test_members_of_a_zip_file_are_counted_by_its_directory(tmp_path: Path) -> N
 @pytest.mark.parametrize("ending", [ending for ending in ENDINGS if ending != "zip"])
 def test_members_of_other_archives_are_not_known_beforehand(tmp_path: Path, ending: str) -> None:
     assert count_members(open_archive(pack(tmp_path / f"x.{ending}")), Selection()) is None
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "warc"])
+@pytest.mark.parametrize("kind", [OSError, ValueError, ResultsError])
+def test_error_of_the_caller_is_not_taken_for_the_archives(tmp_path: Path, ending: str, kind: type[Exception]) -> None:
+    def known(_: Item) -> bool:
+        raise kind("mine")
+
+    path = pack(tmp_path / f"x.{ending}")
+    with pytest.raises(kind, match="mine"):
+        list(read_archive(open_archive(path), Selection(), known))
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", "warc"])
+def test_folder_in_an_archives_place_is_an_error(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"x.{ending}").mkdir()
+    (item,) = read_archive(Archive(f"{tmp_path}/x.{ending}", 0, 0), Selection(), lambda _: False)
+    assert item.error == "cannot be read (Is a directory)"

@@ -215,14 +215,19 @@ def test_names_of_any_bytes_are_found(tmp_path: Path) -> None:
     assert sorted(os.fsencode(path or "").rpartition(b"/")[2] for path in found) == sorted(made)
 
 
-def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
+@pytest.fixture
+def deep_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder nested more deeply than what Python, and so pytest, removes by recursion."""
     levels = [f"{tmp_path}{'/d' * count}" for count in range(1, 1051)]
     for level in levels:
         Path(level).mkdir()
-    photo = Path(levels[-1], "x.png")
-    photo.touch()
-    found = list(walk(str(tmp_path), Selection(), set()))
-    photo.unlink()
-    for level in reversed(levels):  # pytest could not remove them
+    (Path(levels[-1]) / "x.png").touch()
+    yield Path(levels[-1])
+    (Path(levels[-1]) / "x.png").unlink()
+    for level in reversed(levels):
         Path(level).rmdir()
-    assert [item.path for item in found if isinstance(item, Item)] == [str(photo)]
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path, deep_folder: Path) -> None:
+    found = list(walk(str(tmp_path), Selection(), set()))
+    assert [item.path for item in found if isinstance(item, Item)] == [f"{deep_folder}/x.png"]

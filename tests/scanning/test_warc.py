@@ -88,9 +88,14 @@ def test_patterns_are_for_the_address(path: Path) -> None:
 
 def test_encoded_content_is_decoded_and_its_size_known_then(path: Path) -> None:
     write(path, answer("a.png", gzip.compress(PHOTO), Content_Encoding="gzip"))
-    asked = []
-    (item,) = find_items([str(path)], Selection(), lambda item: asked.append(item) is not None)
-    assert [item.size for item in asked] == [None]
+    sizes: list[int | None] = []
+
+    def known(item: Item) -> bool:
+        sizes.append(item.size)
+        return False
+
+    (item,) = find_items([str(path)], Selection(), known)
+    assert sizes == [None]
     assert (item.size, item.content) == (len(PHOTO), PHOTO)
 
 
