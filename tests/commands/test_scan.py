@@ -12,8 +12,10 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import tarfile
 import termios
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -270,3 +272,39 @@ def test_caffe_scores_the_same_in_a_scan(folder: Path, tmp_path: Path) -> None:
     assert nsfw_caffe("scan", folder, "-o", results, "--engine", "caffe", "--workers", "2").returncode == 0
     single = nsfw_caffe("classify", "--engine", "caffe", folder / "chelsea.png", folder / "rocket.jpg")
     assert [repr(record.score) for record in read_results(results)] == scores(single)
+
+
+def write_warc(path: Path, files: list[Path]) -> None:
+    from warcio.statusandheaders import StatusAndHeaders
+    from warcio.warcwriter import WARCWriter
+
+    with path.open("wb") as stream:
+        writer = WARCWriter(stream, gzip=True)
+        for file in files:
+            headers = StatusAndHeaders("200 OK", [("Content-Type", "image/jpeg")], protocol="HTTP/1.1")
+            with file.open("rb") as payload:
+                record = writer.create_warc_record(
+                    f"http://example.org/{file.name}", "response", payload=payload, http_headers=headers
+                )
+                writer.write_record(record)
+
+
+def test_archives_give_the_scores_of_their_files(pictures: Path, unbroken: list[Record], tmp_path: Path) -> None:
+    files = sorted(path for path in pictures.rglob("*") if path.is_file())[:30]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
+        for file in files:
+            zipped.write(file, f"folder/{file.name}")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tarred:
+        for file in files:
+            tarred.add(file, f"folder/{file.name}")
+    write_warc(tmp_path / "a.warc.gz", files)
+    expected = [(record.score, record.error, record.sha256) for record in unbroken[:30]]
+    for archive, prefix in (("a.zip", "folder/"), ("a.tar.gz", "folder/"), ("a.warc.gz", "http://example.org/")):
+        results = tmp_path / f"{archive}.csv"  # one each, so that nothing is known from another
+        child = nsfw_caffe("scan", tmp_path / archive, "-o", results, *ENGINE)
+        assert child.returncode in (0, 1), child.stderr
+        records = list(read_results(results))
+        assert [record.source for record in records] == [f"{tmp_path / archive}!{prefix}{file.name}" for file in files]
+        assert [(record.score, record.error, record.sha256) for record in records] == expected
+        again = nsfw_caffe("scan", tmp_path / archive, "-o", results, *ENGINE)
+        assert "30 of them known before" in again.stdout
