@@ -44,9 +44,10 @@ def main() -> None:
     paths = [str(path.absolute()) for path in sorted(options.folder.rglob("*")) if path.is_file()]
     with tempfile.TemporaryDirectory() as home:
         set_environment(Path(home))
-        expected, seconds = scan(paths, options.engine)
+        expected, seconds = scan(paths, options.engine, threads=1)
         print(f"{len(paths)} files, {sum(error is not None for _, error in expected.values())} with an error")
-        print(f"plain scan, one thread: {len(paths) / seconds:.1f} a second")
+        print(f"plain scan, 1 thread: {len(paths) / seconds:.1f} a second")
+        print(f"plain scan, 2 threads: {len(paths) / scan(paths, options.engine, threads=2)[1]:.1f} a second")
         rates = [measure(executors, paths, options.engine, expected, kill=False) for executors in (1, 2)]
         print(f"two executors : one = {rates[1] / rates[0]:.2f}")
         measure(2, paths, options.engine, expected, kill=True)
@@ -59,12 +60,12 @@ def set_environment(home: Path) -> None:
     os.environ |= {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 
 
-def scan(paths: list[str], engine: str) -> tuple[Found, float]:
-    """Score the files without Spark, in one thread as a task does; return the results and the seconds."""
-    classifier = Classifier(engine=engine, threads=1)
-    list(classifier.scan(paths[:WARM_UP], workers=1))
+def scan(paths: list[str], engine: str, threads: int) -> tuple[Found, float]:
+    """Score the files without Spark; return the results and the seconds."""
+    classifier = Classifier(engine=engine, threads=threads)
+    list(classifier.scan(paths[:WARM_UP], workers=threads))
     start = time.perf_counter()
-    results = list(classifier.scan(paths, workers=1))
+    results = list(classifier.scan(paths, workers=threads))
     seconds = time.perf_counter() - start
     return {
         path: (result.score, result.error and result.error.removeprefix(f"{path}: "))
@@ -80,7 +81,7 @@ def measure(executors: int, paths: list[str], engine: str, expected: Found, *, k
         frame(session, paths[:WARM_UP], engine).collect()
         scored = frame(session, paths, engine)
         if kill:
-            killer = threading.Thread(target=kill_executor, args=(session.sparkContext,))
+            killer = threading.Thread(target=kill_executor, args=(session.sparkContext,), daemon=True)
             killer.start()
         start = time.perf_counter()
         rows = scored.collect()

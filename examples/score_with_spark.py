@@ -22,7 +22,7 @@ from nsfw_caffe.spark import score_images
 
 PICTURES = "*.{jpg,jpeg,png,gif,webp,bmp,JPG,JPEG,PNG,GIF,WEBP,BMP}"
 
-MANY_FILES = {"spark.sql.files.openCostInBytes": "1m"}
+MANY_FILES: dict[str, bool | float | int | str | None] = {"spark.sql.files.openCostInBytes": "1m"}
 """Spark fills a task with files up to 128 MB, and adds so much to the size of each. By default that is 4 MB, and a task
 has 30 files; with 1 MB it has some 100: seconds of work, worth a task's start, and not much to do again."""
 
