@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 READERS = 4
-"""Files that a task reads at a time, for each thread that computes: an object store answers in some 50 ms, a picture
-is computed in some 15 ms."""
+"""Files that a task reads at a time, for each thread that computes: an object store may take several times as long for
+a file as a thread takes for its score."""
 
 _NULL = "the cell is null"
 _REASONS = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, IsADirectoryError: errno.EISDIR}
@@ -102,7 +102,8 @@ def score_batches(
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    threads = 1 if context is None else context.cpus()
+    assert context is not None
+    threads = context.cpus()
     begun: deque[pyarrow.RecordBatch] = deque()
 
     def cells() -> Iterator[pyarrow.Scalar]:
