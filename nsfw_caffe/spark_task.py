@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from nsfw_caffe.classifier import Classifier, Result
+from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
 from nsfw_caffe.model_file import file_sha256, file_size
 from nsfw_caffe.ordered_map import ordered_map
-from nsfw_caffe.preprocess import Source, describe
+from nsfw_caffe.preprocess import Source
 
 if TYPE_CHECKING:
     import pyarrow
@@ -117,7 +117,7 @@ def score_batches(
         batch = begun.popleft()
         rows = [first, *islice(results, batch.num_rows - 1)]
         scores = pyarrow.array([row.score for row in rows], pyarrow.float64())
-        errors = pyarrow.array([_bare_error(row) for row in rows], pyarrow.string())
+        errors = pyarrow.array([row.reason for row in rows], pyarrow.string())
         yield pyarrow.RecordBatch.from_arrays(
             [*batch.columns, scores, errors], names=[*batch.schema.names, "score", "error"]
         )
@@ -223,8 +223,3 @@ def _reason(error: Exception, path: str) -> str:
             return os.strerror(number)
     text = (isinstance(error, OSError) and error.strerror) or str(error)
     return text.replace(path, "<path>") or type(error).__name__
-
-
-def _bare_error(result: Result) -> str | None:
-    """Return a result's error without the name of its source."""
-    return result.error and result.error.removeprefix(f"{describe(result.source)}: ")

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None and "JAVA_HOME" not in os.environ, reason="Spark needs Java"),
-    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
 ]
 
 ENGINE = "onnxruntime"
@@ -205,7 +204,6 @@ def test_a_scheme_whose_package_is_missing_fails_the_job(local: SparkSession) ->
 
 
 def test_storage_options_are_given_to_fsspec(local: SparkSession, folder: Path, expected: dict[str, Any]) -> None:
-    pytest.importorskip("aiohttp", reason="fsspec needs aiohttp for http")
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -311,10 +309,10 @@ def test_a_column_of_paths_holds_strings(local: SparkSession) -> None:
 
 
 def test_only_a_dataframe_with_a_sparkcontext_is_taken() -> None:
-    import pandas
+    import pyarrow
 
-    with pytest.raises(TypeError, match=r"Spark Connect and serverless have none\), found pandas\..*DataFrame"):
-        score_images(pandas.DataFrame())
+    with pytest.raises(TypeError, match=r"Spark Connect and serverless have none\), found pyarrow\.lib\.Table"):
+        score_images(pyarrow.table({"content": [b""]}))
 
 
 def test_missing_packages_are_named() -> None:
