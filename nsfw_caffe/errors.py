@@ -25,3 +25,7 @@ class ResultsError(NsfwCaffeError):
 
 class ScanStopped(NsfwCaffeError):  # noqa: N818 - a state, named as one
     """A scan could not begin or go on; what it had found is kept, and the message says how to go on."""
+
+
+class EvaluationError(NsfwCaffeError, ValueError):
+    """Labelled data cannot be evaluated, or not as asked; the message says what to do."""

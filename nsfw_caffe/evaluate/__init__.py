@@ -1,0 +1,1 @@
+"""How good scores are on labelled data, and where to put a threshold."""
