@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import fetch_model
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
+from nsfw_caffe.results.record import SetUp
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
@@ -56,6 +57,12 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
         return Classifier.published(**files)
     names = ("engine", "device", "decode", "precision", "threads")
     return Classifier(**{name: getattr(options, name) for name in names}, **files)
+
+
+def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:
+    """Say what a scan with these options scores with."""
+    engine = f"{classifier.engine}-published" if options.published else classifier.engine
+    return SetUp(engine, options.precision, options.decode, frames, classifier.model_sha256)
 
 
 def _device(text: str) -> str:

@@ -9,23 +9,17 @@ import itertools
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
-from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
+from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
+from nsfw_caffe.commands.progress import Progress
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.results.record import SetUp
 from nsfw_caffe.scanning.find import count_items, find_items
 from nsfw_caffe.scanning.lists import read_list
 from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
-
-if TYPE_CHECKING:
-    from nsfw_caffe.classifier import Classifier
-    from nsfw_caffe.results.record import Record
 
 _DESCRIPTION = """\
 Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
@@ -91,7 +85,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
     # What ends a scan politely ends it as Ctrl-C does: RESULTS is written with what is scored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _Progress(shown=sys.stderr.isatty() and not options.quiet) as progress:
+    with Progress(quiet=options.quiet) as progress:
         if not options.list:
             progress.count(lambda: count_items(options.sources, selection))
         try:
@@ -99,7 +93,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 options.output,
                 lambda known: find_items(sources, selection, known),
                 functools.partial(classifier.scan, workers=options.workers),
-                _set_up(options, classifier),
+                set_up(options, classifier, options.frames),
                 rescore=options.rescore,
                 done=progress.done,
             )
@@ -135,51 +129,3 @@ def _listed(options: argparse.Namespace) -> Iterator[str]:
                 yield from read_list(stream, nul=options.null)
         except (OSError, ValueError) as error:
             raise NsfwCaffeError(f"{path}: {error}") from error
-
-
-def _set_up(options: argparse.Namespace, classifier: Classifier) -> SetUp:
-    engine = f"{classifier.engine}-published" if options.published else classifier.engine
-    return SetUp(engine, options.precision, options.decode, options.frames, classifier.model_sha256)
-
-
-class _Progress:
-    """Counts what is done, and shows it."""
-
-    def __init__(self, *, shown: bool) -> None:
-        from tqdm import tqdm
-
-        self.errors = 0
-        self._scored = 0
-        self._known = 0
-        self._bar: tqdm[NoReturn] = tqdm(unit=" pictures", disable=not shown)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
-
-    def count(self, count: Callable[[], int | None]) -> None:
-        """Find out beside the scan how much there is, for the time left."""
-
-        def run() -> None:
-            self._bar.total = count()
-
-        if not self._bar.disable:
-            threading.Thread(target=run, daemon=True).start()
-
-    def done(self, record: Record, new: bool) -> None:
-        """Count a source."""
-        if record.error is None:
-            self._scored += 1
-        else:
-            self.errors += 1
-            self._bar.set_postfix_str(f"{self.errors} errors", refresh=False)
-        self._known += not new
-        self._bar.update()
-
-    @property
-    def summary(self) -> str:
-        """What there was, in a line."""
-        known = f", {self._known} of them known before" if self._known else ""
-        return f"{self._scored + self.errors} sources, {self._scored} scored, {self.errors} errors{known}"
