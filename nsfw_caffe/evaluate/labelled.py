@@ -34,6 +34,8 @@ class LabelledScores:
         Sources that were there more than once, with the same label: counted once.
     same_content : int
         How many sources have the content of another one; they are counted.
+    contradictions : int
+        Contents that some sources have with the label nsfw and others with sfw.
     set_ups : sequence of SetUp
         What the scores were made with, where that is known.
     versions : sequence of str
@@ -49,6 +51,7 @@ class LabelledScores:
     failures: Sequence[tuple[str, str]] = ()
     repeats: int = 0
     same_content: int = 0
+    contradictions: int = 0
     set_ups: Sequence[SetUp] = ()
     versions: Sequence[str] = ()
     name: str = ""

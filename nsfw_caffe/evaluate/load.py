@@ -1,0 +1,245 @@
+"""Labelled scores from tables, from a finished scan, and from the records of a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.evaluate.labelled import LabelledScores
+from nsfw_caffe.evaluate.tables import NUMBERS, read_table
+from nsfw_caffe.results.names import decode_name, encode_name
+from nsfw_caffe.results.record import COLUMNS, Record, SetUp
+
+if TYPE_CHECKING:
+    import pyarrow
+
+LABELS = {"nsfw": True, "1": True, "true": True, "sfw": False, "0": False, "false": False}
+"""What a label may be, whatever the case of its letters."""
+
+_RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
+
+
+def read_labelled(path: Path, by: Sequence[str] = ()) -> pyarrow.Table:
+    """Read a table with labels.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A table, see `read_table`, with the column `label`, and `source` or `score` or both.
+    by : sequence of str
+        Further columns, to tell groups apart.
+
+    Returns
+    -------
+    pyarrow.Table
+        Those of the columns that are there, and a scan's others; `label` is bool.
+
+    Raises
+    ------
+    EvaluationError
+        There are no labels, a label is none of `LABELS`, or the file cannot be read.
+    """
+    table = read_table(path, {"label", *_RESULTS, *by})
+    _require(table, ["label"], path)
+    if not {"source", "score"} & set(table.column_names):
+        raise EvaluationError(f"{path}: there is neither a column source nor a column score")
+    labels = _parse_labels(table["label"], path)
+    return table.set_column(table.column_names.index("label"), "label", labels)
+
+
+def read_scores(results: Path, by: Sequence[str] = ()) -> pyarrow.Table:
+    """Read a finished scan's RESULTS, and of further columns those that it has.
+
+    Raises
+    ------
+    EvaluationError
+        The file cannot be read, or is none of a scan's.
+    """
+    table = read_table(results, {*_RESULTS, *by})
+    _require(table, ["source", "score"], results)
+    return table
+
+
+def scores_of(records: Sequence[Record], by: Sequence[str] = ()) -> pyarrow.Table:
+    """Make the table that `read_scores` would give of records."""
+    import pyarrow
+
+    names = [*_RESULTS, *(name for name in by if name in COLUMNS)]
+    columns: dict[str, Any] = {name: [getattr(record, name) for record in records] for name in dict.fromkeys(names)}
+    columns["source"] = [encode_name(source) for source in columns["source"]]
+    types = {name: pyarrow.float64() if name in NUMBERS else pyarrow.string() for name in columns}
+    return pyarrow.table(
+        {
+            name: pyarrow.array([value if name in NUMBERS else value and str(value) for value in values], types[name])
+            for name, values in columns.items()
+        }
+    )
+
+
+def look_up(labelled: pyarrow.Table, scores: pyarrow.Table, where: object) -> pyarrow.Table:
+    """Give labelled sources their scores; those that have none become failures, those without a label are left out.
+
+    Raises
+    ------
+    EvaluationError
+        Not one of the sources has a score.
+    """
+    import pyarrow
+    import pyarrow.compute as compute
+
+    _require(labelled, ["source"], "the labels")
+    # What both tables have is taken from the scan, but for the groups of the labels' own.
+    own = [name for name in labelled.column_names if name == "source" or name not in _RESULTS]
+    found = scores.select([name for name in scores.column_names if name == "source" or name not in own])
+    if "error" not in found.column_names:
+        found = found.append_column("error", pyarrow.nulls(len(found), pyarrow.string()))
+    rows = labelled.select(own).append_column("row", pyarrow.array(np.arange(len(labelled))))
+    found = found.append_column("found", pyarrow.array(np.ones(len(found), bool)))
+    joined = rows.join(found, "source", join_type="left outer").sort_by("row")  # a join keeps no order
+    missing = compute.is_null(joined["found"])
+    if len(joined) and compute.all(missing).as_py():
+        raise EvaluationError(
+            f"none of the labelled sources is in {where}: their names have to be those that the scan was given"
+        )
+    errors = compute.if_else(missing, f"not in {where}", joined["error"])
+    return joined.set_column(joined.column_names.index("error"), "error", errors).drop_columns(["row", "found"])
+
+
+def to_labelled_scores(table: pyarrow.Table, name: str, by: Sequence[str] = ()) -> LabelledScores:
+    """Take the labelled scores out of a table: each source once, those without a score apart.
+
+    Raises
+    ------
+    EvaluationError
+        There is no score at all, a source has two labels or two scores, or a score is none.
+    """
+    import pyarrow.compute as compute
+
+    _require(table, ["score", *by], name)
+    if not len(table):
+        raise EvaluationError(f"{name}: there are no rows")
+    rows = len(table)
+    if "source" in table.column_names:
+        table = _once_each(table, name)
+    repeats = rows - len(table)
+    missing = compute.is_null(table["score"], nan_is_null=False)
+    failures = _failures(table.filter(missing))
+    table = table.filter(compute.invert(missing))
+    scores = table["score"].to_numpy()
+    bad = ~((scores >= 0) & (scores <= 1))
+    if bad.any():
+        raise EvaluationError(f"{name}: a score is {scores[bad][0]}, not a number from 0 to 1 ({bad.sum()} such rows)")
+    same, contradictions = _contents(table)
+    return LabelledScores(
+        labels=table["label"].to_numpy(),
+        scores=scores,
+        sources=_Names(table["source"]) if "source" in table.column_names else None,
+        groups={column: np.asarray(table[column].fill_null("").to_pylist(), dtype=np.str_) for column in by},
+        failures=failures,
+        repeats=repeats,
+        same_content=same,
+        contradictions=contradictions,
+        set_ups=_set_ups(table),
+        versions=tuple(sorted(table["version"].unique().drop_null().to_pylist()))
+        if "version" in table.column_names
+        else (),
+        name=name,
+    )
+
+
+class _Names(Sequence[str]):
+    """Names in an Arrow column, which takes less memory than a list of str."""
+
+    def __init__(self, names: pyarrow.ChunkedArray) -> None:
+        self._names = names.combine_chunks()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [decode_name(name) for name in self._names[index].to_pylist()]
+        return decode_name(self._names[int(index)].as_py())
+
+
+def _require(table: pyarrow.Table, columns: Iterable[str], where: object) -> None:
+    for name in columns:
+        if name not in table.column_names:
+            raise EvaluationError(f"{where}: there is no column {name}")
+
+
+def _parse_labels(column: pyarrow.ChunkedArray, path: Path) -> pyarrow.ChunkedArray:
+    import pyarrow
+
+    if column.null_count:
+        raise EvaluationError(f"{path}: {column.null_count} rows have no label: give each nsfw or sfw, or leave it out")
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    unknown = [value for value in values if value.strip().lower() not in LABELS]
+    if unknown:
+        raise EvaluationError(f"{path}: {unknown[0]!r} is no label: use nsfw and sfw, or 1 and 0")
+    meaning = np.array([LABELS[value.strip().lower()] for value in values], bool)
+    return pyarrow.chunked_array([pyarrow.array(meaning[encoded.indices.to_numpy()])])
+
+
+def _once_each(table: pyarrow.Table, name: str) -> pyarrow.Table:
+    """Drop repeated rows of a source; where they contradict each other, that is an error."""
+    codes = table["source"].combine_chunks().dictionary_encode().indices
+    if codes.null_count:
+        raise EvaluationError(f"{name}: {codes.null_count} rows have no source")
+    numbers = codes.to_numpy()
+    distinct, first = np.unique(numbers, return_index=True)
+    if len(distinct) == len(table):
+        return table
+    label, score = table["label"].to_numpy(), table["score"].to_numpy()
+    original = first[numbers]  # the codes are 0, 1, 2, ..., so they index `first`
+    for what, values in (("labelled both nsfw and sfw", label), ("there with two scores", score)):
+        differs = (values != values[original]) & ~(_is_nan(values) & _is_nan(values[original]))
+        if differs.any():
+            source = decode_name(table["source"][int(np.flatnonzero(differs)[0])].as_py())
+            raise EvaluationError(f"{name}: {source} is {what}: decide for one")
+    return table.take(np.sort(first))
+
+
+def _is_nan(values: Any) -> Any:  # noqa: ANN401 - arrays of bool or float64
+    return np.isnan(values) if values.dtype == np.float64 else np.zeros(len(values), bool)
+
+
+def _failures(table: pyarrow.Table) -> list[tuple[str, str]]:
+    errors = table["error"].to_pylist() if "error" in table.column_names else [None] * len(table)
+    sources = table["source"].to_pylist() if "source" in table.column_names else ["a row"] * len(table)
+    return [
+        (decode_name(source), decode_name(error or "it has no score"))
+        for source, error in zip(sources, errors, strict=True)
+    ]
+
+
+def _contents(table: pyarrow.Table) -> tuple[int, int]:
+    """Count sources that have the content of another one, and contents with both labels."""
+    if "sha256" not in table.column_names:
+        return 0, 0
+    known = table.select(["sha256", "label"]).drop_null()
+    hashes = known["sha256"].combine_chunks().dictionary_encode().indices.to_numpy()
+    labels = known["label"].to_numpy()
+    count = len(np.unique(hashes))
+    both = np.intersect1d(hashes[labels], hashes[~labels])
+    return len(hashes) - count, len(both)
+
+
+def _versions(table: pyarrow.Table) -> tuple[str, ...]:
+    return tuple(sorted(table["version"].unique().drop_null().to_pylist())) if "version" in table.column_names else ()
+
+
+def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
+    if not set(SetUp._fields) <= set(table.column_names):
+        return ()
+    rows = table.select(SetUp._fields).group_by(SetUp._fields).aggregate([]).to_pylist()
+    return tuple(sorted(SetUp(**(row | {"frames": int(row["frames"])})) for row in rows if None not in row.values()))
