@@ -121,11 +121,14 @@ class Plot:
         What it shows and how to read it.
     draw : callable
         See `to_svg`.
+    height : float, default 2.9
+        In inches.
     """
 
     name: str
     caption: str
     draw: Drawing
+    height: float = 2.9
 
 
 def write_pngs(plots: Sequence[Plot], folder: Path, *, extra: str = "report") -> tuple[Path, ...]:
@@ -154,7 +157,7 @@ def write_pngs(plots: Sequence[Plot], folder: Path, *, extra: str = "report") ->
     saving = {"format": "png", "dpi": _DOTS_PER_INCH, "metadata": {"Software": None}}
     written = []
     for plot in plots:
-        png = _draw(plot.draw, (5.5, 2.9), _ON_WHITE, {}, saving)
+        png = _draw(plot.draw, (5.5, plot.height), _ON_WHITE, {}, saving)
         path = folder / f"{plot.name}.png"
         try:
             folder.mkdir(parents=True, exist_ok=True)
