@@ -1,0 +1,22 @@
+"""The libraries that evaluation needs and the rest does not."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from nsfw_caffe.errors import EvaluationError
+
+
+def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
+    """Import a module of scikit-learn, or of SciPy, which comes with it.
+
+    Raises
+    ------
+    EvaluationError
+        If it is not installed; the message says the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise EvaluationError("evaluation needs scikit-learn: pip install 'nsfw-caffe[evaluate]'") from error

@@ -1,0 +1,165 @@
+"""Two sets of scores of the same samples: two engines, two models."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.evaluate.delong import Placements, delong_variance, interval_of, placements
+from nsfw_caffe.evaluate.intervals import LEVEL, Interval, normal_p_value, normal_quantile
+from nsfw_caffe.evaluate.labelled import Scores
+from nsfw_caffe.evaluate.libraries import load
+from nsfw_caffe.evaluate.samples import Samples
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How scores b differ from scores a.
+
+    Attributes
+    ----------
+    auc_a, auc_b : float or None
+        The areas under their ROC curves; None where the samples are of one class.
+    difference : float or None
+        ``auc_b - auc_a``.
+    difference_interval : Interval or None
+        Of the true difference: "DeLong, paired"; where that has no variance, because areas are 1 or a class has one
+        sample, "Newcombe" from the two areas' own intervals, which is wider than need be.
+    p_value : float or None
+        How probable a difference as large as this, or larger, is by chance, after DeLong; None where that has no
+        variance.
+    threshold : float
+        A sample is taken for nsfw where its score is this or more.
+    became_nsfw, became_sfw : numpy.ndarray
+        int64: indices of the samples that b alone, and that a alone, takes for nsfw, ascending.
+    corrected, spoiled : int
+        How many samples b alone, and a alone, takes for what they are.
+    mcnemar_p_value : float
+        How probable it is by chance that these two differ so much: McNemar's test, exact; 1 where no verdict differs.
+    max_difference, mean_difference : float
+        The largest and the mean absolute difference of a sample's two scores.
+    correlation : float
+        Pearson's, of the two scores; nan where either set is constant.
+    """
+
+    auc_a: float | None
+    auc_b: float | None
+    difference: float | None
+    difference_interval: Interval | None
+    p_value: float | None
+    threshold: float
+    became_nsfw: npt.NDArray[np.int64]
+    became_sfw: npt.NDArray[np.int64]
+    corrected: int
+    spoiled: int
+    mcnemar_p_value: float
+    max_difference: float
+    mean_difference: float
+    correlation: float
+
+
+def compare(
+    labels: npt.ArrayLike,
+    scores_a: npt.ArrayLike,
+    scores_b: npt.ArrayLike,
+    threshold: float,
+    *,
+    level: float = LEVEL,
+) -> Comparison:
+    """Compare two sets of scores of the same samples.
+
+    Parameters
+    ----------
+    labels : array_like
+        bool or integers, (n,), as for `Samples`.
+    scores_a, scores_b : array_like
+        Real numbers, (n,): NSFW probabilities, 0 to 1.
+    threshold : float
+        A sample is taken for nsfw where its score is this or more.
+    level : float, default 0.95
+        Of the interval.
+
+    Raises
+    ------
+    EvaluationError
+        If the samples are unusable, or `threshold` is a NaN, or SciPy is not installed.
+    """
+    a, b = (Samples(np.asarray(labels), np.asarray(scores)) for scores in (scores_a, scores_b))
+    if math.isnan(threshold):
+        raise EvaluationError("threshold=nan: expected a number")
+    verdict_a, verdict_b = a.scores >= threshold, b.scores >= threshold
+    became_nsfw, became_sfw = np.flatnonzero(~verdict_a & verdict_b), np.flatnonzero(verdict_a & ~verdict_b)
+    found, freed = int(a.labels[became_nsfw].sum()), int((~a.labels[became_sfw]).sum())
+    corrected = found + freed
+    spoiled = len(became_nsfw) + len(became_sfw) - corrected
+    apart = np.abs(a.scores - b.scores)
+    return Comparison(
+        *_areas(a, b, level),
+        threshold,
+        became_nsfw,
+        became_sfw,
+        corrected,
+        spoiled,
+        _mcnemar(corrected, spoiled),
+        float(apart.max()),
+        float(apart.mean()),
+        _correlation(a.scores, b.scores),
+    )
+
+
+def _areas(
+    a: Samples, b: Samples, level: float
+) -> tuple[float | None, float | None, float | None, Interval | None, float | None]:
+    """Return both areas, their difference, its interval and its p-value."""
+    if a.labels.all() or not a.labels.any():
+        return None, None, None, None, None
+    placed_a, placed_b = (_placed_in_order(samples) for samples in (a, b))
+    difference = placed_b.auc - placed_a.auc
+    if np.array_equal(a.scores, b.scores):
+        return placed_a.auc, placed_b.auc, 0.0, Interval(0.0, 0.0, level, "identical scores"), 1.0
+    gaps = Placements(placed_b.nsfw - placed_a.nsfw, placed_b.sfw - placed_a.sfw, difference)
+    # The variance of the difference, covariance and all, is that of the differences of the placements.
+    variance = delong_variance(gaps)
+    if variance > 0:
+        deviation = math.sqrt(variance)
+        half = normal_quantile(level) * deviation
+        interval = Interval(difference - half, difference + half, level, "DeLong, paired")
+        return placed_a.auc, placed_b.auc, difference, interval, normal_p_value(difference / deviation)
+    return placed_a.auc, placed_b.auc, difference, _square_and_add(placed_a, placed_b, level), None
+
+
+def _placed_in_order(samples: Samples) -> Placements:
+    """Return the placements in the samples' own order, in which two sets of scores can be paired."""
+    nsfw, sfw = samples.scores[samples.labels], samples.scores[~samples.labels]
+    nsfw_order, sfw_order = np.argsort(nsfw), np.argsort(sfw)
+    placed = placements(nsfw[nsfw_order], sfw[sfw_order])
+    paired = Placements(np.empty_like(placed.nsfw), np.empty_like(placed.sfw), placed.auc)
+    paired.nsfw[nsfw_order] = placed.nsfw
+    paired.sfw[sfw_order] = placed.sfw
+    return paired
+
+
+def _square_and_add(placed_a: Placements, placed_b: Placements, level: float) -> Interval:
+    """Return a difference's interval from those of its terms (Newcombe, Statistics in Medicine 17, 1998, method 10)."""
+    a, b = (interval_of(placed, level) for placed in (placed_a, placed_b))
+    difference = placed_b.auc - placed_a.auc
+    down = math.hypot(placed_b.auc - b.low, a.high - placed_a.auc)
+    up = math.hypot(b.high - placed_b.auc, placed_a.auc - a.low)
+    return Interval(max(difference - down, -1.0), min(difference + up, 1.0), level, "Newcombe")
+
+
+def _mcnemar(corrected: int, spoiled: int) -> float:
+    fewer = load("scipy.special").bdtr(min(corrected, spoiled), corrected + spoiled, 0.5)
+    return min(1.0, 2 * float(fewer))
+
+
+def _correlation(a: Scores, b: Scores) -> float:
+    # A constant's deviations would be rounding errors, and their correlation any number.
+    if a.min() == a.max() or b.min() == b.max():
+        return math.nan
+    deviation_a, deviation_b = a - a.mean(), b - b.mean()
+    return float(deviation_a @ deviation_b / math.sqrt((deviation_a @ deviation_a) * (deviation_b @ deviation_b)))

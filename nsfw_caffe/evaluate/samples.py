@@ -1,0 +1,132 @@
+"""Labels and scores, checked once and sorted once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.evaluate.labelled import Labels, Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Labels with their scores, which the functions of this package take in place of the two arrays.
+
+    They are checked when it is made, and sorted when that is needed first: where several figures of the same data are
+    wanted, one Samples for all of them saves the time of doing so again. The arrays are not copied where their types
+    fit; do not change them afterwards.
+
+    Parameters
+    ----------
+    labels : array_like
+        bool or integers, (n,): 1 or True for nsfw, 0 or False for sfw.
+    scores : array_like
+        Real numbers, (n,): NSFW probabilities, 0 to 1.
+
+    Attributes
+    ----------
+    labels : numpy.ndarray
+        bool, (n,).
+    scores : numpy.ndarray
+        float64, (n,).
+
+    Raises
+    ------
+    EvaluationError
+        If there is nothing, or the lengths differ, or a label or a score is none; the message says where.
+    """
+
+    labels: Labels
+    scores: Scores
+
+    def __post_init__(self) -> None:
+        labels = _checked_labels(np.asarray(self.labels))
+        scores = _checked_scores(np.asarray(self.scores))
+        if len(labels) != len(scores):
+            raise EvaluationError(f"{len(labels)} labels and {len(scores)} scores: every sample needs one of each")
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "scores", scores)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def nsfw(self) -> Scores:
+        """The scores of the nsfw samples, ascending."""
+        return np.sort(self.scores[self.labels])
+
+    @cached_property
+    def sfw(self) -> Scores:
+        """The scores of the sfw samples, ascending."""
+        return np.sort(self.scores[~self.labels])
+
+    def in_two_runs(self) -> tuple[Labels, Scores]:
+        """Return the samples as sfw and nsfw, each ascending: a stable sort of them takes linear time."""
+        labels = np.repeat([False, True], [len(self.sfw), len(self.nsfw)])
+        return labels, np.concatenate([self.sfw, self.nsfw])
+
+    def need_both(self, what: str) -> None:
+        """Refuse samples of one class for what is defined with both alone."""
+        for name, missing, scores in (("sfw", "nsfw", self.nsfw), ("nsfw", "sfw", self.sfw)):
+            if not len(scores):
+                raise EvaluationError(
+                    f"there are only {name} samples: {what} needs both classes; add labelled {missing} pictures"
+                )
+
+
+def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) -> Samples:
+    """Return the Samples that a public function was called with, made from two arrays where it was called with these.
+
+    Raises
+    ------
+    TypeError
+        If there are labels without scores, or scores besides Samples.
+    EvaluationError
+        As for `Samples`.
+    """
+    if isinstance(labels, Samples):
+        if scores is not None:
+            raise TypeError("expected Samples alone, or labels and scores")
+        return labels
+    if scores is None:
+        raise TypeError("expected labels and scores, or Samples")
+    return Samples(np.asarray(labels), np.asarray(scores))
+
+
+def _checked_labels(labels: npt.NDArray[np.generic]) -> Labels:
+    _check_shape("labels", labels)
+    if labels.dtype == np.bool_:
+        return labels.astype(np.bool_, copy=False)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise EvaluationError(f"labels of type {labels.dtype}: expected bool, or the integers 1 (nsfw) and 0 (sfw)")
+    nsfw: Labels = np.equal(labels, 1)
+    odd = ~nsfw & np.not_equal(labels, 0)
+    if odd.any():
+        first = int(odd.argmax())
+        raise EvaluationError(f"label {first} is {labels[first]}: expected 1 (nsfw) or 0 (sfw)")
+    return nsfw
+
+
+def _checked_scores(scores: npt.NDArray[np.generic]) -> Scores:
+    _check_shape("scores", scores)
+    if not (np.issubdtype(scores.dtype, np.floating) or np.issubdtype(scores.dtype, np.integer)):
+        raise EvaluationError(f"scores of type {scores.dtype}: expected real numbers from 0 to 1")
+    checked = scores.astype(np.float64, copy=False)
+    good = (checked >= 0) & (checked <= 1)  # false for a NaN
+    if not good.all():
+        first = int(good.argmin())
+        raise EvaluationError(
+            f"score {first} is {checked[first]}: expected a probability from 0 to 1; leave out samples without a score"
+        )
+    return checked
+
+
+def _check_shape(name: str, values: npt.NDArray[np.generic]) -> None:
+    if values.ndim != 1:
+        raise EvaluationError(f"{name} of shape {values.shape}: expected one dimension")
+    if not len(values):
+        raise EvaluationError(f"no {name}: expected at least one sample")
