@@ -1,4 +1,4 @@
-"""Figures as SVG that goes into a page: the same bytes for the same numbers, in the page's own colours."""
+"""Figures: as SVG that goes into a page, the same bytes for the same numbers, in the page's own colours; and as PNG."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.model_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TEXT, _ACCENT = "#010203", "#040506"
-"""Colours to draw in that stand for the page's, which are known only where it is read."""
+Drawing: TypeAlias = "Callable[[Figure], None]"
+"""Takes the empty figure and draws on it, in the colours of `FIRST` and `SECOND`."""
 
-_SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "nsfw_caffe",  # ids that do not differ from run to run
-    "svg.fonttype": "none",  # text stays text, in the page's font
-    "text.color": _TEXT,
-    "axes.edgecolor": _TEXT,
-    "axes.labelcolor": _TEXT,
-    "xtick.color": _TEXT,
-    "ytick.color": _TEXT,
-    "font.size": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+FIRST, SECOND = "C0", "C1"
+"""The two colours to draw in, by matplotlib's names: what they are depends on where the figure goes."""
+
+_TEXT, _ACCENT, _CONTRAST = "#010203", "#040506", "#070809"
+"""Colours to draw an SVG in that stand for the page's, which are known only where it is read."""
+
+_ON_WHITE = ("#1d2430", "#2f6fd6", "#c2410c")
+"""The same of a PNG: those of the light page."""
+
+_DOTS_PER_INCH = 150
+"""Of a PNG: 825 pixels across in the width that a figure has by itself."""
 
 _SKEWED = 50
 """Where the tallest bar is so many times the lowest, a linear axis would hide the lowest."""
@@ -61,7 +63,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, label: str = "sc
 
         axes = figure.add_subplot()
         widths = [end - start for start, end in itertools.pairwise(edges)]
-        axes.bar(edges[:-1], counts, widths, align="edge", color=_ACCENT, edgecolor="none", alpha=0.85)
+        axes.bar(edges[:-1], counts, widths, align="edge", color=FIRST, edgecolor="none", alpha=0.85)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(label)
         present = [count for count in counts if count]
@@ -78,8 +80,8 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, label: str = "sc
     return to_svg(draw)
 
 
-def to_svg(draw: Callable[[Figure], None], width: float = 5.5, height: float = 2.9) -> str:
-    """Draw a figure with matplotlib.
+def to_svg(draw: Drawing, width: float = 5.5, height: float = 2.9, *, extra: str = "report") -> str:
+    """Draw a figure with matplotlib for a page.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def to_svg(draw: Callable[[Figure], None], width: float = 5.5, height: float = 2
         Takes the empty matplotlib.figure.Figure and draws on it.
     width, height : float
         In inches; the page scales the figure to its own width.
+    extra : str, default "report"
+        This library's extra that the message names where matplotlib is missing.
 
     Returns
     -------
@@ -98,18 +102,116 @@ def to_svg(draw: Callable[[Figure], None], width: float = 5.5, height: float = 2
     ResultsError
         As for `histogram`.
     """
+    check_matplotlib("an HTML page", extra)
+    settings = {"svg.hashsalt": "nsfw_caffe", "svg.fonttype": "none"}  # the same ids in every run; the page's font
+    none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    saving = {"format": "svg", "transparent": True, "metadata": none}
+    return _for_a_page(_draw(draw, (width, height), (_TEXT, _ACCENT, _CONTRAST), settings, saving).decode())
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure that is still to be drawn.
+
+    Attributes
+    ----------
+    name : str
+        What a file of it is called, without an ending.
+    caption : str
+        What it shows and how to read it.
+    draw : callable
+        See `to_svg`.
+    height : float, default 2.9
+        In inches.
+    """
+
+    name: str
+    caption: str
+    draw: Drawing
+    height: float = 2.9
+
+
+def write_pngs(plots: Sequence[Plot], folder: Path, *, extra: str = "report") -> tuple[Path, ...]:
+    """Draw each figure into a file of its own, on white.
+
+    Parameters
+    ----------
+    plots : sequence of Plot
+        What to draw.
+    folder : pathlib.Path
+        Where to; it is made if need be. A file of the same name is replaced.
+    extra : str, default "report"
+        As for `to_svg`.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        The files, in the order of the plots.
+
+    Raises
+    ------
+    ResultsError
+        matplotlib is not installed, or a file cannot be written: the message names it.
+    """
+    check_matplotlib("a plot", extra)
+    saving = {"format": "png", "dpi": _DOTS_PER_INCH, "metadata": {"Software": None}}
+    written = []
+    for plot in plots:
+        png = _draw(plot.draw, (5.5, plot.height), _ON_WHITE, {}, saving)
+        path = folder / f"{plot.name}.png"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, png)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
+        written.append(path)
+    return tuple(written)
+
+
+def check_matplotlib(what: str, extra: str) -> None:
+    """Find out before the work whether figures can be drawn.
+
+    Raises
+    ------
+    ResultsError
+        matplotlib is not installed; the message says what needs it, and the command that installs it.
+    """
     try:
-        import matplotlib
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401 - only whether it is there
     except ImportError as error:
-        raise ResultsError("an HTML page needs matplotlib: pip install 'nsfw-caffe[report]'") from error
-    output = io.StringIO()
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        raise ResultsError(f"{what} needs matplotlib: pip install 'nsfw-caffe[{extra}]'") from error
+
+
+def _draw(
+    draw: Drawing,
+    size: tuple[float, float],
+    colours: tuple[str, ...],
+    settings: dict[str, str],
+    saving: dict[str, Any],
+) -> bytes:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    text, *others = colours
+    names = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
+    output = io.BytesIO()
+    with matplotlib.rc_context(
+        {
+            **dict.fromkeys(names, text),
+            "axes.prop_cycle": matplotlib.cycler(color=others),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.size": 11,
+            "grid.alpha": 0.15,
+            "legend.frameon": False,
+            "legend.fontsize": 10,
+            **settings,
+        }
+    ):
+        figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(output, format="svg", transparent=True, metadata=none)
-    return _for_a_page(output.getvalue())
+        figure.savefig(output, **saving)
+    return output.getvalue()
 
 
 def _for_a_page(document: str) -> str:
@@ -123,4 +225,6 @@ def _for_a_page(document: str) -> str:
     # The page's font; matplotlib up to 3.9 writes font, later ones font-size and font-family.
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
     svg = re.sub(r"font-family: [^;\"]*; ?", "", svg)
-    return svg.replace(_TEXT, "currentColor").replace(_ACCENT, "var(--accent)")
+    for drawn, shown in ((_TEXT, "currentColor"), (_ACCENT, "var(--accent)"), (_CONTRAST, "var(--contrast)")):
+        svg = svg.replace(drawn, shown)
+    return svg

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nsfw_caffe.report.figures import histogram
-from nsfw_caffe.report.page import Facts, Figure, Gallery, Paragraph, Part, Picture, Section, Table, to_page
+from nsfw_caffe.report.page import Facts, Figure, Gallery, Paragraph, Part, Section, Table, to_page
 from nsfw_caffe.report.summary import EDGES, Summary
 from nsfw_caffe.report.text import describe_set_up
-from nsfw_caffe.report.thumbnails import Thumbnail, thumbnails
+from nsfw_caffe.report.thumbnails import BLURRED, thumbnails
 from nsfw_caffe.report.wording import duration, share, size
 from nsfw_caffe.results.record import Record
 
@@ -89,18 +89,13 @@ def _highest(summary: Summary, pictures: int, clear: bool) -> Section:
     if pictures:
         shown = thumbnails(summary.highest[:pictures], clear=clear)
         if not clear:
-            parts.append(Paragraph("The thumbnails are blurred for good: the page does not hold the pictures."))
-        parts.append(Gallery([_picture(thumbnail) for thumbnail in shown]))
+            parts.append(Paragraph(BLURRED))
+        titles = [f"{row.score:.4f}" for row in summary.highest[:pictures]]
+        parts.append(Gallery([thumbnail.under(title) for thumbnail, title in zip(shown, titles, strict=True)]))
     rows = [(f"{row.score:.4f}", _pixels(row), row.source) for row in summary.highest[pictures:]]
     if rows:
         parts.append(Table(("#score", "#pixels", "source"), rows))
     return Section("Highest scores", parts)
-
-
-def _picture(thumbnail: Thumbnail) -> Picture:
-    source = thumbnail.record.source
-    text = source if thumbnail.missing is None else f"{source} ({thumbnail.missing})"
-    return Picture(thumbnail.uri, thumbnail.width, thumbnail.height, f"{thumbnail.record.score:.4f}", text)
 
 
 def _counts(what: str, counts: Sequence[tuple[str, int]], whole: int) -> Table:

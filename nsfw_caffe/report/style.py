@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 STYLE = """\
-:root { --text: #1d2430; --dim: #5b6575; --back: #ffffff; --card: #f3f5f8; --line: #d9dee6; --accent: #2f6fd6; }
+:root { --text: #1d2430; --dim: #5b6575; --back: #ffffff; --card: #f3f5f8; --line: #d9dee6; --accent: #2f6fd6;
+  --contrast: #c2410c; }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e4e8ef; --dim: #9aa5b5; --back: #14181f; --card: #1e242e; --line: #343d4b; --accent: #6ea3f7; }
+  :root { --text: #e4e8ef; --dim: #9aa5b5; --back: #14181f; --card: #1e242e; --line: #343d4b; --accent: #6ea3f7;
+    --contrast: #f59e5b; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1.25rem 3rem; max-width: 60rem; background: var(--back); color: var(--text);

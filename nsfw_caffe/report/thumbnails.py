@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 from PIL import Image, ImageFilter
 
+from nsfw_caffe.report.page import Picture
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
+
+BLURRED = "The thumbnails are blurred for good: the page does not hold the pictures."
+"""What a page with blurred thumbnails says of them."""
 
 SIDE = 160
 """Of a thumbnail, in pixels, at most."""
@@ -21,6 +26,9 @@ _BLURRED_SIDE = 10
 
 _QUALITY = 80
 
+_MOST = 256 << 20
+"""Bytes of a source that are read where nothing says how many it had when it was scored."""
+
 
 @dataclass(frozen=True)
 class Thumbnail:
@@ -28,8 +36,8 @@ class Thumbnail:
 
     Attributes
     ----------
-    record : Record
-        The source's row.
+    source : str
+        The source's name.
     uri : str or None
         A JPEG as a data: URI; None where there is none.
     width, height : int
@@ -38,11 +46,16 @@ class Thumbnail:
         Why there is none.
     """
 
-    record: Record
+    source: str
     uri: str | None
     width: int
     height: int
     missing: str | None
+
+    def under(self, title: str) -> Picture:
+        """Return what a gallery shows of it, under a title."""
+        text = self.source if self.missing is None else f"{self.source} ({self.missing})"
+        return Picture(self.uri, self.width, self.height, title, text)
 
 
 def thumbnails(records: Iterable[Record], *, clear: bool = False) -> tuple[Thumbnail, ...]:
@@ -61,18 +74,37 @@ def thumbnails(records: Iterable[Record], *, clear: bool = False) -> tuple[Thumb
         One a record, in order.
     """
     with Sources() as sources:
-        return tuple(_thumbnail(record, sources, clear) for record in records)
+        return tuple(_thumbnail(record.source, partial(_read_scored, record, sources), clear) for record in records)
 
 
-def _thumbnail(record: Record, sources: Sources, clear: bool) -> Thumbnail:
+def thumbnails_of(names: Iterable[str], *, clear: bool = False) -> tuple[Thumbnail, ...]:
+    """Make a thumbnail of each source as it is now, where nothing is known of what was scored but its name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Paths, or ``archive!member``.
+    clear : bool, default False
+        As for `thumbnails`.
+
+    Returns
+    -------
+    tuple of Thumbnail
+        One a name, in order.
+    """
+    with Sources() as sources:
+        return tuple(_thumbnail(name, partial(_read, name, sources, _MOST), clear) for name in names)
+
+
+def _thumbnail(source: str, read: Callable[[], bytes], clear: bool) -> Thumbnail:
     try:
-        picture = shrink(_read(record, sources), clear=clear)
+        picture = shrink(read(), clear=clear)
     except SourceUnusable as error:
-        return Thumbnail(record, None, 0, 0, str(error))
+        return Thumbnail(source, None, 0, 0, str(error))
     output = io.BytesIO()
     picture.save(output, "JPEG", quality=_QUALITY)
     uri = "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode("ascii")
-    return Thumbnail(record, uri, *picture.size, None)
+    return Thumbnail(source, uri, *picture.size, None)
 
 
 def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
@@ -99,13 +131,18 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
     return small.resize(shape, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(SIDE / _BLURRED_SIDE / 2))
 
 
-def _read(record: Record, sources: Sources) -> bytes:
-    content = bytearray()
-    for chunk in sources.chunks(record.source):
-        content += chunk
-        if len(content) > (record.bytes or 0):
-            break
+def _read_scored(record: Record, sources: Sources) -> bytes:
+    content = _read(record.source, sources, record.bytes or 0, "it has changed since it was scored")
     # What has come since under the same name has another score.
     if sha256(content).hexdigest() != record.sha256:
         raise SourceUnusable("it has changed since it was scored")
+    return content
+
+
+def _read(source: str, sources: Sources, most: int, too_long: str = "it is too large") -> bytes:
+    content = bytearray()
+    for chunk in sources.chunks(source):
+        content += chunk
+        if len(content) > most:
+            raise SourceUnusable(too_long)
     return bytes(content)

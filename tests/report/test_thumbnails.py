@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails
+from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails, thumbnails_of
 from nsfw_caffe.scanning.reopen import SourceUnusable
 from tests.records import of_content, of_file, scored
 from tests.support import PHOTOS
@@ -30,7 +30,7 @@ def test_small_and_in_order() -> None:
         picture = decode(thumbnail.uri)
         assert max(picture.size) == SIDE
         assert picture.size == (thumbnail.width, thumbnail.height)
-        assert (thumbnail.record.source, thumbnail.missing) == (str(path), None)
+        assert (thumbnail.source, thumbnail.missing) == (str(path), None)
 
 
 @pytest.mark.parametrize("pattern", ["page.png", "text.png", "chessboard_GRAY.png", "astronaut.png", "brick.png"])
@@ -128,3 +128,29 @@ def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
     output = io.BytesIO()
     Image.fromarray(pixels).save(output, "PNG")
     return output.getvalue()
+
+
+def test_by_name_alone(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.write(COFFEE, "coffee.png")
+    text = tmp_path / "secret.txt"
+    text.write_text("no picture")
+    names = [str(ROCKET), f"{archive}!coffee.png", str(text), str(tmp_path / "gone.jpg"), "http://127.0.0.1/a.jpg"]
+    made = thumbnails_of(names)
+    assert [thumbnail.source for thumbnail in made] == names
+    assert [thumbnail.missing for thumbnail in made] == [
+        None,
+        None,
+        "it cannot be decoded",
+        "it has gone",
+        "it has gone",
+    ]
+    assert made[0].uri == thumbnails([of_file(ROCKET)])[0].uri
+    assert thumbnails_of(names[:1], clear=True)[0].uri == thumbnails([of_file(ROCKET)], clear=True)[0].uri
+
+
+def test_what_a_gallery_shows() -> None:
+    there, gone = thumbnails_of([str(ROCKET), "gone.jpg"])
+    assert (there.under("0.5").title, there.under("0.5").text) == ("0.5", str(ROCKET))
+    assert (gone.under("0.5").uri, gone.under("0.5").text) == (None, "gone.jpg (it has gone)")

@@ -1,0 +1,227 @@
+"""Everything that an evaluation says of scores with labels, in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.evaluate.confusions import Confusion, confusion
+from nsfw_caffe.evaluate.curves import PrecisionRecall, Roc, precision_recall, roc, thin
+from nsfw_caffe.evaluate.error_rates import RateAt, fnr_at_fpr, fpr_at_fnr
+from nsfw_caffe.evaluate.extracts import Mistake, histogram, thin_roc, worst
+from nsfw_caffe.evaluate.groups import Strata, strata
+from nsfw_caffe.evaluate.intervals import Interval
+from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
+from nsfw_caffe.evaluate.moderation import Policy, policy
+from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.reliability import Calibration, calibration
+from nsfw_caffe.evaluate.samples import Samples
+from nsfw_caffe.evaluate.thresholds import ThresholdChoice, choose_threshold
+from nsfw_caffe.evaluate.uncertainty import average_precision_interval, brier_interval, ece_interval
+from nsfw_caffe.report.wording import count_of
+from nsfw_caffe.results.record import SetUp
+
+RATES = (0.01, 0.05, 0.1)
+"""At which the one kind of mistake is held to say what the other one is."""
+
+FEW = 30
+"""Samples of a class below which intervals say little: one sample is over three percent."""
+
+FEW_SCORES = 0.5
+"""Where less than this share of the scores are different ones, a note says so."""
+
+DEFAULT_THRESHOLD = 0.5
+"""At which groups are compared where no threshold could be chosen."""
+
+POINTS = 2000
+"""Of a curve that is kept, at most: more than a plot has pixels."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` finds out.
+
+    Attributes
+    ----------
+    name : str
+        What the data is called.
+    options : Options
+        What was asked.
+    nsfw, sfw : int
+        Samples of each class.
+    failures : tuple of (str, str)
+        Labelled sources without a score, with what is wrong with each: left out of all figures.
+    repeats, same_content : int
+        See `LabelledScores`.
+    roc : Roc
+        The curve, thinned to POINTS points, with its exact area and the area's interval.
+    precision_recall : PrecisionRecall
+        The curve, thinned to POINTS points, with its exact average precision.
+    average_precision_interval : Interval
+        Of the average precision.
+    confusions : tuple of Confusion
+        One a threshold of the options.
+    fpr_at_fnr, fnr_at_fpr : tuple of RateAt
+        The best of the one rate with the other one held at each of RATES.
+    calibration : Calibration
+        Whether scores are probabilities.
+    brier_interval, ece_interval : Interval
+        Of the Brier score and of the expected calibration error.
+    choice : ThresholdChoice or None
+        The threshold for the options' goal; None where none reaches it, and a note says so.
+    policy : Policy
+        What passes, what is blocked, and what people would look at.
+    strata : tuple of (str, Strata)
+        For each column of groups its name and how its groups differ.
+    highest_sfw, lowest_nsfw : tuple of Mistake
+        The worst mistakes on each side, the worst first.
+    sfw_histogram, nsfw_histogram : numpy.ndarray
+        int64, (BINS,): how many samples of each class have a score in each of the bins of equal width.
+    set_ups : tuple of SetUp
+        What the scores were made with, where that is known.
+    versions : tuple of str
+        Of this library that made them, where that is known.
+    notes : tuple of str
+        What a reader has to know before the numbers.
+    """
+
+    name: str
+    options: Options
+    nsfw: int
+    sfw: int
+    failures: tuple[tuple[str, str], ...]
+    repeats: int
+    same_content: int
+    roc: Roc
+    precision_recall: PrecisionRecall
+    average_precision_interval: Interval
+    confusions: tuple[Confusion, ...]
+    fpr_at_fnr: tuple[RateAt, ...]
+    fnr_at_fpr: tuple[RateAt, ...]
+    calibration: Calibration
+    brier_interval: Interval
+    ece_interval: Interval
+    choice: ThresholdChoice | None
+    policy: Policy
+    strata: tuple[tuple[str, Strata], ...]
+    highest_sfw: tuple[Mistake, ...]
+    lowest_nsfw: tuple[Mistake, ...]
+    sfw_histogram: npt.NDArray[np.int64]
+    nsfw_histogram: npt.NDArray[np.int64]
+    set_ups: tuple[SetUp, ...]
+    versions: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+_DEFAULTS = Options()
+
+
+def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
+    """Find out how good scores are on labelled data.
+
+    Parameters
+    ----------
+    data : LabelledScores
+        The samples, of both classes.
+    options : Options
+        What is asked.
+
+    Returns
+    -------
+    Evaluation
+        What the data says. The same data and options give the same numbers.
+
+    Raises
+    ------
+    EvaluationError
+        If the samples are unusable or of one class, or scikit-learn is not installed; the message says what to do.
+    """
+    samples = Samples(data.labels, data.scores)
+    samples.need_both("an evaluation")
+    level = options.level
+    curve = thin_roc(roc(samples, level=level), POINTS)
+    reliability = calibration(samples, bins=options.bins, level=level)
+    choice, unreachable = _choose(samples, options)
+    at = DEFAULT_THRESHOLD if choice is None else choice.threshold
+    resampling = {"resamples": options.resamples, "level": level, "seed": options.seed}
+    return Evaluation(
+        name=data.name,
+        options=options,
+        nsfw=len(samples.nsfw),
+        sfw=len(samples.sfw),
+        failures=tuple(data.failures),
+        repeats=data.repeats,
+        same_content=data.same_content,
+        roc=curve,
+        precision_recall=thin(precision_recall(samples), POINTS),
+        average_precision_interval=average_precision_interval(samples, **resampling),
+        confusions=tuple(confusion(samples, threshold=value) for value in options.thresholds),
+        fpr_at_fnr=tuple(fpr_at_fnr(samples, fnr=rate, level=level) for rate in RATES),
+        fnr_at_fpr=tuple(fnr_at_fpr(samples, fpr=rate, level=level) for rate in RATES),
+        calibration=reliability,
+        brier_interval=brier_interval(samples, **resampling),
+        ece_interval=ece_interval(samples, reliability.ece, options.bins, **resampling),
+        choice=choice,
+        policy=policy(samples, low=options.low, high=options.high, level=level),
+        strata=tuple(
+            (name, strata(samples, groups=groups, threshold=at, level=level, seed=options.seed))
+            for name, groups in data.groups.items()
+        ),
+        highest_sfw=worst(samples, data.sources, options.worst, nsfw=False),
+        lowest_nsfw=worst(samples, data.sources, options.worst, nsfw=True),
+        sfw_histogram=histogram(samples.sfw),
+        nsfw_histogram=histogram(samples.nsfw),
+        set_ups=tuple(data.set_ups),
+        versions=tuple(data.versions),
+        notes=(*_notes(data, samples), *unreachable),
+    )
+
+
+def _choose(samples: Samples, options: Options) -> tuple[ThresholdChoice | None, list[str]]:
+    """Choose a threshold, or say why there is none."""
+    try:
+        choice = choose_threshold(
+            samples,
+            fpr=options.fpr,
+            fnr=options.fnr,
+            precision=options.precision,
+            cost_ratio=options.cost_ratio,
+            confident=options.confident,
+            level=options.level,
+            seed=options.seed,
+        )
+    except EvaluationError as error:  # the options are sound and so are the samples: only the goal is out of reach
+        return None, [f"No threshold was chosen: {error}."]
+    return choice, []
+
+
+def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
+    for name, count in (("nsfw", len(samples.nsfw)), ("sfw", len(samples.sfw))):
+        if count < FEW:
+            there = f"There is only {count} {name} sample" if count == 1 else f"There are only {count} {name} samples"
+            yield f"{there}: the intervals are wide and say little; with {FEW} or more they begin to."
+    if data.failures:
+        yield f"{count_of(len(data.failures), 'labelled source')} without a score: left out of all figures."
+    if data.repeats:
+        yield f"{count_of(data.repeats, 'source')} more than once in the data: counted once."
+    if data.same_content:
+        yield (
+            f"{count_of(data.same_content, 'source')} with the content of another one: counted, but the intervals, "
+            "which take samples for independent, are a little too narrow."
+        )
+    if len(set(data.set_ups)) > 1:
+        yield f"The scores are of {len(set(data.set_ups))} different set-ups: the figures are of their mixture."
+    distinct = len(np.unique(np.concatenate([_distinct(samples.sfw), _distinct(samples.nsfw)])))
+    if distinct < len(samples) * FEW_SCORES:
+        yield (
+            f"{len(samples):,} samples have {count_of(distinct, 'different score')}: equal ones cannot be told apart, and "
+            "rates change in steps from one to the next."
+        )
+
+
+def _distinct(ascending: Scores) -> Scores:
+    return ascending[np.append(True, np.diff(ascending) > 0)]

@@ -1,0 +1,183 @@
+"""The figures of an evaluation."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nsfw_caffe.evaluate.evaluation import Evaluation
+from nsfw_caffe.report.figures import FIRST, SECOND, Plot, write_pngs
+from nsfw_caffe.report.rates import percent, threshold
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LOW, _TALL = 2.9, 3.8
+"""Inches of the figures' height; those tall have a square of rates, or two parts."""
+
+_SKEWED = 50
+"""Where the tallest bar is so many times the lowest, a linear axis would hide the lowest."""
+
+
+def plots(evaluation: Evaluation) -> tuple[Plot, ...]:
+    """Return what there is to draw, in the order of the page."""
+    chosen = evaluation.choice
+    point = "" if chosen is None else f" The dot is the chosen threshold, {threshold(chosen.threshold)}."
+    line = "" if chosen is None else " The dotted line is the chosen threshold."
+    captions = {
+        "roc": "How much of the nsfw is caught (true positive rate) for how much of the sfw that is flagged by mistake "
+        "(false positive rate), over all thresholds. The nearer the curve comes to the upper left corner the better; "
+        f"the dashed diagonal is chance.{point}",
+        "roc-log": "The same curve with a logarithmic axis of false positive rates, for the low ones at which thresholds "
+        f"are set in practice. One sfw sample flagged is a rate of {percent(1 / evaluation.sfw)}: what is lower than "
+        f"that, this data cannot tell.{point}",
+        "precision-recall": "What share of all that is flagged is nsfw (precision) for what share of the nsfw is caught "
+        "(recall). The dashed line is the share of nsfw in this data, which is what flagging at random gives; with "
+        "another share of nsfw the curve is another one.",
+        "scores": "Which scores the samples of each class have, as shares of their class. The less the two overlap, the "
+        "better they can be told apart.",
+        "rates": "The two kinds of mistake at every threshold: the share of sfw that is flagged (false positives) and the "
+        f"share of nsfw that is not (false negatives).{line}",
+        "reliability": "Whether a score can be read as a probability: above, the share of nsfw among the samples of each "
+        f"bin of scores, with its {percent(evaluation.options.level)} interval (Wilson). On the dashed diagonal it is as "
+        "the scores say; where dots lie below it scores are too high, above it too low. Below, how many samples each bin "
+        "has.",
+    }
+    draws = (_roc, _roc_log, _precision_recall, _scores, _rates, _reliability)
+    tall = ("roc", "roc-log", "reliability")
+    return tuple(
+        Plot(name, caption, partial(draw, evaluation), _TALL if name in tall else _LOW)
+        for (name, caption), draw in zip(captions.items(), draws, strict=True)
+    )
+
+
+def write_plots(evaluation: Evaluation, folder: Path) -> tuple[Path, ...]:
+    """Draw each figure into a PNG file in a folder.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What to draw.
+    folder : pathlib.Path
+        Where to; it is made if need be. A file of the same name is replaced.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        The files: roc.png and so on.
+
+    Raises
+    ------
+    ResultsError
+        matplotlib is not installed, or a file cannot be written: the message names it.
+    """
+    return write_pngs(plots(evaluation), folder, extra="evaluate")
+
+
+def _roc(evaluation: Evaluation, figure: Figure) -> None:
+    axes = _rates_axes(figure, "false positive rate", "true positive rate")
+    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
+    axes.plot(evaluation.roc.fpr, evaluation.roc.tpr, color=FIRST)
+    _mark(axes, evaluation)
+
+
+def _roc_log(evaluation: Evaluation, figure: Figure) -> None:
+    axes = _rates_axes(figure, "false positive rate (logarithmic)", "true positive rate")
+    lowest = 1 / evaluation.sfw
+    chance = np.geomspace(lowest, 1, 100) if lowest < 1 else np.ones(1)
+    axes.plot(chance, chance, "--", color="grey", linewidth=1)
+    known = evaluation.roc.fpr > 0
+    axes.plot(evaluation.roc.fpr[known], evaluation.roc.tpr[known], color=FIRST)
+    axes.set_xscale("log")
+    axes.set_xlim(lowest * 0.8, 1.1)
+    _mark(axes, evaluation)
+    axes.xaxis.set_major_formatter(_percent_axis)
+
+
+def _precision_recall(evaluation: Evaluation, figure: Figure) -> None:
+    axes = _rates_axes(figure, "recall", "precision")
+    share = evaluation.nsfw / (evaluation.nsfw + evaluation.sfw)
+    axes.axhline(share, linestyle="--", color="grey", linewidth=1)
+    curve = evaluation.precision_recall
+    axes.plot(curve.recall, curve.precision, color=FIRST)
+
+
+def _scores(evaluation: Evaluation, figure: Figure) -> None:
+    axes = figure.add_subplot()
+    edges = np.linspace(0, 1, len(evaluation.sfw_histogram) + 1)
+    sides = (("sfw", evaluation.sfw_histogram, FIRST), ("nsfw", evaluation.nsfw_histogram, SECOND))
+    shares = [counts / counts.sum() for _, counts, _ in sides]
+    for (name, _, colour), heights in zip(sides, shares, strict=True):
+        axes.stairs(heights, edges, color=colour, fill=True, alpha=0.35)
+        axes.stairs(heights, edges, color=colour, label=name)
+    present = np.concatenate([heights[heights > 0] for heights in shares])
+    if present.max() >= _SKEWED * present.min():
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=present.min() / 2)
+    axes.yaxis.set_major_formatter(_percent_axis)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("score")
+    axes.set_ylabel("share of the class")
+    axes.legend()
+
+
+def _rates(evaluation: Evaluation, figure: Figure) -> None:
+    axes = _rates_axes(figure, "threshold", "rate")
+    roc = evaluation.roc
+    # The first threshold is infinite: at 1 nothing but scores of 1 is flagged.
+    thresholds = np.minimum(roc.thresholds, 1)
+    axes.plot(thresholds, roc.fpr, color=FIRST, label="false positives")
+    axes.plot(thresholds, 1 - roc.tpr, color=SECOND, label="false negatives")
+    if evaluation.choice is not None and np.isfinite(evaluation.choice.threshold):
+        axes.axvline(evaluation.choice.threshold, linestyle=":", color="grey")
+    axes.legend()
+
+
+def _reliability(evaluation: Evaluation, figure: Figure) -> None:
+    from matplotlib.ticker import StrMethodFormatter
+
+    calibration = evaluation.calibration
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
+    filled = calibration.counts > 0
+    means, shares = calibration.mean_score[filled], calibration.fraction_nsfw[filled]
+    ends = np.array([(interval.low, interval.high) for interval in calibration.intervals])[filled]
+    upper.vlines(means, ends[:, 0], ends[:, 1], color=FIRST, alpha=0.5)
+    upper.plot(means, shares, "o-", color=FIRST, markersize=4)
+    upper.set_ylim(-0.03, 1.03)
+    upper.set_ylabel("share of nsfw")
+    upper.grid()
+    lower.stairs(calibration.counts, calibration.edges, color=FIRST, fill=True, alpha=0.6)
+    if calibration.counts.max() >= _SKEWED * calibration.counts[filled].min():
+        lower.set_yscale("log")
+        lower.set_ylim(bottom=0.5)
+    lower.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    lower.set_xlim(0, 1)
+    lower.set_xlabel("score")
+    lower.set_ylabel("samples")
+
+
+def _rates_axes(figure: Figure, across: str, up: str) -> Axes:
+    axes = figure.add_subplot()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.grid()
+    return axes
+
+
+def _mark(axes: Axes, evaluation: Evaluation) -> None:
+    chosen = evaluation.choice
+    # No place on a logarithmic axis is 0: one sample less than one is at its left end.
+    if chosen is not None:
+        lowest = 1 / evaluation.sfw if axes.get_xscale() == "log" else 0
+        axes.plot(max(chosen.fpr, lowest), 1 - chosen.fnr, "o", color=SECOND, clip_on=False, zorder=3)
+
+
+def _percent_axis(rate: float, _position: int) -> str:
+    return f"{100 * rate:.6g} %"

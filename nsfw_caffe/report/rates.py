@@ -1,0 +1,69 @@
+"""Rates, scores and their intervals as people read them."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+_MOST_DECIMALS = 6
+"""Of a percentage: one in a hundred million still shows."""
+
+
+class Interval(Protocol):
+    """What is shown of an interval: see `nsfw_caffe.evaluate.Interval`."""
+
+    @property
+    def low(self) -> float:
+        """Where it begins."""
+
+    @property
+    def high(self) -> float:
+        """Where it ends."""
+
+    @property
+    def level(self) -> float:
+        """How often such an interval holds the truth, 0 to 1."""
+
+
+def percent(rate: float) -> str:
+    """Write a rate, 0 to 1, with what tells it from 0 % and from 100 %: 1.25 %, 0.0031 %; nan is a dash."""
+    if math.isnan(rate):
+        return "-"
+    rest = min(rate, 1 - rate)
+    if rest <= 0:
+        return f"{100 * rate:.0f} %"
+    decimals = min(max(2, 1 - math.floor(math.log10(100 * rest))), _MOST_DECIMALS)
+    return f"{100 * rate:.{decimals}f} %"
+
+
+def number(value: float) -> str:
+    """Write a score or an area with four decimals; nan is a dash, and infinity is no score at all."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.4f}" if math.isfinite(value) else "none"
+
+
+def threshold(value: float) -> str:
+    """Write a threshold with as many digits as it has, up to eight: rounded, it would be another one."""
+    return f"{value:.8g}" if math.isfinite(value) else "above every score"
+
+
+def percents(interval: Interval | None) -> str:
+    """Write the interval of a rate: 0.91 % to 1.22 %."""
+    return "-" if interval is None else _between(percent(interval.low), percent(interval.high))
+
+
+def numbers(interval: Interval | None) -> str:
+    """Write the interval of a number: 0.9312 to 0.9415."""
+    return "-" if interval is None else _between(number(interval.low), number(interval.high))
+
+
+def p_value(value: float) -> str:
+    """Write a p-value; below 0.0001 its digits mean nothing."""
+    if math.isnan(value):
+        return "-"
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _between(low: str, high: str) -> str:
+    return "-" if "-" in (low, high) else f"{low} to {high}"
