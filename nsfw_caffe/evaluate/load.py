@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.labelled import LabelledScores
+from nsfw_caffe.evaluate.labelled import LabelledScores, PairedScores
 from nsfw_caffe.evaluate.tables import NUMBERS, read_table
 from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, Record, SetUp
@@ -155,10 +155,10 @@ class _Names(Sequence[str]):
     """Names in an Arrow column, which takes less memory than a list of str."""
 
     def __init__(self, names: pyarrow.ChunkedArray) -> None:
-        self._names = names.combine_chunks()
+        self.column = names.combine_chunks()
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.column)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -166,8 +166,8 @@ class _Names(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [decode_name(name) for name in self._names[index].to_pylist()]
-        return decode_name(self._names[int(index)].as_py())
+            return [decode_name(name) for name in self.column[index].to_pylist()]
+        return decode_name(self.column[int(index)].as_py())
 
 
 def _require(table: pyarrow.Table, columns: Iterable[str], where: object) -> None:
@@ -243,3 +243,42 @@ def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
         return ()
     rows = table.select(SetUp._fields).group_by(SetUp._fields).aggregate([]).to_pylist()
     return tuple(sorted(SetUp(**(row | {"frames": int(row["frames"])})) for row in rows if None not in row.values()))
+
+
+def pair(labelled: pyarrow.Table, first: pyarrow.Table, second: pyarrow.Table, name: str) -> PairedScores:
+    """Take the labelled sources that have two scores.
+
+    Parameters
+    ----------
+    labelled : pyarrow.Table
+        From `read_labelled`, with sources.
+    first, second : pyarrow.Table
+        From `read_scores`.
+    name : str
+        What the data is called in a report.
+
+    Raises
+    ------
+    EvaluationError
+        No source has both scores, or as for `to_labelled_scores`.
+    """
+    import pyarrow
+
+    tables = []
+    for scores, where in ((first, "A"), (second, "B")):
+        data = to_labelled_scores(look_up(labelled, scores, where), f"{name} ({where})")
+        assert data.sources is not None
+        names = data.sources.column if isinstance(data.sources, _Names) else pyarrow.array(data.sources)
+        tables.append(pyarrow.table({"source": names, "label": data.labels, f"score {where}": data.scores}))
+    both = tables[0].append_column("row", pyarrow.array(np.arange(len(tables[0]))))
+    both = both.join(tables[1].drop_columns(["label"]), "source", join_type="inner").sort_by("row")
+    if not len(both):
+        raise EvaluationError(f"{name}: no labelled source has both scores")
+    return PairedScores(
+        labels=both["label"].to_numpy(),
+        first=both["score A"].to_numpy(),
+        second=both["score B"].to_numpy(),
+        sources=_Names(both["source"]),
+        left_out=len(labelled["source"].unique()) - len(both),
+        name=name,
+    )

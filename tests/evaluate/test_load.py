@@ -13,7 +13,7 @@ import pytest
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.labelled import LabelledScores
-from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of, to_labelled_scores
+from nsfw_caffe.evaluate.load import look_up, pair, read_labelled, read_scores, scores_of, to_labelled_scores
 from nsfw_caffe.results.formats import write_results
 from tests.records import RECORD, failed, scored
 
@@ -184,3 +184,16 @@ def test_many_rows(tmp_path: Path) -> None:
     data = load(tmp_path / "d.parquet")
     assert data.scores.tolist() == table["score"].to_pylist()
     assert data.labels.sum() == sum(table["label"].to_pylist())
+
+
+def test_pairs_are_the_sources_with_both_scores(tmp_path: Path) -> None:
+    labelled = read_labelled(write(tmp_path / "d.csv", [*ROWS, ROWS[0]]))
+    first = scores_of([scored("d", 0.4), scored("a", 0.1), scored("b", 0.2), failed("c", "x"), scored("e", 0.5)])
+    second = scores_of([scored("b", 0.3), scored("a", 0.2), scored("c", 0.7)])
+    pairs = pair(labelled, first, second, "d.csv")
+    assert list(pairs.sources) == ["a", "b"]
+    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0.1, 0.2], [0.2, 0.3])
+    assert pairs.labels.tolist() == [True, False]
+    assert pairs.left_out == 2
+    with pytest.raises(EvaluationError, match=r"d\.csv: no labelled source has both scores"):
+        pair(labelled, scores_of([scored("a", 0.1)]), scores_of([scored("b", 0.1)]), "d.csv")
