@@ -147,7 +147,6 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     reliability = calibration(samples, bins=options.bins, level=level)
     choice, unreachable = _choose(samples, options)
     at = DEFAULT_THRESHOLD if choice is None else choice.threshold
-    resampling = {"resamples": options.resamples, "level": level, "seed": options.seed}
     return Evaluation(
         name=data.name,
         options=options,
@@ -158,13 +157,13 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         same_content=data.same_content,
         roc=curve,
         precision_recall=thin(precision_recall(samples), POINTS),
-        average_precision_interval=average_precision_interval(samples, **resampling),
+        average_precision_interval=average_precision_interval(samples, options),
         confusions=tuple(confusion(samples, threshold=value) for value in options.thresholds),
         fpr_at_fnr=tuple(fpr_at_fnr(samples, fnr=rate, level=level) for rate in RATES),
         fnr_at_fpr=tuple(fnr_at_fpr(samples, fpr=rate, level=level) for rate in RATES),
         calibration=reliability,
-        brier_interval=brier_interval(samples, **resampling),
-        ece_interval=ece_interval(samples, reliability.ece, options.bins, **resampling),
+        brier_interval=brier_interval(samples, options),
+        ece_interval=ece_interval(samples, reliability.ece, options),
         choice=choice,
         policy=policy(samples, low=options.low, high=options.high, level=level),
         strata=tuple(
@@ -215,13 +214,14 @@ def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
         )
     if len(set(data.set_ups)) > 1:
         yield f"The scores are of {len(set(data.set_ups))} different set-ups: the figures are of their mixture."
-    distinct = len(np.unique(np.concatenate([_distinct(samples.sfw), _distinct(samples.nsfw)])))
+    distinct = len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw)))
     if distinct < len(samples) * FEW_SCORES:
         yield (
-            f"{len(samples):,} samples have {count_of(distinct, 'different score')}: equal ones cannot be told apart, and "
-            "rates change in steps from one to the next."
+            f"{len(samples):,} samples have {count_of(distinct, 'different score')}: equal ones cannot be told apart, "
+            "and rates change in steps from one to the next."
         )
 
 
 def _distinct(ascending: Scores) -> Scores:
-    return ascending[np.append(True, np.diff(ascending) > 0)]
+    first = np.append(True, np.diff(ascending) > 0)
+    return ascending[first].astype(np.float64, copy=False)

@@ -30,6 +30,8 @@ th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .number bdi { overflow-wrap: normal; }
 figure { margin: 0; }
+section > figure + *, section > * + figure { margin-top: 1.6rem; }
+figcaption { max-width: 46rem; }
 figure svg { display: block; width: 100%; max-width: 34rem; height: auto; color: var(--text); }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .9rem; margin: 0;
