@@ -12,7 +12,7 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.confusions import Confusion, confusion
 from nsfw_caffe.evaluate.curves import PrecisionRecall, Roc, precision_recall, roc, thin
 from nsfw_caffe.evaluate.error_rates import RateAt, fnr_at_fpr, fpr_at_fnr
-from nsfw_caffe.evaluate.extracts import Mistake, histogram, thin_roc, worst
+from nsfw_caffe.evaluate.extracts import Mistake, RateCurves, histogram, rate_curves, thin_roc, worst
 from nsfw_caffe.evaluate.groups import Strata, strata
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
@@ -79,6 +79,8 @@ class Evaluation:
         For each column of groups its name and how its groups differ.
     highest_sfw, lowest_nsfw : tuple of Mistake
         The worst mistakes on each side, the worst first.
+    rates : RateCurves
+        The two kinds of mistake at thresholds all over the scale.
     sfw_histogram, nsfw_histogram : numpy.ndarray
         int64, (BINS,): how many samples of each class have a score in each of the bins of equal width.
     set_ups : tuple of SetUp
@@ -110,6 +112,7 @@ class Evaluation:
     strata: tuple[tuple[str, Strata], ...]
     highest_sfw: tuple[Mistake, ...]
     lowest_nsfw: tuple[Mistake, ...]
+    rates: RateCurves
     sfw_histogram: npt.NDArray[np.int64]
     nsfw_histogram: npt.NDArray[np.int64]
     set_ups: tuple[SetUp, ...]
@@ -172,6 +175,7 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         ),
         highest_sfw=worst(samples, data.sources, options.worst, nsfw=False),
         lowest_nsfw=worst(samples, data.sources, options.worst, nsfw=True),
+        rates=rate_curves(samples),
         sfw_histogram=histogram(samples.sfw),
         nsfw_histogram=histogram(samples.nsfw),
         set_ups=tuple(data.set_ups),
@@ -223,5 +227,6 @@ def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
 
 
 def _distinct(ascending: Scores) -> Scores:
-    first = np.append(True, np.diff(ascending) > 0)
-    return ascending[first].astype(np.float64, copy=False)
+    first: npt.NDArray[np.bool_] = np.append(True, np.diff(ascending) > 0)
+    distinct: Scores = ascending[first]
+    return distinct

@@ -127,11 +127,9 @@ def _scores(evaluation: Evaluation, figure: Figure) -> None:
 
 def _rates(evaluation: Evaluation, figure: Figure) -> None:
     axes = _rates_axes(figure, "threshold", "rate")
-    roc = evaluation.roc
-    # The first threshold is infinite: at 1 nothing but scores of 1 is flagged.
-    thresholds = np.minimum(roc.thresholds, 1)
-    axes.plot(thresholds, roc.fpr, color=FIRST, label="false positives")
-    axes.plot(thresholds, 1 - roc.tpr, color=SECOND, label="false negatives")
+    rates = evaluation.rates
+    axes.plot(rates.thresholds, rates.fpr, color=FIRST, label="false positives")
+    axes.plot(rates.thresholds, rates.fnr, color=SECOND, label="false negatives")
     if evaluation.choice is not None and np.isfinite(evaluation.choice.threshold):
         axes.axvline(evaluation.choice.threshold, linestyle=":", color="grey")
     axes.legend()

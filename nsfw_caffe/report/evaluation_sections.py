@@ -40,8 +40,8 @@ def sections(evaluation: Evaluation) -> list[Section]:
         Section("Two thresholds, and people between them", moderated(evaluation)),
         Section(CALIBRATION, _calibration(evaluation)),
         *(Section(f"By {name}", _strata(groups)) for name, groups in evaluation.strata),
-        Section(HIGHEST, _mistakes(evaluation.highest_sfw)),
-        Section(LOWEST, _mistakes(evaluation.lowest_nsfw)),
+        Section(HIGHEST, named(evaluation.highest_sfw)),
+        Section(LOWEST, named(evaluation.lowest_nsfw)),
         Section("Without a score", failures(evaluation.failures)),
         Section("Made with", made_with(evaluation.set_ups, evaluation.versions)),
     ]
@@ -105,7 +105,7 @@ def _calibration(evaluation: Evaluation) -> list[Part]:
             f"calibration error is the mean distance of the dots from the diagonal, over {len(bins)} bins, weighted by "
             "their samples. Both are 0 at best."
         ),
-        Table(("score", "#samples", "#mean score", "#nsfw", "#interval"), bins),
+        Table(("#score", "#samples", "#mean score", "#nsfw", "#interval"), bins),
         methods(found.intervals),
     ]
 
@@ -147,6 +147,7 @@ def _p(test: GroupTest) -> str:
     return f"{p_value(test.p_value)}, {test.method}, adjusted for two tests after Holm"
 
 
-def _mistakes(mistakes: Sequence[Mistake]) -> list[Part]:
+def named(mistakes: Sequence[Mistake]) -> list[Part]:
+    """Name samples with their scores; nothing where there are none."""
     rows = [(number(mistake.score), mistake.source or f"sample {mistake.index}") for mistake in mistakes]
     return [Table(("#score", "source"), rows)] if rows else []

@@ -26,6 +26,7 @@ section > * + * { margin-top: .9rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem 1.1rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { font-size: .85rem; font-weight: 500; }
+td:not(.number) { min-width: 5.5rem; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .number bdi { overflow-wrap: normal; }

@@ -101,10 +101,9 @@ def moderated(evaluation: Evaluation) -> list[Part]:
     rows = [(name, f"{every.count:,}", *cells(every), *cells(nsfw), *cells(sfw)) for name, every, nsfw, sfw in outcomes]
     return [
         Paragraph(
-            f"What scores below {low} passes, what scores {high} or more is blocked, and between them a person looks. "
-            f"That leaves {percent(policy.reviewed.value)} of the work for people; "
-            f"{percent(policy.nsfw_passed.value)} of the nsfw passes unseen, and {percent(policy.sfw_blocked.value)} of "
-            "the sfw is blocked unseen."
+            f"What scores below {low} passes, what scores {high} or more is blocked, and a person looks at the rest: "
+            f"{percent(policy.reviewed.value)} of the samples. Unseen by people, {percent(policy.nsfw_passed.value)} "
+            f"of the nsfw passes and {percent(policy.sfw_blocked.value)} of the sfw is blocked."
         ),
         Table(("outcome", "#samples", "#of all", "#interval", "#of nsfw", "#interval", "#of sfw", "#interval"), rows),
         methods([policy.reviewed.interval]),
