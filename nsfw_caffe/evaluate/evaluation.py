@@ -12,7 +12,7 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.confusions import Confusion, confusion
 from nsfw_caffe.evaluate.curves import PrecisionRecall, Roc, precision_recall, roc, thin
 from nsfw_caffe.evaluate.error_rates import RateAt, fnr_at_fpr, fpr_at_fnr
-from nsfw_caffe.evaluate.extracts import Mistake, histogram, thin_roc, worst
+from nsfw_caffe.evaluate.extracts import Mistake, RateCurves, histogram, rate_curves, thin_roc, worst
 from nsfw_caffe.evaluate.groups import Strata, strata
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
@@ -79,6 +79,8 @@ class Evaluation:
         For each column of groups its name and how its groups differ.
     highest_sfw, lowest_nsfw : tuple of Mistake
         The worst mistakes on each side, the worst first.
+    rates : RateCurves
+        The two kinds of mistake at thresholds all over the scale.
     sfw_histogram, nsfw_histogram : numpy.ndarray
         int64, (BINS,): how many samples of each class have a score in each of the bins of equal width.
     set_ups : tuple of SetUp
@@ -110,6 +112,7 @@ class Evaluation:
     strata: tuple[tuple[str, Strata], ...]
     highest_sfw: tuple[Mistake, ...]
     lowest_nsfw: tuple[Mistake, ...]
+    rates: RateCurves
     sfw_histogram: npt.NDArray[np.int64]
     nsfw_histogram: npt.NDArray[np.int64]
     set_ups: tuple[SetUp, ...]
@@ -147,7 +150,6 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     reliability = calibration(samples, bins=options.bins, level=level)
     choice, unreachable = _choose(samples, options)
     at = DEFAULT_THRESHOLD if choice is None else choice.threshold
-    resampling = {"resamples": options.resamples, "level": level, "seed": options.seed}
     return Evaluation(
         name=data.name,
         options=options,
@@ -158,13 +160,13 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         same_content=data.same_content,
         roc=curve,
         precision_recall=thin(precision_recall(samples), POINTS),
-        average_precision_interval=average_precision_interval(samples, **resampling),
+        average_precision_interval=average_precision_interval(samples, options),
         confusions=tuple(confusion(samples, threshold=value) for value in options.thresholds),
         fpr_at_fnr=tuple(fpr_at_fnr(samples, fnr=rate, level=level) for rate in RATES),
         fnr_at_fpr=tuple(fnr_at_fpr(samples, fpr=rate, level=level) for rate in RATES),
         calibration=reliability,
-        brier_interval=brier_interval(samples, **resampling),
-        ece_interval=ece_interval(samples, reliability.ece, options.bins, **resampling),
+        brier_interval=brier_interval(samples, options),
+        ece_interval=ece_interval(samples, reliability.ece, options),
         choice=choice,
         policy=policy(samples, low=options.low, high=options.high, level=level),
         strata=tuple(
@@ -173,6 +175,7 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         ),
         highest_sfw=worst(samples, data.sources, options.worst, nsfw=False),
         lowest_nsfw=worst(samples, data.sources, options.worst, nsfw=True),
+        rates=rate_curves(samples),
         sfw_histogram=histogram(samples.sfw),
         nsfw_histogram=histogram(samples.nsfw),
         set_ups=tuple(data.set_ups),
@@ -215,13 +218,15 @@ def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
         )
     if len(set(data.set_ups)) > 1:
         yield f"The scores are of {len(set(data.set_ups))} different set-ups: the figures are of their mixture."
-    distinct = len(np.unique(np.concatenate([_distinct(samples.sfw), _distinct(samples.nsfw)])))
+    distinct = len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw)))
     if distinct < len(samples) * FEW_SCORES:
         yield (
-            f"{len(samples):,} samples have {count_of(distinct, 'different score')}: equal ones cannot be told apart, and "
-            "rates change in steps from one to the next."
+            f"{len(samples):,} samples have {count_of(distinct, 'different score')}: equal ones cannot be told apart, "
+            "and rates change in steps from one to the next."
         )
 
 
 def _distinct(ascending: Scores) -> Scores:
-    return ascending[np.append(True, np.diff(ascending) > 0)]
+    first: npt.NDArray[np.bool_] = np.append(True, np.diff(ascending) > 0)
+    distinct: Scores = ascending[first]
+    return distinct

@@ -17,6 +17,10 @@ BINS = 50
 """Of the histograms of scores."""
 
 
+STEPS = 500
+"""Of the scale of thresholds, where rates are drawn over it."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A sample on the wrong side of the others of its class.
@@ -34,6 +38,30 @@ class Mistake:
     index: int
     source: str | None
     score: float
+
+
+@dataclass(frozen=True, eq=False)
+class RateCurves:
+    """The two kinds of mistake, by threshold.
+
+    Attributes
+    ----------
+    thresholds : numpy.ndarray
+        float64, (STEPS + 1,), from 0 to 1 in equal steps.
+    fpr, fnr : numpy.ndarray
+        float64, (STEPS + 1,): the rates at each threshold.
+    """
+
+    thresholds: Scores
+    fpr: Scores
+    fnr: Scores
+
+
+def rate_curves(samples: Samples) -> RateCurves:
+    """Return the rates of mistakes at thresholds in equal steps, which the points of an ROC curve are not."""
+    thresholds = np.linspace(0, 1, STEPS + 1)
+    passed, missed = (np.searchsorted(scores, thresholds) / len(scores) for scores in (samples.sfw, samples.nsfw))
+    return RateCurves(thresholds, 1 - passed, missed)
 
 
 def worst(samples: Samples, sources: Sequence[str] | None, count: int, *, nsfw: bool) -> tuple[Mistake, ...]:
@@ -72,20 +100,20 @@ def histogram(scores: Scores) -> npt.NDArray[np.int64]:
 
 
 def thin_roc(curve: Roc, points: int) -> Roc:
-    """Return an ROC curve of fewer points that looks the same on every axis that it is drawn on.
+    """Return an ROC curve of fewer points that looks the same, with a logarithmic axis of rates too.
 
     Parameters
     ----------
     curve : Roc
         The curve; its area is kept.
     points : int
-        How many points there may be, 6 or more. A third each lie evenly along the curve, along the logarithm of the
-        false positive rate, and along the thresholds; both ends are among them.
+        How many points there may be, 4 or more. Half of them lie evenly along the curve, half along the logarithm of
+        the false positive rate; both ends are among them.
     """
     if len(curve.fpr) <= points:
         return curve
-    first = max(float(curve.fpr[curve.fpr > 0][0]), 1e-12)
-    ways = (curve.fpr + curve.tpr, np.log10(np.maximum(curve.fpr, first)), -np.minimum(curve.thresholds, 1))
+    first = curve.fpr[curve.fpr > 0][0]
+    ways = (curve.fpr + curve.tpr, np.log10(np.maximum(curve.fpr, first)))
     kept = [np.searchsorted(way, np.linspace(way[0], way[-1], points // len(ways))) for way in ways]
     chosen = np.unique(np.concatenate(kept).clip(max=len(curve.fpr) - 1))
     chosen[[0, -1]] = 0, len(curve.fpr) - 1

@@ -5,29 +5,28 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.evaluate.intervals import LEVEL, Interval
-from nsfw_caffe.evaluate.resampling import RESAMPLES, Statistic, bootstrap, rows_of
+from nsfw_caffe.evaluate.intervals import Interval
+from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.resampling import Statistic, bootstrap, rows_of
 from nsfw_caffe.evaluate.samples import Samples
 
 Weights = npt.NDArray[np.int64]
 
 
-def average_precision_interval(
-    samples: Samples, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
-) -> Interval:
+def average_precision_interval(samples: Samples, options: Options) -> Interval:
     """Return the interval of the average precision, for as large a share of nsfw as the samples have.
 
     Parameters
     ----------
     samples : Samples
         Of both classes.
-    resamples, level, seed
-        See `bootstrap`.
+    options : Options
+        Its level, resamples and seed count.
     """
-    return bootstrap(samples, statistic=_average_precision(samples), resamples=resamples, level=level, seed=seed)
+    return _bootstrap(samples, _average_precision(samples), options)
 
 
-def brier_interval(samples: Samples, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Interval:
+def brier_interval(samples: Samples, options: Options) -> Interval:
     """Return the interval of the Brier score; parameters as for `average_precision_interval`."""
     labels, scores, _ = rows_of(samples)
     errors = (scores - labels) ** 2
@@ -35,12 +34,10 @@ def brier_interval(samples: Samples, *, resamples: int = RESAMPLES, level: float
     def brier(_labels: object, _scores: object, *, sample_weight: Weights) -> float:
         return float(errors @ sample_weight) / len(samples)
 
-    return bootstrap(samples, statistic=brier, resamples=resamples, level=level, seed=seed)
+    return _bootstrap(samples, brier, options)
 
 
-def ece_interval(
-    samples: Samples, ece: float, bins: int, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
-) -> Interval:
+def ece_interval(samples: Samples, ece: float, options: Options) -> Interval:
     """Return the interval of the expected calibration error over bins of one width.
 
     Chance alone makes the error of a sample too large, and that of a resample once more as much: the percentiles of
@@ -53,14 +50,16 @@ def ece_interval(
         Of both classes.
     ece : float
         The error in these samples: see `calibration`.
-    bins : int
-        How many bins of one width.
-    resamples, level, seed
-        See `bootstrap`.
+    options : Options
+        Its level, resamples and seed count, and its bins.
     """
-    drawn = bootstrap(samples, statistic=_ece(samples, bins), resamples=resamples, level=level, seed=seed)
+    drawn = _bootstrap(samples, _ece(samples, options.bins), options)
     low, high = (max(2 * ece - end, 0.0) for end in (drawn.high, drawn.low))
-    return Interval(low, high, level, drawn.method.replace("bootstrap", "basic bootstrap"))
+    return Interval(low, high, options.level, drawn.method.replace("bootstrap", "basic bootstrap"))
+
+
+def _bootstrap(samples: Samples, statistic: Statistic, options: Options) -> Interval:
+    return bootstrap(samples, statistic=statistic, resamples=options.resamples, level=options.level, seed=options.seed)
 
 
 def _average_precision(samples: Samples) -> Statistic:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nsfw_caffe.evaluate.evaluation import Evaluation
 from nsfw_caffe.report.figures import FIRST, SECOND, Plot, write_pngs
-from nsfw_caffe.report.rates import percent, threshold
+from nsfw_caffe.report.rates import percent, round_percent, threshold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,20 +32,20 @@ def plots(evaluation: Evaluation) -> tuple[Plot, ...]:
         "roc": "How much of the nsfw is caught (true positive rate) for how much of the sfw that is flagged by mistake "
         "(false positive rate), over all thresholds. The nearer the curve comes to the upper left corner the better; "
         f"the dashed diagonal is chance.{point}",
-        "roc-log": "The same curve with a logarithmic axis of false positive rates, for the low ones at which thresholds "
-        f"are set in practice. One sfw sample flagged is a rate of {percent(1 / evaluation.sfw)}: what is lower than "
-        f"that, this data cannot tell.{point}",
-        "precision-recall": "What share of all that is flagged is nsfw (precision) for what share of the nsfw is caught "
-        "(recall). The dashed line is the share of nsfw in this data, which is what flagging at random gives; with "
-        "another share of nsfw the curve is another one.",
-        "scores": "Which scores the samples of each class have, as shares of their class. The less the two overlap, the "
-        "better they can be told apart.",
-        "rates": "The two kinds of mistake at every threshold: the share of sfw that is flagged (false positives) and the "
-        f"share of nsfw that is not (false negatives).{line}",
-        "reliability": "Whether a score can be read as a probability: above, the share of nsfw among the samples of each "
-        f"bin of scores, with its {percent(evaluation.options.level)} interval (Wilson). On the dashed diagonal it is as "
-        "the scores say; where dots lie below it scores are too high, above it too low. Below, how many samples each bin "
-        "has.",
+        "roc-log": "The same curve with a logarithmic axis of false positive rates, for the low ones at which "
+        f"thresholds are set in practice. One sfw sample flagged is a rate of {percent(1 / evaluation.sfw)}: what is "
+        f"lower than that, this data cannot tell.{point}",
+        "precision-recall": "What share of all that is flagged is nsfw (precision) for what share of the nsfw is "
+        "caught (recall). The dashed line is the share of nsfw in this data, which is what flagging at random gives; "
+        "with another share of nsfw the curve is another one.",
+        "scores": "Which scores the samples of each class have, as shares of their class. The less the two overlap, "
+        "the better they can be told apart.",
+        "rates": "The two kinds of mistake at every threshold: the share of sfw that is flagged (false positives) and "
+        f"the share of nsfw that is not (false negatives).{line}",
+        "reliability": "Whether a score can be read as a probability: above, the share of nsfw among the samples of "
+        f"each bin of scores, with its {round_percent(evaluation.options.level)} interval (Wilson). On the dashed "
+        "diagonal it is as the scores say; where dots lie below it scores are too high, above it too low. Below, how "
+        "many samples each bin has.",
     }
     draws = (_roc, _roc_log, _precision_recall, _scores, _rates, _reliability)
     tall = ("roc", "roc-log", "reliability")
@@ -127,11 +127,9 @@ def _scores(evaluation: Evaluation, figure: Figure) -> None:
 
 def _rates(evaluation: Evaluation, figure: Figure) -> None:
     axes = _rates_axes(figure, "threshold", "rate")
-    roc = evaluation.roc
-    # The first threshold is infinite: at 1 nothing but scores of 1 is flagged.
-    thresholds = np.minimum(roc.thresholds, 1)
-    axes.plot(thresholds, roc.fpr, color=FIRST, label="false positives")
-    axes.plot(thresholds, 1 - roc.tpr, color=SECOND, label="false negatives")
+    rates = evaluation.rates
+    axes.plot(rates.thresholds, rates.fpr, color=FIRST, label="false positives")
+    axes.plot(rates.thresholds, rates.fnr, color=SECOND, label="false negatives")
     if evaluation.choice is not None and np.isfinite(evaluation.choice.threshold):
         axes.axvline(evaluation.choice.threshold, linestyle=":", color="grey")
     axes.legend()
@@ -179,5 +177,5 @@ def _mark(axes: Axes, evaluation: Evaluation) -> None:
         axes.plot(max(chosen.fpr, lowest), 1 - chosen.fnr, "o", color=SECOND, clip_on=False, zorder=3)
 
 
-def _percent_axis(rate: float, _position: int) -> str:
+def _percent_axis(rate: float, _position: float) -> str:
     return f"{100 * rate:.6g} %"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nsfw_caffe.evaluate.evaluation import Evaluation
 from nsfw_caffe.evaluate.extracts import Mistake
 from nsfw_caffe.report.evaluation_figures import plots
-from nsfw_caffe.report.evaluation_sections import CALIBRATION, HIGHEST, LOWEST, RANKING, THRESHOLDS, sections
+from nsfw_caffe.report.evaluation_sections import CALIBRATION, HIGHEST, LOWEST, RANKING, THRESHOLDS, named, sections
 from nsfw_caffe.report.figures import check_matplotlib, to_svg
 from nsfw_caffe.report.page import Figure, Gallery, Paragraph, Part, Section, to_page
 from nsfw_caffe.report.rates import number
@@ -49,17 +49,19 @@ def to_html(evaluation: Evaluation, *, pictures: int = 0, clear: bool = False) -
     galleries = {HIGHEST: evaluation.highest_sfw, LOWEST: evaluation.lowest_nsfw}
     shown = []
     for section in sections(evaluation):
-        head: list[Part] = [drawn[name] for name in _FIGURES.get(section.title, ())]
+        figures = [drawn[name] for name in _FIGURES.get(section.title, ())]
+        parts = [*figures, *section.parts]
         if pictures and section.title in galleries:
-            head = _gallery(galleries[section.title][:pictures], clear)
-        shown.append(Section(section.title, [*head, *section.parts]))
+            parts = _pictured(galleries[section.title], pictures, clear)
+        shown.append(Section(section.title, parts))
     return to_page("Evaluation of NSFW scores", evaluation.name, shown)
 
 
-def _gallery(mistakes: Sequence[Mistake], clear: bool) -> list[Part]:
-    named = [(number(mistake.score), mistake.source) for mistake in mistakes if mistake.source is not None]
-    if not named:
-        return []
-    shown = thumbnails_of([source for _, source in named], clear=clear)
-    gallery = Gallery([thumbnail.under(score) for thumbnail, (score, _) in zip(shown, named, strict=True)])
-    return [gallery] if clear else [Paragraph(BLURRED), gallery]
+def _pictured(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[Part]:
+    """Show the first mistakes as thumbnails, and name the others."""
+    sources = [mistake.source for mistake in mistakes[:pictures] if mistake.source is not None]
+    if not sources:  # the data has no names
+        return named(mistakes)
+    shown = zip(thumbnails_of(sources, clear=clear), mistakes, strict=False)
+    gallery = Gallery([thumbnail.under(number(mistake.score)) for thumbnail, mistake in shown])
+    return [*([] if clear else [Paragraph(BLURRED)]), gallery, *named(mistakes[pictures:])]

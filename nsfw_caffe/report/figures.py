@@ -28,6 +28,15 @@ _TEXT, _ACCENT, _CONTRAST = "#010203", "#040506", "#070809"
 _ON_WHITE = ("#1d2430", "#2f6fd6", "#c2410c")
 """The same of a PNG: those of the light page."""
 
+_SETTINGS: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 11,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+}
+
 _DOTS_PER_INCH = 150
 """Of a PNG: 825 pixels across in the width that a figure has by itself."""
 
@@ -190,24 +199,14 @@ def _draw(
     saving: dict[str, Any],
 ) -> bytes:
     import matplotlib
+    from cycler import cycler
     from matplotlib.figure import Figure
 
     text, *others = colours
     names = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
+    in_all: dict[Any, Any] = {**dict.fromkeys(names, text), "axes.prop_cycle": cycler(color=others)}
     output = io.BytesIO()
-    with matplotlib.rc_context(
-        {
-            **dict.fromkeys(names, text),
-            "axes.prop_cycle": matplotlib.cycler(color=others),
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "font.size": 11,
-            "grid.alpha": 0.15,
-            "legend.frameon": False,
-            "legend.fontsize": 10,
-            **settings,
-        }
-    ):
+    with matplotlib.rc_context(in_all | _SETTINGS | settings):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         figure.savefig(output, **saving)

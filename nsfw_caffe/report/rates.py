@@ -36,6 +36,11 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.{decimals}f} %"
 
 
+def round_percent(share: float) -> str:
+    """Write a share that somebody chose, a level for example, as it was given: 95 %."""
+    return f"{100 * share:.10g} %"
+
+
 def number(value: float) -> str:
     """Write a score or an area with four decimals; nan is a dash, and infinity is no score at all."""
     if math.isnan(value):
@@ -58,11 +63,14 @@ def numbers(interval: Interval | None) -> str:
     return "-" if interval is None else _between(number(interval.low), number(interval.high))
 
 
+def thresholds(interval: Interval) -> str:
+    """Write the interval of a threshold: 0.4379 to above every score."""
+    return f"{threshold(round(interval.low, 4))} to {threshold(round(interval.high, 4))}"
+
+
 def p_value(value: float) -> str:
-    """Write a p-value; below 0.0001 its digits mean nothing."""
-    if math.isnan(value):
-        return "-"
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+    """Write a p-value: p = 0.0312; below 0.0001 its digits mean nothing."""
+    return "p < 0.0001" if value < 0.0001 else f"p = {value:.4f}"
 
 
 def _between(low: str, high: str) -> str:

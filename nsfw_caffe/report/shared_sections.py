@@ -6,10 +6,10 @@ import platform
 from collections.abc import Iterable, Sequence
 
 from nsfw_caffe._version import __version__
-from nsfw_caffe.evaluate.intervals import Interval
+from nsfw_caffe.evaluate.intervals import Interval, Share
 from nsfw_caffe.evaluate.libraries import load
 from nsfw_caffe.report.page import Paragraph, Part, Table
-from nsfw_caffe.report.rates import percent
+from nsfw_caffe.report.rates import number, numbers, percent, percents, round_percent
 from nsfw_caffe.report.text import describe_set_up
 from nsfw_caffe.report.wording import count_of
 from nsfw_caffe.results.record import SetUp
@@ -22,7 +22,7 @@ def methods(intervals: Iterable[Interval]) -> Paragraph:
     """Say at what level intervals are, and what they were computed with."""
     listed = list(intervals)
     names = "; ".join(dict.fromkeys(interval.method for interval in listed))
-    return Paragraph(f"Intervals: {percent(listed[0].level)} ({names}).")
+    return Paragraph(f"Intervals: {round_percent(listed[0].level)} ({names}).")
 
 
 def failures(failed: Sequence[tuple[str, str]]) -> list[Part]:
@@ -54,3 +54,18 @@ def library_versions() -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: str(load(module).__version__) for name, module in others},
     }
+
+
+def measures(rows: Sequence[tuple[str, float, Interval]]) -> Table:
+    """Show measures with their intervals and what these were computed with."""
+    level = round_percent(rows[0][2].level)
+    return Table(
+        ("measure", "#value", f"#{level} interval", "method"),
+        [(name, number(value), numbers(interval), interval.method) for name, value, interval in rows],
+    )
+
+
+def cells(rate: Share) -> tuple[str, str]:
+    """Write a rate and its interval, for two cells of a table."""
+    # Nothing of nothing has an interval, the whole scale, that tells nothing.
+    return percent(rate.value), percents(rate.interval if rate.total else None)

@@ -26,10 +26,13 @@ section > * + * { margin-top: .9rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem 1.1rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { font-size: .85rem; font-weight: 500; }
+td:not(.number) { min-width: 5.5rem; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .number bdi { overflow-wrap: normal; }
 figure { margin: 0; }
+section > figure + *, section > * + figure { margin-top: 1.6rem; }
+figcaption { max-width: 46rem; }
 figure svg { display: block; width: 100%; max-width: 34rem; height: auto; color: var(--text); }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .9rem; margin: 0;
