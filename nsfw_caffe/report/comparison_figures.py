@@ -24,7 +24,7 @@ _SHADES = 8
 
 def plots(compared: RunsCompared) -> tuple[Plot, ...]:
     """Return what there is to draw."""
-    what = "Each dot is a sample" if len(compared.dots_a) else "The darker a cell, the more samples it has"
+    what = "Each dot is a sample" if len(compared.dots_a) else "The stronger a cell's colour, the more samples it has"
     caption = (
         f"The scores of A across and those of B upwards. {what}; on the dashed diagonal both scores are the same. In "
         f"the upper left and the lower right of the dotted lines, at {threshold(compared.figures.threshold)}, the two "
