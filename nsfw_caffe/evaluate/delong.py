@@ -70,8 +70,10 @@ def auc_interval(
     level : float, default 0.95
         Of confidence.
     logit : bool, default True
-        Compute it for the area's log odds and transform it back: it stays within 0 and 1, and holds the truth at its
-        level where areas are close to 1, as good scores have them; the plain one holds it too rarely there.
+        Compute it for the area's log odds and transform it back: it stays within 0 and 1, and holds the truth more
+        often where areas are close to 1, as good scores have them. Of a true area of 0.983, it held in 92 % of
+        simulations at a level of 95 % with 50 nsfw and 200 sfw samples and in 95 % with 500 of each, the plain one in
+        86 % and 94 % (benchmarks/coverage.py).
 
     Raises
     ------

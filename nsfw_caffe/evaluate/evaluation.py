@@ -166,7 +166,7 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         fnr_at_fpr=tuple(fnr_at_fpr(samples, fpr=rate, level=level) for rate in RATES),
         calibration=reliability,
         brier_interval=brier_interval(samples, options),
-        ece_interval=ece_interval(samples, reliability.ece, options),
+        ece_interval=ece_interval(samples, reliability, options),
         choice=choice,
         policy=policy(samples, low=options.low, high=options.high, level=level),
         strata=tuple(

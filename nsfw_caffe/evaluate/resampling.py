@@ -38,6 +38,10 @@ def bootstrap(
 ) -> Interval:
     """Return the percentile interval of any statistic (Efron and Tibshirani, 1993, chapter 13).
 
+    With few samples of a class it is too narrow: of a true area of 0.983 under the ROC curve, it held in 90 % of
+    simulations at a level of 95 % with 50 nsfw and 200 sfw samples. The accelerated one (BCa) did no better there, and
+    needs an evaluation more for every distinct sample. Where there is an interval made for a figure, take that.
+
     Parameters
     ----------
     labels, scores

@@ -32,9 +32,9 @@ class ThresholdChoice:
         Its rates in these samples, 0 to 1.
     rate_interval : Interval or None
         Of the wanted rate at this threshold on new data of the same kind; None with a cost ratio, which wants none.
-        For FPR and FNR it is `clopper_pearson`'s, and holds at its level although the threshold was chosen on the same
-        samples. For precision it is too, but the choice among all thresholds favours one at which the samples happen to
-        be precise, and it holds the true precision less often than its level says. None of them covers
+        It is `clopper_pearson`'s, with one end where `confident`. For FPR and FNR it holds at its level although the
+        threshold was chosen on the same samples. For precision nothing ensures that, since the choice favours thresholds
+        at which these samples happen to be precise; in simulations it held (benchmarks/coverage.py). None of them covers
         data of another kind, and precision is that of data with as large a share of nsfw as these samples.
     threshold_interval : Interval
         Of the threshold that has the wanted rate, or costs least, in the long run. For FPR and FNR it lies between two
@@ -83,7 +83,7 @@ def choose_threshold(
         the lowest cost, for as large a share of nsfw as these samples have.
     confident : bool, default False
         Choose so that the goal is met on new data too, at the level of confidence: not the rate in these samples but
-        its `clopper_pearson` bound meets it. For a precision it does so a little less often, see `ThresholdChoice`.
+        its `clopper_pearson` bound meets it. Without it, the goal is met on new data in about half of all cases.
     level : float, default 0.95
         Of confidence.
     seed : int, default 0

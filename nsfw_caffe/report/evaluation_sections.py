@@ -103,7 +103,7 @@ def _calibration(evaluation: Evaluation) -> list[Part]:
         Paragraph(
             "The Brier score is the mean squared distance of a score from 1 for nsfw and 0 for sfw; the expected "
             f"calibration error is the mean distance of the dots from the diagonal, over {len(bins)} bins, weighted by "
-            "their samples. Both are 0 at best."
+            "their samples. Both are 0 at best. Chance makes the latter too large, which its interval allows for."
         ),
         Table(("#score", "#samples", "#mean score", "#nsfw", "#interval"), bins),
         methods(found.intervals),

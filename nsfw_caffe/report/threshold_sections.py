@@ -95,16 +95,16 @@ def moderated(evaluation: Evaluation) -> list[Part]:
     low, high = threshold(policy.low), threshold(policy.high)
     outcomes = [
         ("pass", policy.passed, policy.nsfw_passed, policy.sfw_passed),
-        ("to a person", policy.reviewed, policy.nsfw_reviewed, policy.sfw_reviewed),
-        ("blocked", policy.blocked, policy.nsfw_blocked, policy.sfw_blocked),
+        ("review", policy.reviewed, policy.nsfw_reviewed, policy.sfw_reviewed),
+        ("block", policy.blocked, policy.nsfw_blocked, policy.sfw_blocked),
     ]
-    rows = [(name, f"{every.count:,}", *cells(every), *cells(nsfw), *cells(sfw)) for name, every, nsfw, sfw in outcomes]
+    rows = [(name, *cells(every), *cells(nsfw), *cells(sfw)) for name, every, nsfw, sfw in outcomes]
     return [
         Paragraph(
             f"What scores below {low} passes, what scores {high} or more is blocked, and a person looks at the rest: "
             f"{percent(policy.reviewed.value)} of the samples. Unseen by people, {percent(policy.nsfw_passed.value)} "
             f"of the nsfw passes and {percent(policy.sfw_blocked.value)} of the sfw is blocked."
         ),
-        Table(("outcome", "#samples", "#of all", "#interval", "#of nsfw", "#interval", "#of sfw", "#interval"), rows),
+        Table(("outcome", "#of all", "#interval", "#of nsfw", "#interval", "#of sfw", "#interval"), rows),
         methods([policy.reviewed.interval]),
     ]
