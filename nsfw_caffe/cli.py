@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from nsfw_caffe._version import __version__
-from nsfw_caffe.commands import classify, model, rank, report, scan, sort, verify
+from nsfw_caffe.commands import classify, compare, evaluate, model, rank, report, scan, sort, verify
 from nsfw_caffe.commands.common import INTERRUPTED, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE, complain
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScanStopped
 
@@ -48,6 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (classify, scan, report, rank, sort, model, verify):
+    for command in (classify, scan, report, rank, sort, evaluate, compare, model, verify):
         command.add(commands)
     return parser

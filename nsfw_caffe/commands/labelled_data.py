@@ -13,7 +13,6 @@ from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
 from nsfw_caffe.commands.progress import Progress
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.model import user_cache
 from nsfw_caffe.results.names import decode_name
 from nsfw_caffe.results.record import Record, SetUp
@@ -22,6 +21,8 @@ from nsfw_caffe.scanning.selection import Selection
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from nsfw_caffe.evaluate.labelled import LabelledScores
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

@@ -55,29 +55,3 @@ class LabelledScores:
     set_ups: Sequence[SetUp] = ()
     versions: Sequence[str] = ()
     name: str = ""
-
-
-@dataclass(frozen=True)
-class PairedScores:
-    """Two scores each of n labelled sources.
-
-    Attributes
-    ----------
-    labels : numpy.ndarray
-        bool, (n,): True for nsfw.
-    first, second : numpy.ndarray
-        float64, (n,): NSFW probabilities, 0 to 1.
-    sources : sequence of str
-        n names.
-    left_out : int
-        Labelled sources that lack one of the scores, or both.
-    name : str
-        What the data is called in a report.
-    """
-
-    labels: Labels
-    first: Scores
-    second: Scores
-    sources: Sequence[str]
-    left_out: int = 0
-    name: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.labelled import LabelledScores, PairedScores
+from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.evaluate.tables import NUMBERS, read_table
 from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, Record, SetUp
@@ -137,7 +138,7 @@ def to_labelled_scores(table: pyarrow.Table, name: str, by: Sequence[str] = ()) 
     return LabelledScores(
         labels=table["label"].to_numpy(),
         scores=scores,
-        sources=_Names(table["source"]) if "source" in table.column_names else None,
+        sources=_Names(table["source"].combine_chunks()) if "source" in table.column_names else None,
         groups={column: np.asarray(table[column].fill_null("").to_pylist(), dtype=np.str_) for column in by},
         failures=failures,
         repeats=repeats,
@@ -154,8 +155,8 @@ def to_labelled_scores(table: pyarrow.Table, name: str, by: Sequence[str] = ()) 
 class _Names(Sequence[str]):
     """Names in an Arrow column, which takes less memory than a list of str."""
 
-    def __init__(self, names: pyarrow.ChunkedArray) -> None:
-        self.column = names.combine_chunks()
+    def __init__(self, names: pyarrow.Array) -> None:
+        self.column = names
 
     def __len__(self) -> int:
         return len(self.column)
@@ -245,40 +246,34 @@ def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
     return tuple(sorted(SetUp(**(row | {"frames": int(row["frames"])})) for row in rows if None not in row.values()))
 
 
-def pair(labelled: pyarrow.Table, first: pyarrow.Table, second: pyarrow.Table, name: str) -> PairedScores:
-    """Take the labelled sources that have two scores.
+def pair(labelled: pyarrow.Table, first: Path, second: Path) -> tuple[LabelledScores, LabelledScores]:
+    """Look up labelled sources in two scans' RESULTS.
 
-    Parameters
-    ----------
-    labelled : pyarrow.Table
-        From `read_labelled`, with sources.
-    first, second : pyarrow.Table
-        From `read_scores`.
-    name : str
-        What the data is called in a report.
+    Returns
+    -------
+    tuple of LabelledScores
+        The sources that have a score in both, in one order.
 
     Raises
     ------
     EvaluationError
-        No source has both scores, or as for `to_labelled_scores`.
+        No source has both scores, or as for `look_up` and `to_labelled_scores`.
     """
     import pyarrow
+    import pyarrow.compute as compute
 
-    tables = []
-    for scores, where in ((first, "A"), (second, "B")):
-        data = to_labelled_scores(look_up(labelled, scores, where), f"{name} ({where})")
-        assert data.sources is not None
-        names = data.sources.column if isinstance(data.sources, _Names) else pyarrow.array(data.sources)
-        tables.append(pyarrow.table({"source": names, "label": data.labels, f"score {where}": data.scores}))
-    both = tables[0].append_column("row", pyarrow.array(np.arange(len(tables[0]))))
-    both = both.join(tables[1].drop_columns(["label"]), "source", join_type="inner").sort_by("row")
-    if not len(both):
-        raise EvaluationError(f"{name}: no labelled source has both scores")
-    return PairedScores(
-        labels=both["label"].to_numpy(),
-        first=both["score A"].to_numpy(),
-        second=both["score B"].to_numpy(),
-        sources=_Names(both["source"]),
-        left_out=len(labelled["source"].unique()) - len(both),
-        name=name,
+    both = [to_labelled_scores(look_up(labelled, read_scores(path), path), str(path)) for path in (first, second)]
+    names = [data.sources.column if isinstance(data.sources, _Names) else pyarrow.array([]) for data in both]
+    kept = [compute.is_in(mine, value_set=others) for mine, others in zip(names, reversed(names), strict=True)]
+    if not compute.any(kept[0]).as_py():
+        raise EvaluationError(f"no labelled source has a score in both {first} and {second}")
+    one, other = (
+        dataclasses.replace(
+            data,
+            labels=data.labels[mask.to_numpy(zero_copy_only=False)],
+            scores=data.scores[mask.to_numpy(zero_copy_only=False)],
+            sources=_Names(column.filter(mask)),
+        )
+        for data, column, mask in zip(both, names, kept, strict=True)
     )
+    return one, other

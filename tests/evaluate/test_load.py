@@ -188,12 +188,13 @@ def test_many_rows(tmp_path: Path) -> None:
 
 def test_pairs_are_the_sources_with_both_scores(tmp_path: Path) -> None:
     labelled = read_labelled(write(tmp_path / "d.csv", [*ROWS, ROWS[0]]))
-    first = scores_of([scored("d", 0.4), scored("a", 0.1), scored("b", 0.2), failed("c", "x"), scored("e", 0.5)])
-    second = scores_of([scored("b", 0.3), scored("a", 0.2), scored("c", 0.7)])
-    pairs = pair(labelled, first, second, "d.csv")
-    assert list(pairs.sources) == ["a", "b"]
-    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0.1, 0.2], [0.2, 0.3])
-    assert pairs.labels.tolist() == [True, False]
-    assert pairs.left_out == 2
-    with pytest.raises(EvaluationError, match=r"d\.csv: no labelled source has both scores"):
-        pair(labelled, scores_of([scored("a", 0.1)]), scores_of([scored("b", 0.1)]), "d.csv")
+    first, second, other = tmp_path / "a.csv", tmp_path / "b.parquet", tmp_path / "c.sqlite"
+    write_results(first, [scored("d", 0.4), scored("a", 0.1), scored("b", 0.2), failed("c", "x"), scored("e", 0.5)])
+    write_results(second, [scored("b", 0.3), scored("a", 0.2), scored("c", 0.7)])
+    write_results(other, [scored("c", 0.3)])
+    a, b = pair(labelled, first, second)
+    assert list(a.sources or []) == list(b.sources or []) == ["a", "b"]
+    assert (a.scores.tolist(), b.scores.tolist()) == ([0.1, 0.2], [0.2, 0.3])
+    assert a.labels.tolist() == b.labels.tolist() == [True, False]
+    with pytest.raises(EvaluationError, match=r"no labelled source has a score in both .*a\.csv and .*c\.sqlite"):
+        pair(labelled, first, other)
