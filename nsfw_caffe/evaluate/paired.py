@@ -88,7 +88,7 @@ def compare(
     EvaluationError
         If the samples are unusable, or `threshold` is a NaN, or SciPy is not installed.
     """
-    a, b = (Samples(np.asarray(labels), np.asarray(scores)) for scores in (scores_a, scores_b))
+    a, b = (Samples(labels, scores) for scores in (scores_a, scores_b))
     if math.isnan(threshold):
         raise EvaluationError("threshold=nan: expected a number")
     verdict_a, verdict_b = a.scores >= threshold, b.scores >= threshold
