@@ -144,6 +144,12 @@ def test_the_bootstrap_of_a_threshold_is_that_of_samples_drawn_one_by_one() -> N
         assert (interval.level, interval.method) == (0.95, "bootstrap")
 
 
+@pytest.mark.parametrize("goal", [{"precision": 1.0}, {"cost_ratio": 0.01}])
+def test_a_bootstrap_counts_no_score_below_the_threshold(goal: dict[str, Any]) -> None:
+    interval = choose_threshold([1] * 5 + [0] * 50, [0.9] * 5 + [0.1] * 50, **goal).threshold_interval
+    assert (interval.low, interval.high) == (0.9, 0.9)
+
+
 def choose_plainly(labels: Any, scores: Any, precision: float = 0, cost_ratio: float = 0) -> float:
     """Return the lowest nsfw score of the precision or of the lowest cost."""
     values = np.unique(scores[labels])
@@ -154,9 +160,10 @@ def choose_plainly(labels: Any, scores: Any, precision: float = 0, cost_ratio: f
 
 
 def test_the_seed_decides() -> None:
-    samples = Samples(*KINDS["random"])
+    samples = Samples(*separated(200, 300))
     first, again, other = (choose_threshold(samples, cost_ratio=1, seed=seed) for seed in (1, 1, 2))
     assert first == again
+    assert first.threshold_interval != other.threshold_interval
     assert dataclasses.replace(other, threshold_interval=first.threshold_interval) == first
 
 
