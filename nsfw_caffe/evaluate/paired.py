@@ -32,8 +32,8 @@ class Comparison:
         width, where each score is the same. Where DeLong's has no variance, because areas are 1 or a class has one
         sample, "Newcombe" from the two areas' own intervals, which is wider than need be.
     p_value : float or None
-        How probable a difference as large as this, or larger, is by chance, after DeLong; 1 for identical scores, None where
-        DeLong's has no variance.
+        How probable a difference as large as this, or larger, is by chance, after DeLong; 1 for identical scores,
+        None where DeLong's has no variance.
     threshold : float
         A sample is taken for nsfw where its score is this or more.
     became_nsfw, became_sfw : numpy.ndarray
