@@ -107,14 +107,16 @@ def thin_roc(curve: Roc, points: int) -> Roc:
     curve : Roc
         The curve; its area is kept.
     points : int
-        How many points there may be, 4 or more. Half of them lie evenly along the curve, half along the logarithm of
+        How many points there may be, 8 or more. Half of them lie evenly along the curve, half along the logarithm of
         the false positive rate; both ends are among them.
     """
     if len(curve.fpr) <= points:
         return curve
     first = curve.fpr[curve.fpr > 0][0]
     ways = (curve.fpr + curve.tpr, np.log10(np.maximum(curve.fpr, first)))
-    kept = [np.searchsorted(way, np.linspace(way[0], way[-1], points // len(ways))) for way in ways]
-    chosen = np.unique(np.concatenate(kept).clip(max=len(curve.fpr) - 1))
+    wanted = points // (2 * len(ways))
+    after = np.concatenate([np.searchsorted(way, np.linspace(way[0], way[-1], wanted)) for way in ways])
+    # With the point before each: where the curve jumps, both ends of the jump are kept.
+    chosen = np.unique(np.concatenate([after, after - 1]).clip(0, len(curve.fpr) - 1))
     chosen[[0, -1]] = 0, len(curve.fpr) - 1
     return dataclasses.replace(curve, fpr=curve.fpr[chosen], tpr=curve.tpr[chosen], thresholds=curve.thresholds[chosen])
