@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_FLOOR, Context
 from typing import Protocol
 
 _MOST_DECIMALS = 6
@@ -49,8 +50,11 @@ def number(value: float) -> str:
 
 
 def threshold(value: float) -> str:
-    """Write a threshold with as many digits as it has, up to eight: rounded, it would be another one."""
-    return f"{value:.8g}" if math.isfinite(value) else "above every score"
+    """Write a threshold with up to nine digits, never rounded up: the sample of this score has to reach it."""
+    if not math.isfinite(value):
+        return "above every score"
+    text = f"{value:.9g}"
+    return text if float(text) <= value else f"{Context(prec=9, rounding=ROUND_FLOOR).create_decimal(value):g}"
 
 
 def percents(interval: Interval | None) -> str:
