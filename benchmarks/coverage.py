@@ -14,6 +14,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +109,7 @@ def rate(goal: str, value: float, count: int, digits: int | None, *, wilson: boo
     """Return whether the interval of the wanted rate holds the true rate at the threshold that was chosen."""
 
     def simulate(rng: np.random.Generator) -> bool:
-        choice = ev.choose_threshold(*draw_for(goal, rng, count, digits), **{goal: value})
+        choice = choose(goal, value, rng, count, digits)
         interval = choice.confusion.interval(goal) if wilson else choice.rate_interval
         assert interval is not None
         return holds(interval, true_rate(goal, choice.threshold, digits))
@@ -120,7 +121,7 @@ def met(goal: str, value: float, count: int, digits: int | None, *, confident: b
     """Return whether the goal is met in truth at the threshold that was chosen."""
 
     def simulate(rng: np.random.Generator) -> bool:
-        choice = ev.choose_threshold(*draw_for(goal, rng, count, digits), **{goal: value}, confident=confident)
+        choice = choose(goal, value, rng, count, digits, confident=confident)
         rate = true_rate(goal, choice.threshold, digits)
         return rate >= value if goal == "precision" else rate <= value
 
@@ -139,7 +140,7 @@ def threshold(goal: str, value: float, count: int) -> Simulation:
         truth = float(grid[int(good.argmax())])
 
     def simulate(rng: np.random.Generator) -> bool:
-        return holds(ev.choose_threshold(*draw_for(goal, rng, count, None), **{goal: value}).threshold_interval, truth)
+        return holds(choose(goal, value, rng, count, None).threshold_interval, truth)
 
     return simulate
 
@@ -154,10 +155,13 @@ def strata_differ(count: int) -> Simulation:
     return simulate
 
 
-def draw_for(goal: str, rng: np.random.Generator, count: int, digits: int | None) -> tuple[Labels, Scores]:
-    """Draw as many samples of the class that the goal is of; for precision and costs, 1,000 sfw besides."""
+def choose(
+    goal: str, value: float, rng: np.random.Generator, count: int, digits: int | None, *, confident: bool = False
+) -> ev.ThresholdChoice:
+    """Choose by as many samples of the class that the goal is of; for precision and costs, of nsfw and 1,000 sfw."""
     nsfw, sfw = {"fpr": (50, count), "fnr": (count, 50)}.get(goal, (count, 1000))
-    return draw(rng, nsfw, sfw, digits)
+    wanted: dict[str, Any] = {goal: value}
+    return ev.choose_threshold(*draw(rng, nsfw, sfw, digits), **wanted, confident=confident)
 
 
 def draw(

@@ -27,11 +27,13 @@ class Comparison:
     difference : float or None
         ``auc_b - auc_a``.
     difference_interval : Interval or None
-        Of the true difference: "DeLong, paired"; where that has no variance, because areas are 1 or a class has one
+        Of the true difference: "DeLong, paired", which with few samples is somewhat narrow: at a level of 95 % it held
+        in 91 % of simulations with 50 nsfw and 200 sfw samples (benchmarks/coverage.py). "identical scores", without a
+        width, where each score is the same. Where DeLong's has no variance, because areas are 1 or a class has one
         sample, "Newcombe" from the two areas' own intervals, which is wider than need be.
     p_value : float or None
-        How probable a difference as large as this, or larger, is by chance, after DeLong; None where that has no
-        variance.
+        How probable a difference as large as this, or larger, is by chance, after DeLong; 1 for identical scores,
+        None where DeLong's has no variance.
     threshold : float
         A sample is taken for nsfw where its score is this or more.
     became_nsfw, became_sfw : numpy.ndarray
@@ -88,7 +90,7 @@ def compare(
     EvaluationError
         If the samples are unusable, or `threshold` is a NaN, or SciPy is not installed.
     """
-    a, b = (Samples(np.asarray(labels), np.asarray(scores)) for scores in (scores_a, scores_b))
+    a, b = (Samples(labels, scores) for scores in (scores_a, scores_b))
     if math.isnan(threshold):
         raise EvaluationError("threshold=nan: expected a number")
     verdict_a, verdict_b = a.scores >= threshold, b.scores >= threshold

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +11,6 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.labelled import Labels, Scores
 
 
-@dataclass(frozen=True, eq=False)
 class Samples:
     """Labels with their scores, which the functions of this package take in place of the two arrays.
 
@@ -40,16 +38,13 @@ class Samples:
         If there is nothing, or the lengths differ, or a label or a score is none; the message says where.
     """
 
-    labels: Labels
-    scores: Scores
-
-    def __post_init__(self) -> None:
-        labels = _checked_labels(np.asarray(self.labels))
-        scores = _checked_scores(np.asarray(self.scores))
-        if len(labels) != len(scores):
-            raise EvaluationError(f"{len(labels)} labels and {len(scores)} scores: every sample needs one of each")
-        object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "scores", scores)
+    def __init__(self, labels: npt.ArrayLike, scores: npt.ArrayLike) -> None:
+        self.labels = _checked_labels(np.asarray(labels))
+        self.scores = _checked_scores(np.asarray(scores))
+        if len(self.labels) != len(self.scores):
+            raise EvaluationError(
+                f"{len(self.labels)} labels and {len(self.scores)} scores: every sample needs one of each"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,7 +89,7 @@ def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) ->
         return labels
     if scores is None:
         raise TypeError("expected labels and scores, or Samples")
-    return Samples(np.asarray(labels), np.asarray(scores))
+    return Samples(labels, scores)
 
 
 def _checked_labels(labels: npt.NDArray[np.generic]) -> Labels:

@@ -33,9 +33,9 @@ class ThresholdChoice:
     rate_interval : Interval or None
         Of the wanted rate at this threshold on new data of the same kind; None with a cost ratio, which wants none.
         It is `clopper_pearson`'s, with one end where `confident`. For FPR and FNR it holds at its level although the
-        threshold was chosen on the same samples. For precision nothing ensures that, since the choice favours thresholds
-        at which these samples happen to be precise; in simulations it held (benchmarks/coverage.py). None of them covers
-        data of another kind, and precision is that of data with as large a share of nsfw as these samples.
+        threshold was chosen on the same samples. For precision nothing ensures that, since the choice favours
+        thresholds at which these samples happen to be precise; in simulations it held (benchmarks/coverage.py). None of
+        them covers data of another kind, and precision is that of data with as large a share of nsfw as these samples.
     threshold_interval : Interval
         Of the threshold that has the wanted rate, or costs least, in the long run. For FPR and FNR it lies between two
         order statistics, for the others it is a bootstrap's.

@@ -53,4 +53,4 @@ def rates(labels: Labels, scores: Scores) -> Iterator[tuple[float, float, float]
 def area(labels: Labels, scores: Scores) -> float:
     """Return the share of pairs of an nsfw and an sfw sample in order, ties counting half."""
     pairs = list(itertools.product(scores[labels].tolist(), scores[~labels].tolist()))
-    return sum((nsfw > sfw) + 0.5 * (nsfw == sfw) for nsfw, sfw in pairs) / len(pairs)
+    return sum(1.0 if nsfw > sfw else 0.5 if nsfw == sfw else 0.0 for nsfw, sfw in pairs) / len(pairs)

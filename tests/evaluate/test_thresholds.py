@@ -52,7 +52,7 @@ def test_the_stated_interval_is_the_beta_distributions_of_the_order_statistics()
 
 
 @pytest.mark.parametrize("goal", [{"fpr": 0.05}, {"fnr": 0.05}])
-def test_confidence_takes_the_most_errors_whose_bound_meets_the_goal(goal: dict[str, float]) -> None:
+def test_confidence_takes_the_most_errors_whose_bound_meets_the_goal(goal: dict[str, Any]) -> None:
     samples = Samples(*separated(400, 500))
     ((rate, bound),) = goal.items()
     choice = choose_threshold(samples, **goal, confident=True)
@@ -72,8 +72,12 @@ def test_confidence_takes_the_most_errors_whose_bound_meets_the_goal(goal: dict[
 @pytest.mark.parametrize("bound", [0.0, 0.004, 0.03, 0.5, 1.0])
 def test_the_thresholds_interval_covers_the_quantile(level: float, bound: float) -> None:
     samples = Samples(*separated(300, 200))
-    for goal, scores, share in (({"fnr": bound}, samples.nsfw, bound), ({"fpr": bound}, samples.sfw, 1 - bound)):
-        interval = choose_threshold(samples, **goal, level=level).threshold_interval
+    by_fnr, by_fpr = (
+        choose_threshold(samples, fnr=bound, level=level),
+        choose_threshold(samples, fpr=bound, level=level),
+    )
+    for choice, scores, share in ((by_fnr, samples.nsfw, bound), (by_fpr, samples.sfw, 1 - bound)):
+        interval = choice.threshold_interval
         ranks = np.array([0.0, *scores, 1.0])
         low, high = np.searchsorted(ranks, interval.low), np.searchsorted(ranks, interval.high)
         # So many scores or more, and less than so many, are below the quantile.
@@ -87,7 +91,7 @@ def test_the_thresholds_interval_covers_the_quantile(level: float, bound: float)
 def test_no_lower_threshold_is_as_precise(kind: str, bound: float) -> None:
     labels, scores = KINDS[kind]
     choice = choose_threshold(labels, scores, precision=bound)
-    precise = {}
+    precise: dict[float, int] = {}
     for threshold in thresholds(scores)[:-1]:
         found, alarms, _, missed = count(labels, scores, threshold)
         if found / (found + alarms) >= bound:
@@ -108,7 +112,7 @@ def test_confidence_in_a_precision_is_in_its_bound() -> None:
         bounds[threshold] = clopper_pearson(found, found + alarms, side="lower").low
     assert choice.threshold == min(threshold for threshold, low in bounds.items() if low >= 0.9)
     assert choice.rate_interval is not None
-    assert (choice.rate_interval.low, choice.rate_interval.high) == (pytest.approx(bounds[choice.threshold]), 1)
+    assert (choice.rate_interval.low, choice.rate_interval.high) == pytest.approx((bounds[choice.threshold], 1))
 
 
 @pytest.mark.parametrize("kind", OVERLAPPING)
@@ -129,7 +133,8 @@ def test_no_threshold_costs_less(kind: str, ratio: float) -> None:
 def test_the_bootstrap_of_a_threshold_is_that_of_samples_drawn_one_by_one() -> None:
     labels, scores = separated(60, 90, digits=2)
     rng = np.random.default_rng(3)
-    for goal in ({"precision": 0.9}, {"cost_ratio": 2.0}):
+    goals: list[dict[str, Any]] = [{"precision": 0.9}, {"cost_ratio": 2.0}]
+    for goal in goals:
         picked = []
         for _ in range(300):
             drawn = np.concatenate([rng.choice(scores[labels], 60), rng.choice(scores[~labels], 90)])
@@ -137,6 +142,12 @@ def test_the_bootstrap_of_a_threshold_is_that_of_samples_drawn_one_by_one() -> N
         interval = choose_threshold(labels, scores, **goal).threshold_interval
         assert (interval.low, interval.high) == pytest.approx(np.quantile(picked, [0.025, 0.975]), abs=0.03)
         assert (interval.level, interval.method) == (0.95, "bootstrap")
+
+
+@pytest.mark.parametrize("goal", [{"precision": 1.0}, {"cost_ratio": 0.01}])
+def test_a_bootstrap_counts_no_score_below_the_threshold(goal: dict[str, Any]) -> None:
+    interval = choose_threshold([1] * 5 + [0] * 50, [0.9] * 5 + [0.1] * 50, **goal).threshold_interval
+    assert (interval.low, interval.high) == (0.9, 0.9)
 
 
 def choose_plainly(labels: Any, scores: Any, precision: float = 0, cost_ratio: float = 0) -> float:
@@ -149,9 +160,10 @@ def choose_plainly(labels: Any, scores: Any, precision: float = 0, cost_ratio: f
 
 
 def test_the_seed_decides() -> None:
-    samples = Samples(*KINDS["random"])
+    samples = Samples(*separated(200, 300))
     first, again, other = (choose_threshold(samples, cost_ratio=1, seed=seed) for seed in (1, 1, 2))
     assert first == again
+    assert first.threshold_interval != other.threshold_interval
     assert dataclasses.replace(other, threshold_interval=first.threshold_interval) == first
 
 
@@ -165,7 +177,7 @@ def test_many_samples_are_drawn_from_in_bins() -> None:
 
 @pytest.mark.parametrize("kind", ["separated", "two, apart"])
 @pytest.mark.parametrize("goal", [{"fpr": 0.0}, {"fnr": 0.0}, {"precision": 1.0}, {"cost_ratio": 1.0}])
-def test_classes_apart_are_told_apart(kind: str, goal: dict[str, float]) -> None:
+def test_classes_apart_are_told_apart(kind: str, goal: dict[str, Any]) -> None:
     labels, scores = KINDS[kind]
     choice = choose_threshold(labels, scores, **goal)
     assert (choice.fpr, choice.fnr, choice.precision) == (0, 0, 1)
@@ -207,7 +219,8 @@ def test_so_many_samples_are_needed_as_the_message_says() -> None:
 
 
 def test_one_goal_is_needed() -> None:
-    for goals in ({}, {"fpr": 0.1, "fnr": 0.1}):
+    wrong: list[dict[str, Any]] = [{}, {"fpr": 0.1, "fnr": 0.1}]
+    for goals in wrong:
         with pytest.raises(TypeError, match="expected one of fpr, fnr, precision and cost_ratio"):
             choose_threshold(*KINDS["random"], **goals)
     with pytest.raises(EvaluationError, match="there are only sfw samples: choosing a threshold needs both classes"):
