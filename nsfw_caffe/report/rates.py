@@ -6,8 +6,8 @@ import math
 from decimal import ROUND_FLOOR, Context
 from typing import Protocol
 
-_MOST_DECIMALS = 6
-"""Of a percentage: one in a hundred million still shows."""
+_LEAST = 1e-9
+"""A rate that is nothing: one in more samples than there are."""
 
 
 class Interval(Protocol):
@@ -31,9 +31,9 @@ def percent(rate: float) -> str:
     if math.isnan(rate):
         return "-"
     rest = min(rate, 1 - rate)
-    if rest <= 0:
+    if rest < _LEAST:
         return f"{100 * rate:.0f} %"
-    decimals = min(max(2, 1 - math.floor(math.log10(100 * rest))), _MOST_DECIMALS)
+    decimals = max(2, 1 - math.floor(round(math.log10(100 * rest), 6)))
     return f"{100 * rate:.{decimals}f} %"
 
 

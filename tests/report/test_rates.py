@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nsfw_caffe.evaluate import Interval
+from nsfw_caffe.report.rates import number, numbers, p_value, percent, percents, round_percent, threshold, thresholds
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5, "50.00 %"),
+        (0.01234, "1.23 %"),
+        (0.000123, "0.012 %"),
+        (0.99999, "99.9990 %"),
+        (2e-8, "0.0000020 %"),
+        (1e-17, "0 %"),
+        (math.nan, "-"),
+    ],
+)
+def test_rates_are_told_from_none_and_all(rate: float, text: str) -> None:
+    assert percent(rate) == text
+
+
+def test_numbers() -> None:
+    assert (number(0.98765), number(math.nan), number(math.inf)) == ("0.9877", "-", "none")
+    assert (threshold(0.123456789), threshold(0.5), threshold(math.inf)) == ("0.12345679", "0.5", "above every score")
+    assert (round_percent(0.95), round_percent(0.999), round_percent(0.29)) == ("95 %", "99.9 %", "29 %")
+    assert (p_value(0.03), p_value(1e-9)) == ("p = 0.0300", "p < 0.0001")
+
+
+def test_intervals() -> None:
+    interval = Interval(0.1, 0.25, 0.95, "Wilson")
+    assert (percents(interval), numbers(interval)) == ("10.00 % to 25.00 %", "0.1000 to 0.2500")
+    assert (percents(None), numbers(None)) == ("-", "-")
+    assert thresholds(Interval(0.5, math.inf, 0.95, "order statistics")) == "0.5 to above every score"
