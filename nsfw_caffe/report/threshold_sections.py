@@ -76,8 +76,8 @@ def chosen(evaluation: Evaluation) -> list[Part]:
     if evaluation.options.goal == "precision":
         parts.append(
             Paragraph(
-                "A threshold chosen for its precision is one at which these samples happen to be precise: the interval "
-                "holds the true precision less often than its level says."
+                "The threshold was chosen among all for its precision in these samples: nothing ensures that the "
+                "interval holds the true precision at its level, though in simulations it did."
             )
         )
     parts.append(
