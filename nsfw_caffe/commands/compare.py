@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.comparing import compare_runs
     from nsfw_caffe.evaluate.load import pair, read_labelled
 
-    check_page_options(options, parser)
+    check_page_options(options, parser, "evaluate")
     labelled = read_labelled(options.labels or options.first)
     first, second = pair(labelled, options.first, options.second)
     compared = compare_runs(first, second, threshold=options.threshold, level=options.level)

@@ -62,7 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.evaluation import evaluate
 
-    check_page_options(options, parser)
+    check_page_options(options, parser, "evaluate")
     asked = _asked(options)
     evaluation = evaluate(load(options, parser), asked)
     if options.html is not None:

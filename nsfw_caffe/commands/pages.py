@@ -34,8 +34,8 @@ def _add_html_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="also write a page that needs no other file")
 
 
-def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """End with a usage error where the options do not go together."""
+def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentParser, extra: str = "report") -> None:
+    """Find out before the work whether a page can be drawn: the options go together, and matplotlib is there."""
     thumbnails = getattr(options, "thumbnails", None)
     if options.html is None:
         if thumbnails is not None:
@@ -45,6 +45,10 @@ def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentPar
         parser.error(f"--html {options.html}: the page's name has to end in .html")
     elif not options.html.parent.is_dir():
         parser.error(f"--html {options.html}: there is no folder {options.html.parent}: make it first")
+    if options.html is not None or getattr(options, "plots", None) is not None:
+        from nsfw_caffe.report.figures import check_matplotlib
+
+        check_matplotlib("a page or a plot", extra)
     if thumbnails is None and getattr(options, "clear", False):
         parser.error("--clear goes with --thumbnails")
 
