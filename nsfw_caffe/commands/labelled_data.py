@@ -16,7 +16,6 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.model import user_cache
 from nsfw_caffe.results.names import decode_name
 from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.find import count_items, find_items
 from nsfw_caffe.scanning.selection import Selection
 
 if TYPE_CHECKING:
@@ -110,6 +109,7 @@ class _Scanner:
 
     def scan(self, sources: list[str]) -> list[Record]:
         """Return a record of each source."""
+        from nsfw_caffe.scanning.find import count_items, find_items
         from nsfw_caffe.scanning.scan import scan
 
         selection = Selection(leave_out=frozenset([str(self._results)]))

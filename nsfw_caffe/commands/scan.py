@@ -17,8 +17,6 @@ from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
 from nsfw_caffe.commands.progress import Progress
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.scanning.find import count_items, find_items
-from nsfw_caffe.scanning.lists import read_list
 from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
 
 _DESCRIPTION = """\
@@ -75,6 +73,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.results.formats import check_path
+    from nsfw_caffe.scanning.find import count_items, find_items
     from nsfw_caffe.scanning.scan import scan
 
     check_engine_options(options, parser)
@@ -123,6 +122,8 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 
 def _listed(options: argparse.Namespace) -> Iterator[str]:
+    from nsfw_caffe.scanning.lists import read_list
+
     for path in options.list:
         try:
             with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as stream:

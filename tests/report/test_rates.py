@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from nsfw_caffe.evaluate import Interval
@@ -28,7 +29,7 @@ def test_rates_are_told_from_none_and_all(rate: float, text: str) -> None:
 
 def test_numbers() -> None:
     assert (number(0.98765), number(math.nan), number(math.inf)) == ("0.9877", "-", "none")
-    assert (threshold(0.123456789), threshold(0.5), threshold(math.inf)) == ("0.12345679", "0.5", "above every score")
+    assert (threshold(0.123456789), threshold(0.5), threshold(math.inf)) == ("0.123456789", "0.5", "above every score")
     assert (round_percent(0.95), round_percent(0.999), round_percent(0.29)) == ("95 %", "99.9 %", "29 %")
     assert (p_value(0.03), p_value(1e-9)) == ("p = 0.0300", "p < 0.0001")
 
@@ -38,3 +39,18 @@ def test_intervals() -> None:
     assert (percents(interval), numbers(interval)) == ("10.00 % to 25.00 %", "0.1000 to 0.2500")
     assert (percents(None), numbers(None)) == ("-", "-")
     assert thresholds(Interval(0.5, math.inf, 0.95, "order statistics")) == "0.5 to above every score"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.2, "0.2"), (0.3, "0.3"), (1.0, "1"), (0.0, "0"), (0.9999999999, "0.999999999")]
+)
+def test_thresholds_are_not_rounded_up(value: float, text: str) -> None:
+    assert threshold(value) == text
+
+
+def test_a_threshold_as_written_takes_the_same_scores() -> None:
+    """Scores are float32: the next lower one is further away than what is cut off."""
+    scores = np.random.default_rng(1).random(20_000).astype(np.float32) ** 8
+    below = np.nextafter(scores, np.float32(0))
+    for score, lower in zip(scores.tolist(), below.tolist(), strict=True):
+        assert lower < float(threshold(score)) <= score
