@@ -13,6 +13,7 @@ from nsfw_caffe.evaluate.evaluation import evaluate
 from nsfw_caffe.evaluate.options import Options
 from nsfw_caffe.report.evaluation_figures import plots, write_plots
 from nsfw_caffe.report.figures import to_svg
+from nsfw_caffe.report.rates import threshold
 from tests.evaluate.labelled import of, simulated
 from tests.report.labelled_results import evaluation
 
@@ -34,7 +35,7 @@ def test_every_figure_says_what_it_shows() -> None:
         assert len(plot.caption.split()) > 20
         assert plot.caption.endswith(".")
     assert found.choice is not None
-    assert f"{found.choice.threshold:.8g}" in plots(found)[0].caption
+    assert threshold(found.choice.threshold) in plots(found)[0].caption
     assert "chosen" not in "".join(plot.caption for plot in plots(dataclasses.replace(found, choice=None)))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 from nsfw_caffe.report.evaluation_text import to_text
+from nsfw_caffe.report.rates import threshold
 from tests.report.labelled_results import evaluation
 from tests.support import run
 
@@ -43,7 +44,7 @@ def test_numbers_have_their_intervals() -> None:
     assert found.choice is not None
     chosen = lines(text, "The chosen threshold")
     assert chosen[0] == "  Chosen for FPR <= 0.01."
-    assert chosen[2].split() == ["threshold", f"{found.choice.threshold:.8g}", *chosen[2].split()[2:]]
+    assert chosen[2].split() == ["threshold", threshold(found.choice.threshold), *chosen[2].split()[2:]]
     assert chosen[3].endswith("Clopper-Pearson")
     assert chosen[4].endswith("Wilson")
 
