@@ -216,6 +216,9 @@ def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
             f"{count_of(data.same_content, 'source')} with the content of another one: counted, but the intervals, "
             "which take samples for independent, are a little too narrow."
         )
+    if data.contradictions:
+        pictures = count_of(data.contradictions, "picture")
+        yield f"{pictures} labelled nsfw in one place and sfw in another: decide for one."
     if len(set(data.set_ups)) > 1:
         yield f"The scores are of {len(set(data.set_ups))} different set-ups: the figures are of their mixture."
     distinct = len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw)))

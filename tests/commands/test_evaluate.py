@@ -107,6 +107,18 @@ def test_the_same_folder_on_both_sides_is_told_of(folders: Path) -> None:
     assert "is labelled both nsfw and sfw: decide for one" in child.stderr
 
 
+def test_one_picture_under_both_labels_is_told_of(folders: Path, tmp_path: Path) -> None:
+    for label in ("nsfw", "sfw"):
+        (tmp_path / label).mkdir()
+        for path in sorted((folders / label).iterdir())[:3]:
+            shutil.copy(path, tmp_path / label)
+    shutil.copy(min((folders / "sfw").iterdir()), tmp_path / "nsfw" / "z.jpg")
+    child = nsfw_caffe("evaluate", "--nsfw", tmp_path / "nsfw", "--sfw", tmp_path / "sfw", *ENGINE)
+    assert child.returncode == 0, child.stderr
+    assert "1 picture labelled nsfw in one place and sfw in another: decide for one." in child.stdout
+    assert "There are only 3 sfw samples: the intervals are wide" in child.stdout
+
+
 def test_compare(tmp_path: Path) -> None:
     rows = [scored(f"{number:02}", number / 100) for number in range(100)]
     write_results(tmp_path / "a.csv", [*rows, failed("x")])
