@@ -48,7 +48,8 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace, parser: argparse.ArgumentParser) -> LabelledScores:
     """Read or compute the labelled scores that the options ask for."""
-    from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of, to_labelled_scores
+    from nsfw_caffe.evaluate.labelled_table import to_labelled_scores
+    from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of
 
     check_engine_options(options, parser)
     if bool(options.nsfw) != bool(options.sfw):
