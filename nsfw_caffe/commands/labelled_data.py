@@ -17,6 +17,7 @@ from nsfw_caffe.model import user_cache
 from nsfw_caffe.results.names import decode_name
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.selection import Selection
+from nsfw_caffe.scanning.side_files import own_files
 
 if TYPE_CHECKING:
     import pyarrow
@@ -113,7 +114,7 @@ class _Scanner:
         from nsfw_caffe.scanning.find import count_items, find_items
         from nsfw_caffe.scanning.scan import scan
 
-        selection = Selection(leave_out=frozenset([str(self._results)]))
+        selection = Selection(leave_out=frozenset(own_files(self._results)))
         records: list[Record] = []
         with Progress(quiet=self._options.quiet) as progress:
             progress.count(lambda: count_items(sources, selection))

@@ -18,6 +18,7 @@ from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_
 from nsfw_caffe.commands.progress import Progress
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
+from nsfw_caffe.scanning.side_files import own_files
 
 _DESCRIPTION = """\
 Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
@@ -97,7 +98,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 done=progress.done,
             )
         except KeyboardInterrupt:
-            complain(f"stopped; what was scored is in {options.output}: run the same command again to go on")
+            complain("stopped; what was scored is kept: run the same command again to go on")
             return STOPPED
     print(f"{options.output}: {progress.summary}")
     return SOME_FAILED if progress.errors else OK
@@ -117,7 +118,7 @@ def _selection(options: argparse.Namespace) -> Selection:
         exclude=tuple(options.exclude),
         hidden=options.hidden,
         max_bytes=options.max_size << 20,
-        leave_out=frozenset([str(options.output)]),
+        leave_out=frozenset(own_files(options.output)),
     )
 
 
