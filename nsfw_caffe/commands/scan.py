@@ -67,6 +67,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="of an animated picture, score N frames and keep the highest; default: the first one",
     )
     parser.add_argument("--rescore", action="store_true", help="score everything anew, whatever RESULTS has")
+    parser.add_argument("--retry", action="store_true", help="score again what is an error in RESULTS")
     parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
     parser.add_argument("--quiet", action="store_true", help="show no progress; it is shown on a terminal alone")
     add_engine_options(parser)
@@ -95,6 +96,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 functools.partial(classifier.scan, workers=options.workers),
                 set_up(options, classifier, options.frames),
                 rescore=options.rescore,
+                retry=options.retry,
                 done=progress.done,
             )
         except KeyboardInterrupt:

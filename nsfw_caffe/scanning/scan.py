@@ -39,6 +39,7 @@ def scan(
     set_up: SetUp,
     *,
     rescore: bool = False,
+    retry: bool = False,
     done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
 ) -> None:
     """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
@@ -58,6 +59,8 @@ def scan(
         What `score` scores with.
     rescore : bool, default False
         Score everything anew, also where RESULTS was made with another set-up; it is replaced at the end.
+    retry : bool, default False
+        Score again what is an error in RESULTS, whether it has changed or not.
     done : callable, optional
         Told of each item's record, and whether it is a new one.
 
@@ -73,7 +76,9 @@ def scan(
     check_path(results)
     try:
         with locked(results), Reserve(results) as reserve:
-            _Scan(results, Ledger(results, set_up, rescore=rescore), reserve, done).run(find, score, set_up)
+            _Scan(results, Ledger(results, set_up, rescore=rescore), reserve, done).run(
+                find, score, set_up, retry=retry
+            )
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
@@ -92,10 +97,10 @@ class _Scan:
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
-    def run(self, find: Find, score: Score, set_up: SetUp) -> None:
+    def run(self, find: Find, score: Score, set_up: SetUp, *, retry: bool) -> None:
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done)
+            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry)
             scorer.run(find(scorer.is_known))
             self._journal.commit()
             if self._changed:

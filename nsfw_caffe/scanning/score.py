@@ -58,13 +58,24 @@ class ItemScorer:
         What scores.
     done : callable
         Told of each item's record, and whether it is a new one.
+    retry : bool, default False
+        Take errors for unknown.
     """
 
-    def __init__(self, journal: Journal, set_up: SetUp, score: Score, done: Callable[[Record, bool], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        set_up: SetUp,
+        score: Score,
+        done: Callable[[Record, bool], None],
+        *,
+        retry: bool = False,
+    ) -> None:
         self._journal = journal
         self._set_up = set_up
         self._score = score
         self._done = done
+        self._retry = retry
         self._queue: deque[_Entry] = deque()
         self._under_way: deque[_Entry] = deque()
         self._queued: dict[str, _Entry] = {}
@@ -95,10 +106,13 @@ class ItemScorer:
                 self._done(record, False)
 
     def _known(self, item: Item) -> Record | None:
-        record = self._journal.of_source(item.source)
+        record = self._settled(self._journal.of_source(item.source))
         if record is None or record.sha256 is None or (record.bytes, record.mtime) != (item.size, item.mtime):
             return None
         return record
+
+    def _settled(self, record: Record | None) -> Record | None:
+        return None if self._retry and record is not None and record.error is not None else record
 
     def _sources(self, contents: Iterator[tuple[Item, Content]]) -> Iterator[Source]:
         """Queue items, and give what is to be scored of them, until there are too many or none are left."""
@@ -120,7 +134,7 @@ class ItemScorer:
         content = entry.content
         if content.data is None or content.sha256 is None:
             return
-        entry.same = self._queued.get(content.sha256) or self._journal.of_content(content.sha256)
+        entry.same = self._queued.get(content.sha256) or self._settled(self._journal.of_content(content.sha256))
         if entry.same is None:
             self._queued[content.sha256] = entry
             yield content.data

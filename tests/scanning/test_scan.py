@@ -48,7 +48,9 @@ class Scan:
             self(*folders, set_up=set_up, rescore=rescore)
         self.stop = None
 
-    def __call__(self, *folders: Path, set_up: SetUp = SET_UP, rescore: bool = False) -> list[Record]:
+    def __call__(
+        self, *folders: Path, set_up: SetUp = SET_UP, rescore: bool = False, retry: bool = False
+    ) -> list[Record]:
         self.scored, self.done = 0, []
         scan(
             self.results,
@@ -56,6 +58,7 @@ class Scan:
             self.score,
             set_up,
             rescore=rescore,
+            retry=retry,
             done=lambda record, new: self.done.append((record, new)),
         )
         return self.records()
@@ -153,6 +156,22 @@ def test_what_could_not_be_read_is_tried_again(do_scan: Scan, folder: Path) -> N
     shutil.copy(PHOTOS / "page.png", folder / "later.jpg")
     second = {Path(record.source).name: record for record in do_scan(folder)}
     assert second["dangling.jpg"].score == second["later.jpg"].score is not None
+
+
+def test_errors_are_retried_where_that_is_asked_for(do_scan: Scan, folder: Path) -> None:
+    shutil.copy(folder / "broken.jpg", folder / "broken too.jpg")
+    do_scan(folder)
+    records = do_scan.records()
+    out_of_memory = [row if row.score is None else dataclasses.replace(row, score=None, error="x") for row in records]
+    write_results(do_scan.results, out_of_memory)
+    assert do_scan(folder) == out_of_memory
+    again = do_scan(folder, retry=True)
+    assert [(row.source, row.score, row.error) for row in again] == [
+        (row.source, row.score, row.error) for row in records
+    ]
+    assert do_scan.scored == 5
+    do_scan(folder, retry=True)
+    assert sorted(do_scan.new) == ["broken too.jpg", "broken.jpg", "empty.jpg"]
 
 
 def test_a_picture_that_vanishes_between_finding_and_reading(do_scan: Scan, folder: Path) -> None:
