@@ -16,7 +16,7 @@ WINDOW = 8
 
 
 def ordered_map(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
+    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, window: int = WINDOW
 ) -> Generator[tuple[_Item, _Result], None, None]:
     """Apply a function in several threads.
 
@@ -28,6 +28,8 @@ def ordered_map(
         Read in the caller's thread as the work goes on, and may be endless.
     threads : int
         How many; with one, everything is done in the caller's thread.
+    window : int, default WINDOW
+        Items a thread that may be under way or finished out of order.
 
     Yields
     ------
@@ -42,7 +44,7 @@ def ordered_map(
     executor = ThreadPoolExecutor(threads, thread_name_prefix="nsfw_caffe")
     try:
         while True:
-            for item in itertools.islice(remaining, WINDOW * threads - len(under_way)):
+            for item in itertools.islice(remaining, window * threads - len(under_way)):
                 under_way.append((item, executor.submit(function, item)))
             if not under_way:
                 return

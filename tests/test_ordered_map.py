@@ -20,12 +20,12 @@ def test_order_and_results(threads: int) -> None:
     assert list(ordered_map(slow_square, [], threads)) == []
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_endless_items_are_read_no_further_than_the_window(threads: int) -> None:
+@pytest.mark.parametrize(("threads", "window"), [(1, WINDOW), (3, WINDOW), (3, 2)])
+def test_endless_items_are_read_no_further_than_the_window(threads: int, window: int) -> None:
     items = itertools.count()
-    results = ordered_map(slow_square, items, threads)
+    results = ordered_map(slow_square, items, threads, window)
     assert [next(results)[0] for _ in range(50)] == list(range(50))
-    assert next(items) <= 50 + WINDOW * threads
+    assert next(items) <= 50 + window * threads
     results.close()
 
 

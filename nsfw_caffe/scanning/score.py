@@ -23,6 +23,9 @@ from nsfw_caffe.scanning.journal import Journal
 _READERS = max(4, available_cores() // 4)
 """Threads that read and hash: more than a core or two could use, since they wait for the disk."""
 
+_READ_AHEAD = 2
+"""Files a reader that may wait to be scored: they are in memory as a whole, and may be large."""
+
 _LONGEST_QUEUE = 1000
 """Items whose turn may not have come yet; so many come together where one picture is slow and the next are known."""
 
@@ -87,7 +90,7 @@ class ItemScorer:
 
     def run(self, items: Iterable[Item]) -> None:
         """Score all items that are not known."""
-        with contextlib.closing(ordered_map(read, self._unknown(items), _READERS)) as contents:
+        with contextlib.closing(ordered_map(read, self._unknown(items), _READERS, _READ_AHEAD)) as contents:
             while not self._exhausted:
                 with contextlib.closing(self._score(self._sources(contents))) as results:
                     for result in results:
