@@ -31,6 +31,8 @@ class Ledger:
     ----------
     journal : Journal
         What is known.
+    is_published : bool
+        Whether RESULTS has all that the journal had when it was opened or RESULTS was written last.
 
     Raises
     ------
@@ -43,6 +45,8 @@ class Ledger:
     def __init__(self, results: Path, set_up: SetUp, *, rescore: bool) -> None:
         self._results = results
         self._path = side_file(results, "journal")
+        # A scan that was broken off may have got everything into its journal, and nothing of it into RESULTS.
+        self.is_published = False
         self.journal = self._continued(set_up, rescore=rescore) or self._begun(set_up, rescore=rescore)
 
     @property
@@ -61,6 +65,7 @@ class Ledger:
         self._note_stamp(_PUBLISHING)
         write_results(self._results, self.journal.records())
         self._note_stamp(_stamp(self._results))
+        self.is_published = True
 
     def _note_stamp(self, stamp: str) -> None:
         self.journal.put_note(_STAMP, stamp)
@@ -113,6 +118,7 @@ class Ledger:
             if record.set_up != set_up:
                 raise ResultsError(_difference(str(self._results), record.set_up, set_up))
             journal.put(record)
+        self.is_published = True
 
 
 def _stamp(path: Path) -> str:

@@ -76,9 +76,7 @@ def scan(
     check_path(results)
     try:
         with locked(results), Reserve(results) as reserve:
-            _Scan(results, Ledger(results, set_up, rescore=rescore), reserve, done).run(
-                find, score, set_up, retry=retry
-            )
+            _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(find, score, set_up, retry=retry)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
@@ -87,13 +85,12 @@ def scan(
 
 
 class _Scan:
-    def __init__(self, results: Path, ledger: Ledger, reserve: Reserve, done: Callable[[Record, bool], None]) -> None:
-        self._results = results
+    def __init__(self, ledger: Ledger, reserve: Reserve, done: Callable[[Record, bool], None]) -> None:
         self._ledger = ledger
         self._journal = ledger.journal
         self._reserve = reserve
         self._tell = done
-        self._changed = not results.exists()
+        self._changed = not ledger.is_published
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
@@ -129,7 +126,7 @@ class _Scan:
         """Keep what there is when the scan cannot go on: in the journal, and where possible in RESULTS."""
         self._reserve.release()
         # An error that stopped the scan comes again here, and has been told.
-        with contextlib.suppress(OSError):
+        with contextlib.closing(self._journal), contextlib.suppress(OSError):
             try:
                 self._journal.commit()
             except OSError:
@@ -138,4 +135,3 @@ class _Scan:
             finally:
                 if self._changed and not self._ledger.is_rescoring:
                     self._ledger.publish()
-        self._journal.close()

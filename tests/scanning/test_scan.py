@@ -227,6 +227,33 @@ def test_stopped_while_it_scores_anew_the_old_results_stay(do_scan: Scan, folder
     assert {record.engine for record in do_scan.records()} == {"caffe"}
 
 
+class Killed(BaseException):
+    """What stands for a kill: nothing in the scan is made to expect it."""
+
+
+@pytest.mark.parametrize("rescore", [False, True])
+def test_killed_before_results_are_written_anew(
+    do_scan: Scan, folder: Path, rescore: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is in the journal, and RESULTS is an older one."""
+    do_scan(folder)
+    shutil.copy(PHOTOS / "page.png", folder / "new.png")
+    set_up = SET_UP._replace(engine="caffe") if rescore else SET_UP
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nsfw_caffe.scanning.ledger.write_results", killed)
+        with pytest.raises(Killed):
+            do_scan(folder, set_up=set_up, rescore=rescore)
+    assert len(do_scan.records()) == 6
+    assert len(do_scan(folder, set_up=set_up)) == 7
+    assert do_scan.scored == 0
+    assert {record.set_up for record in do_scan.records()} == {set_up}
+    assert not left_in(folder.parent)
+
+
 def test_results_that_others_changed_meanwhile(do_scan: Scan, folder: Path) -> None:
     do_scan.stopped(folder, error=KeyboardInterrupt())
     write_results(do_scan.results, do_scan.records()[:1])
