@@ -140,5 +140,8 @@ def _kept_scores(key: list[str], made_with: SetUp) -> Path:
         raise EvaluationError("there is no home directory to keep scores in: give --scores FILE")
     words = "\n".join([*map(os.path.realpath, key), *map(str, made_with)])
     folder = cache / "evaluate"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvaluationError(f"{folder} cannot be made ({error.strerror}): give --scores FILE") from error
     return folder / f"{hashlib.sha256(os.fsencode(words)).hexdigest()[:16]}.sqlite"

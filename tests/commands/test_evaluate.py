@@ -101,6 +101,15 @@ def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path, m
     assert "Traceback" not in child.stderr
 
 
+def test_no_place_to_keep_scores_is_told_of(folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ("evaluate", "--nsfw", folders / "nsfw", "--sfw", folders / "sfw", *ENGINE)
+    child = nsfw_caffe(*arguments, environment={"XDG_CACHE_HOME": str(tmp_path / "file")})
+    assert child.returncode == 2
+    assert "cannot be made (Not a directory): give --scores FILE" in child.stderr
+    assert "Traceback" not in child.stderr
+
+
 def test_the_same_folder_on_both_sides_is_told_of(folders: Path) -> None:
     child = nsfw_caffe("evaluate", "--nsfw", folders / "sfw", "--sfw", folders / "sfw", *ENGINE)
     assert child.returncode == 2
