@@ -75,7 +75,7 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
         gone then, as it is after an error of `records` itself.
     """
     check_path(path)
-    part = path.with_name(f".{path.name}.part")
+    part = side_file(path, "part")
     try:
         # What a process that was killed has left.
         part.unlink(missing_ok=True)
@@ -89,6 +89,11 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
         part.unlink(missing_ok=True)
         raise
     _to_disk(path.parent)
+
+
+def side_file(path: Path, kind: str) -> Path:
+    """Name the side file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
+    return path.with_name(f".{path.name}.{kind}")
 
 
 def read_results(path: Path) -> Iterator[Record]:

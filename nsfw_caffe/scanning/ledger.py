@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results.formats import read_results, write_results
+from nsfw_caffe.results.formats import read_results, side_file, write_results
 from nsfw_caffe.results.record import SetUp
 from nsfw_caffe.scanning.journal import Journal, delete_journal
-from nsfw_caffe.scanning.side_files import side_file
 
 _SET_UP, _STAMP, _RESCORING = "set-up", "stamp", "rescoring"
 _PUBLISHING = "(being written)"

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 
 from nsfw_caffe.errors import ScanStopped
+from nsfw_caffe.results.formats import side_file
 
 _STEP = 1 << 18
 """Bytes by which the reserve grows."""
-
 
 _KINDS = ("journal", "journal-wal", "journal-shm", "lock", "reserve", "part")
 """What there may be beside RESULTS; -wal and -shm are SQLite's, and .part is the next RESULTS."""
@@ -22,11 +22,6 @@ _KINDS = ("journal", "journal-wal", "journal-shm", "lock", "reserve", "part")
 def own_files(results: Path) -> list[str]:
     """List the files that belong to a scan into RESULTS, and are no sources of it."""
     return [str(path) for path in (results, *(side_file(results, kind) for kind in _KINDS))]
-
-
-def side_file(results: Path, kind: str) -> Path:
-    """Name the side file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
-    return results.with_name(f".{results.name}.{kind}")
 
 
 @contextlib.contextmanager

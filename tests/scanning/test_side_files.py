@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.scanning.side_files import Reserve, locked, side_file
+from nsfw_caffe.results.formats import side_file
+from nsfw_caffe.scanning.side_files import Reserve, locked
 
 HOLD = """
 import sys, time
