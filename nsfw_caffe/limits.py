@@ -1,0 +1,35 @@
+"""How large a picture may be: checked before it costs memory or time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a picture may ask for; None stands for no limit.
+
+    Attributes
+    ----------
+    pixels : int or None
+        Width times height.
+    side : int or None
+        The longer of width and height, in pixels.
+    jpeg_scans : int or None
+        Scans of a JPEG file, each of which is decoded for the whole picture.
+    bytes : int or None
+        Length of the file.
+    animation_pixels : int or None
+        Frames of an animation times the pixels of one.
+    """
+
+    pixels: int | None = 100_000_000
+    side: int | None = 30_000
+    jpeg_scans: int | None = 64
+    bytes: int | None = 256 << 20
+    animation_pixels: int | None = 2_000_000_000
+
+    @classmethod
+    def none(cls) -> Limits:
+        """Return no limits but those that Pillow has: the original's behaviour."""
+        return cls(None, None, None, None, None)
