@@ -141,7 +141,7 @@ def test_first_frame_of_an_animation() -> None:
         (42, "not a source"),
         ("a\0b", "cannot be read"),
     ],
-    ids=repr,
+    ids=describe,
 )
 def test_bad_source(source: Any, message: str, codec: JpegCodec) -> None:
     with pytest.raises(ImageError) as caught:
