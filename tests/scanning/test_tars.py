@@ -6,11 +6,14 @@ import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from nsfw_caffe.scanning.find import find_items
 from nsfw_caffe.scanning.item import Item
+from nsfw_caffe.scanning.selection import Selection
 from tests.scanning.support import CHANGED, PICTURES, errors, find, header, pack, read
 
 PHOTO = PICTURES["moon.png"]
@@ -51,6 +54,22 @@ def test_only_files_are_members(tmp_path: Path) -> None:
             add(tar, f"{kind!r}.png", b"", type=kind, linkname="a.png")
         add(tar, "a.png")
     assert [item.source for item in find(path)] == [f"{path}!a.png"]
+
+
+def test_headers_that_were_read_are_not_kept(tmp_path: Path) -> None:
+    count = 4000
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        for number in range(count):
+            add(tar, f"{number}.png", b"")
+        tar.members.clear()  # type: ignore[attr-defined]  # the writer keeps them too
+    items = find_items([str(path)], Selection(), lambda _: False)
+    next(items)
+    tracemalloc.start()
+    assert sum(1 for _ in items) == count - 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 400 * count  # a header takes about 700 bytes, a name that has been met less
 
 
 def test_names_that_come_again_are_told_apart(tmp_path: Path) -> None:
