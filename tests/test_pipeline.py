@@ -15,6 +15,7 @@ from PIL import Image
 from nsfw_caffe import ImageError, pipeline
 from nsfw_caffe.engines.base import EngineOptions, Parallelism
 from nsfw_caffe.jpeg import PillowCodec
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import WINDOW
 from nsfw_caffe.pipeline import FEW, Pipeline
@@ -47,7 +48,7 @@ def grey(level: int) -> Image.Image:
 
 
 def create(engine: BrightnessEngine) -> Pipeline:
-    return Pipeline(engine, ModelFiles(Path(), Path(), original=False), EngineOptions(), PillowCodec())
+    return Pipeline(engine, ModelFiles(Path(), Path(), original=False), EngineOptions(), PillowCodec(), Limits())
 
 
 def alone(source: Source) -> float:
