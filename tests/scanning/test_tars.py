@@ -110,6 +110,7 @@ def test_how_it_is_compressed_is_not_a_matter_of_the_name(tmp_path: Path, name: 
     assert [read(item) for item in items] == list(PICTURES.values())
 
 
+@pytest.mark.slow
 def test_bomb_is_left_before_its_end(tmp_path: Path) -> None:
     # A member of 2 GiB of zeros, in 2 MB; what comes behind is never reached.
     start = io.BytesIO()
