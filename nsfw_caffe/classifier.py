@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device
+from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device, require_engine
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import create_codec
@@ -109,8 +109,9 @@ class Classifier:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         codec = create_codec(jpeg, decode)
-        files = resolve(prototxt, caffemodel)
         options = EngineOptions(parse_device(device), precision, threads)
+        require_engine(engine, options)  # before a download
+        files = resolve(prototxt, caffemodel)
         loaded = create_engine(engine, files, options)
         self.engine = loaded.name
         self.model_sha256 = files.sha256()

@@ -37,6 +37,19 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     ModelError
         If the model cannot be converted or run.
     """
+    engine = OpenVinoEngine(require(options), files, options)
+    check_portable(engine, files)
+    return engine
+
+
+def require(options: EngineOptions) -> Any:  # noqa: ANN401
+    """Give OpenVINO's core, where it has what the options ask for.
+
+    Raises
+    ------
+    EngineUnavailable
+        If openvino is missing, or cannot use the device or the precision.
+    """
     openvino = _import_openvino()
     if options.gpu is not None:
         raise EngineUnavailable(
@@ -45,9 +58,7 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     core = openvino.Core()
     if options.precision == "bfloat16":
         _require_bfloat16(core)
-    engine = OpenVinoEngine(core, files, options)
-    check_portable(engine, files)
-    return engine
+    return core
 
 
 class OpenVinoEngine:
