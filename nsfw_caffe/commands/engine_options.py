@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.commands.arguments import positive
+from nsfw_caffe.commands.arguments import limit, positive
 from nsfw_caffe.commands.common import fetch_model
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS, EngineOptions, parse_device, require_engine
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.jpeg import create_codec
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.record import SetUp
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 _PUBLISHED = ("cpu", "exact", "float32", None)
 """What the options after the engine are by default, and with --published have to be."""
+
+
+_LIMITS = (
+    ("pixels", "pixels", "width times height; default: 100 million"),
+    ("side", "side", "the longer of width and height; default: 30000"),
+    ("scans", "jpeg_scans", "of a JPEG file; default: 64"),
+    ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
+)
+"""Options after ``--max-``, the fields of `Limits` that they set, and their help."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +48,19 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
     group.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
 
+    group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
+    for option, field, what in _LIMITS:
+        default = getattr(DEFAULT_LIMITS, field)
+        group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=what)
+    default = (DEFAULT_LIMITS.bytes or 0) >> 20
+    group.add_argument("--max-size", type=limit, default=default, metavar="MIB", help=f"the file; default: {default}")
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options say."""
+    size = None if options.max_size is None else options.max_size << 20
+    return Limits(**{field: getattr(options, field) for _, field, _ in _LIMITS}, bytes=size)
+
 
 def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End with a usage error where the options do not go together."""
@@ -56,9 +79,9 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
         fetch_model(lambda: _look(options))
     files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
     if options.published:
-        return Classifier.published(**files)
+        return Classifier.published(**files, limits=limits(options))
     names = ("engine", "device", "decode", "precision", "threads")
-    return Classifier(**{name: getattr(options, name) for name in names}, **files)
+    return Classifier(**{name: getattr(options, name) for name in names}, **files, limits=limits(options))
 
 
 def _look(options: argparse.Namespace) -> None:
