@@ -9,6 +9,7 @@ import pytest
 
 from nsfw_caffe import Classifier, ModelError
 from nsfw_caffe.jpeg import PillowCodec
+from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.preprocess import preprocess
 from nsfw_caffe.schema.caffe_pb2 import NetParameter, V1LayerParameter
 from tests.support import PHOTOS, run
@@ -120,10 +121,14 @@ print(repr(float(net.forward()["prob"][0, 1])))
 """
 
 
-def write(folder: Path, prototxt: bytes, caffemodel: bytes) -> dict[str, Path]:
+def write(folder: Path, prototxt: bytes, caffemodel: bytes) -> ModelFiles:
     (folder / "my.prototxt").write_bytes(prototxt)
     (folder / "my.caffemodel").write_bytes(caffemodel)
-    return {"prototxt": folder / "my.prototxt", "caffemodel": folder / "my.caffemodel"}
+    return ModelFiles(folder / "my.prototxt", folder / "my.caffemodel", original=False)
+
+
+def classifier_for(engine: str, files: ModelFiles) -> Classifier:
+    return Classifier(engine=engine, prototxt=files.prototxt, caffemodel=files.caffemodel)
 
 
 @pytest.mark.parametrize(("prototxt", "caffemodel"), CASES.values(), ids=CASES)
@@ -131,12 +136,12 @@ def test_score_is_pycaffes(prototxt: bytes, caffemodel: bytes, tmp_path: Path) -
     files = write(tmp_path, prototxt, caffemodel)
     np.save(tmp_path / "picture.npy", preprocess(PHOTO, PillowCodec())[np.newaxis])
     child = run(
-        *("-c", PYCAFFE, files["prototxt"], files["caffemodel"], tmp_path / "picture.npy"),
+        *("-c", PYCAFFE, files.prototxt, files.caffemodel, tmp_path / "picture.npy"),
         environment={"GLOG_minloglevel": "2"},
     )
     expected = float(child.stdout)
     assert 0.05 < expected < 0.95
-    scores = {engine: Classifier(engine=engine, **files).classify(PHOTO) for engine in ENGINES}
+    scores = {engine: classifier_for(engine, files).classify(PHOTO) for engine in ENGINES}
     assert scores["caffe"] == expected
     assert max(abs(score - expected) for score in scores.values()) <= TOLERANCE
 
@@ -149,9 +154,9 @@ def test_byte_order_mark(text: bytes, tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         files = write(folder, start + text, weights())
-        classifier = Classifier(engine="caffe", **files)
+        classifier = classifier_for("caffe", files)
         scores += [classifier.classify(PHOTO), *classifier.classify_batch([PHOTO] * 3, workers=2)]
-        portable = [Classifier(engine=engine, **files).classify(PHOTO) for engine in ENGINES[1:]]
+        portable = [classifier_for(engine, files).classify(PHOTO) for engine in ENGINES[1:]]
         assert max(abs(score - scores[0]) for score in portable) <= TOLERANCE
     assert set(scores) == {scores[0]}
 
@@ -166,4 +171,4 @@ def test_byte_order_mark(text: bytes, tmp_path: Path) -> None:
 )
 def test_refused(engine: str, text: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
-        Classifier(engine=engine, **write(tmp_path, text, weights()))
+        classifier_for(engine, write(tmp_path, text, weights()))
