@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import functools
 import itertools
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
@@ -15,12 +17,12 @@ import numpy as np
 
 from nsfw_caffe.cores import available_cores
 from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
-from nsfw_caffe.errors import ImageError
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, ScoreError
 from nsfw_caffe.jpeg import JpegCodec
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model import ModelFiles, resolve
 from nsfw_caffe.ordered_map import ordered_map
-from nsfw_caffe.outcome import Outcome, timed
-from nsfw_caffe.preprocess import Source, Tensor, preprocess
+from nsfw_caffe.outcome import Outcome, score_of, timed
+from nsfw_caffe.preprocess import Source, Tensor, describe, preprocess
 
 _Item = TypeVar("_Item")
 
@@ -45,52 +47,94 @@ class Pipeline:
     """
 
     def __init__(self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec) -> None:
-        self._engine = engine
+        self._name = engine.name
+        self._engines = {options.concurrency: engine}
         self._files = files
         self._options = options
         self._codec = codec
-        self._concurrent_engines: dict[int, Engine] = {}
+        self.model_sha256 = files.sha256()
         self._lock = threading.Lock()
+        self._forked = False
+        _pipelines.add(self)
 
     def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         """Score sources, in order."""
-        if workers is None:
-            workers = self._default_workers(sources)
-        if workers > 1 and self._engine.parallelism == "processes":
-            return self._score_in_processes(sources, workers)
-        if workers > 1 and self._engine.parallelism == "threads":
-            return ordered_map(functools.partial(self._score_one, self._concurrent_engine(workers)), sources, workers)
-        return self._score_in_batches(sources, workers)
+        process = os.getpid()
+        for source, outcome in self._score(sources, workers):
+            if isinstance(outcome.score, ScoreError):  # which has come from where sources have no names
+                outcome = outcome._replace(score=ScoreError(f"{describe(source)}: {outcome.score}"))
+            yield source, outcome
+            if os.getpid() != process:
+                raise EngineUnavailable(
+                    "a scan that was begun before os.fork cannot go on in the child, which has none of its threads or "
+                    "workers: begin a new one there"
+                )
 
-    def _default_workers(self, sources: Iterable[Source]) -> int:
-        few = isinstance(sources, Sized) and len(sources) < (MANY if self._engine.parallelism == "processes" else FEW)
+    def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        engine = self._engine()
+        if workers is None:
+            workers = self._default_workers(sources, engine)
+        if workers > 1 and engine.parallelism == "processes":
+            return self._score_in_processes(sources, workers)
+        if workers > 1 and engine.parallelism == "threads":
+            return ordered_map(functools.partial(self._score_one, self._engine(workers)), sources, workers)
+        return self._score_in_batches(engine, sources, workers)
+
+    def _default_workers(self, sources: Iterable[Source], engine: Engine) -> int:
+        few = isinstance(sources, Sized) and len(sources) < (MANY if engine.parallelism == "processes" else FEW)
         return 1 if few else available_cores()
 
-    def _concurrent_engine(self, workers: int) -> Engine:
+    def _engine(self, callers: int = 1) -> Engine:
         """Return an engine that gives each of several callers its share of the cores: the least waiting for others."""
         with self._lock:
-            if workers not in self._concurrent_engines:
-                options = dataclasses.replace(self._options, concurrency=workers)
-                self._concurrent_engines[workers] = create_engine(self._engine.name, self._files, options)
-            return self._concurrent_engines[workers]
+            if callers not in self._engines:
+                self._engines[callers] = self._load(callers)
+            return self._engines[callers]
+
+    def _load(self, callers: int) -> Engine:
+        if self._forked and self._options.gpu is not None:
+            raise EngineUnavailable(
+                f"device 'gpu:{self._options.gpu}': CUDA, once used, cannot be used in a child after os.fork; "
+                "create the Classifier in the child alone, or start the child with multiprocessing's 'spawn'"
+            )
+        # What has been checked when the first one was loaded may have changed since.
+        files = resolve(self._files.prototxt, self._files.caffemodel)
+        if files.sha256() != self.model_sha256:
+            raise ModelError(f"{files.prototxt} and {files.caffemodel} have changed since this Classifier was made")
+        return create_engine(self._name, files, dataclasses.replace(self._options, concurrency=callers))
+
+    def _forget_engines(self) -> None:
+        """Load engines anew when they are next asked for, in a child that has none of their threads.
+
+        Those that it has inherited wait for these threads when they are destroyed, so they never are, not even when the
+        interpreter ends.
+        """
+        for engine in self._engines.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+        self._engines = {}
+        self._lock = threading.Lock()  # a thread that the child lacks may have held it
+        self._forked = True
 
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
-        return timed(lambda: float(engine.forward(preprocess(source, self._codec)[np.newaxis])[0, 1]))
+        return timed(lambda: score_of(engine.forward(preprocess(source, self._codec)[np.newaxis])[0]))
 
-    def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Outcome]]:
+    def _score_in_batches(
+        self, engine: Engine, sources: Iterable[Source], threads: int
+    ) -> Iterator[tuple[Source, Outcome]]:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
-        if self._engine.batch_size == 1:
+        if engine.batch_size == 1:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
-        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), self._engine.batch_size):
+        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), engine.batch_size):
             tensors = [tensor for _, (tensor, _) in chunk if not isinstance(tensor, ImageError)]
             start = time.perf_counter()
-            scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
+            outputs: Iterator[Tensor] = iter(engine.forward(np.stack(tensors)) if tensors else [])
             share = (time.perf_counter() - start) / max(len(tensors), 1)
             for source, (tensor, seconds) in chunk:
                 if isinstance(tensor, ImageError):
                     yield source, Outcome(tensor, seconds)
                 else:
-                    yield source, Outcome(next(scores), seconds + share)
+                    score, _ = timed(functools.partial(score_of, next(outputs)))
+                    yield source, Outcome(score, seconds + share)
 
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
@@ -115,6 +159,17 @@ class Pipeline:
             return preprocess(source, self._codec)
         except ImageError as error:
             return error
+
+
+_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for pipeline in _pipelines:
+        pipeline._forget_engines()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

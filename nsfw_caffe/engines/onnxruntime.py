@@ -12,9 +12,10 @@ from nsfw_caffe.engines.base import (
     GPU_BATCH_SIZE,
     EngineOptions,
     Parallelism,
-    check_portable,
+    failing_alone,
     require_float32,
 )
+from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model import ModelFiles
 
@@ -42,7 +43,8 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
             "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
         )
     engine = OnnxRuntimeEngine(onnxruntime, files, options)
-    check_portable(engine, files)
+    if not files.original:
+        try_model(engine, files)
     return engine
 
 
@@ -78,11 +80,12 @@ class OnnxRuntimeEngine:
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
-        chunks = [
-            self._session.run(self._outputs, {self._input: batch[start : start + self.batch_size]})[0]
-            for start in range(0, len(batch), self.batch_size)
-        ]
-        return np.concatenate(chunks).reshape(len(batch), -1)
+        with failing_alone(self.name):
+            chunks = [
+                self._session.run(self._outputs, {self._input: batch[start : start + self.batch_size]})[0]
+                for start in range(0, len(batch), self.batch_size)
+            ]
+            return np.concatenate(chunks).reshape(len(batch), -1)
 
 
 def _providers(options: EngineOptions) -> list[str | tuple[str, dict[str, str]]]:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
 from nsfw_caffe.custom_model import INPUT_SHAPE
-from nsfw_caffe.engines.base import EngineOptions, Parallelism, check_portable
+from nsfw_caffe.engines.base import EngineOptions, Parallelism, failing_alone
+from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model import ModelFiles
 
@@ -45,8 +46,9 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     core = openvino.Core()
     if options.precision == "bfloat16":
         _require_bfloat16(core)
-    engine = OpenVinoEngine(core, files, options)
-    check_portable(engine, files)
+    engine = OpenVinoEngine(openvino, core, files, options)
+    if not files.original:
+        try_model(engine, files)
     return engine
 
 
@@ -60,7 +62,7 @@ class OpenVinoEngine:
     batch_size = 1
     parallelism: Parallelism = "threads"
 
-    def __init__(self, core: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
+    def __init__(self, openvino: Any, core: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
         # Said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
@@ -71,6 +73,8 @@ class OpenVinoEngine:
         try:
             model = core.read_model(content)
             model.reshape([1, *INPUT_SHAPE])
+            if not files.original:
+                _let_nan_pass(openvino, model)
             self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise ModelError(f"{files.prototxt}: openvino cannot run this model: {error}") from error
@@ -86,10 +90,24 @@ class OpenVinoEngine:
         """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
         request = self._requests.get()
         try:
-            outputs = [request.infer([batch[index : index + 1]])[0] for index in range(len(batch))]
+            with failing_alone(self.name):
+                outputs = [request.infer([batch[index : index + 1]])[0] for index in range(len(batch))]
+                return np.concatenate(outputs).reshape(len(batch), -1)
         finally:
             self._requests.put(request)
-        return np.concatenate(outputs).reshape(len(batch), -1)
+
+
+def _let_nan_pass(openvino: Any, model: Any) -> None:  # noqa: ANN401
+    """Put maximum(0, x) for each ReLU: its bits are the same, but of NaN it makes NaN, as Caffe does, and not 0.
+
+    Both end in x86's MAXPS, which gives the second operand where one is NaN, and that is 0 in OpenVINO's ReLU: what has
+    overflowed in a user's network would go on as a number. This takes 2 % more time; nothing overflows in the original.
+    """
+    operations = openvino.opset13
+    for layer in model.get_ops():
+        if layer.get_type_name() == "Relu":
+            maximum = operations.maximum(operations.constant(np.float32(0)), layer.input_value(0))
+            layer.output(0).replace(maximum.output(0))
 
 
 def _import_openvino() -> Any:  # noqa: ANN401
