@@ -123,7 +123,7 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
     for candidate in ENGINES if name == "auto" else (name,):
         module = importlib.import_module(f"nsfw_caffe.engines.{candidate}")
         try:
-            with _ending_foreign_errors(ModelError, f"{files.prototxt}: {candidate} cannot load this model"):
+            with _ending_foreign_errors(ModelError, f"{files.prototxt}: {candidate} cannot run this model"):
                 engine: Engine = module.create(files, options)
         except EngineUnavailable as error:
             reasons.append(str(error))
@@ -171,9 +171,9 @@ def _ending_foreign_errors(kind: type[NsfwCaffeError], what: str) -> Iterator[No
         yield
     except NsfwCaffeError:
         raise
-    except MemoryError as error:
-        raise kind(f"{what}: not enough memory") from error
     except Exception as error:
         # OpenVINO's have several lines, with places in its sources.
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+            reason = "not enough memory"
         raise kind(f"{what}: {reason}") from error

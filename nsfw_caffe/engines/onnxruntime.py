@@ -16,7 +16,7 @@ from nsfw_caffe.engines.base import (
     require_float32,
 )
 from nsfw_caffe.engines.trial import try_model
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.model import ModelFiles
 
 _CUDA = "CUDAExecutionProvider"
@@ -61,14 +61,11 @@ class OnnxRuntimeEngine:
         self.parallelism: Parallelism = "threads" if options.gpu is None else "batches"
         content = onnx_model(files)
         settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3  # errors; the default is to warn of what nobody here can change
+        settings.log_severity_level = 4  # what ends the process; errors are raised too
         # Threads that wait for work by spinning take the cores from the preprocessing.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         settings.intra_op_num_threads = options.threads_a_picture
-        try:
-            self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
-        except Exception as error:  # of many classes, none of them public
-            raise ModelError(f"{files.prototxt}: onnxruntime cannot run this model: {error}") from error
+        self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
         if options.gpu is not None and _CUDA not in self._session.get_providers():
             # onnxruntime takes the CPU instead and only prints why.
             raise EngineUnavailable(

@@ -15,7 +15,7 @@ from nsfw_caffe.caffe_to_onnx.cache import onnx_model
 from nsfw_caffe.custom_model import INPUT_SHAPE
 from nsfw_caffe.engines.base import EngineOptions, Parallelism, failing_alone
 from nsfw_caffe.engines.trial import try_model
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.model import ModelFiles
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -70,14 +70,11 @@ class OpenVinoEngine:
             "NUM_STREAMS": options.concurrency,
         }
         content = onnx_model(files)
-        try:
-            model = core.read_model(content)
-            model.reshape([1, *INPUT_SHAPE])
-            if not files.original:
-                _let_nan_pass(openvino, model)
-            self._compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
-            raise ModelError(f"{files.prototxt}: openvino cannot run this model: {error}") from error
+        model = core.read_model(content)
+        model.reshape([1, *INPUT_SHAPE])
+        if not files.original:
+            _let_nan_pass(openvino, model)
+        self._compiled = core.compile_model(model, "CPU", settings)
         # One for each caller at a time, each run once here: openvino's bindings set themselves up when they are first
         # used, and two threads that do that at once wait for each other for ever.
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
