@@ -13,8 +13,10 @@ import numpy as np
 
 from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device
 from nsfw_caffe.engines.blas import use_atlas
+from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.jpeg import create_codec
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.model import resolve
 from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.pipeline import Pipeline
@@ -78,6 +80,8 @@ class Classifier:
         (docs/engines.md).
     threads : int, optional
         How many threads compute; by default as many as there are cores.
+    limits : Limits, optional
+        What a picture may ask for in memory and time; one that asks for more is an error.
 
     Attributes
     ----------
@@ -107,14 +111,16 @@ class Classifier:
         decode: str = "exact",
         precision: str = "float32",
         threads: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         codec = create_codec(jpeg, decode)
         files = resolve(prototxt, caffemodel)
         options = EngineOptions(parse_device(device), precision, threads)
         loaded = create_engine(engine, files, options)
-        self._pipeline = Pipeline(loaded, files, options, codec)
+        engines = LoadedEngines(loaded, files, options)
+        self._pipeline = Pipeline(engines, codec, limits)
         self.engine = loaded.name
-        self.model_sha256 = self._pipeline.model_sha256
+        self.model_sha256 = engines.model_sha256
         self._options = Options(
             engine=loaded.name,
             device=device,
@@ -124,6 +130,7 @@ class Classifier:
             decode=decode,
             precision=precision,
             threads=threads,
+            limits=limits,
         )
 
     def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
@@ -131,7 +138,11 @@ class Classifier:
 
     @classmethod
     def published(
-        cls, *, prototxt: str | os.PathLike[str] | None = None, caffemodel: str | os.PathLike[str] | None = None
+        cls,
+        *,
+        prototxt: str | os.PathLike[str] | None = None,
+        caffemodel: str | os.PathLike[str] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Classifier:
         """Create a Classifier whose scores are, bit for bit, those published before 2022: ATLAS and IJG libjpeg 9d.
 
@@ -146,7 +157,7 @@ class Classifier:
             computes with another BLAS already.
         """
         use_atlas()
-        return cls(engine="caffe", prototxt=prototxt, caffemodel=caffemodel, jpeg="ijg9d")
+        return cls(engine="caffe", prototxt=prototxt, caffemodel=caffemodel, jpeg="ijg9d", limits=limits)
 
     def classify(self, source: Source) -> float:
         """Score one picture.
@@ -164,7 +175,7 @@ class Classifier:
         Raises
         ------
         ImageError
-            If the source is not a picture; the message names it.
+            If the source is not a picture, or exceeds a limit; the message names it.
         ScoreError
             If the network's output for it is no probability, which only a model of your own does.
         EngineUnavailable

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
-import dataclasses
+import contextlib
 import functools
 import itertools
 import os
-import threading
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 import numpy as np
 
 from nsfw_caffe.cores import available_cores
-from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
-from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, ScoreError
+from nsfw_caffe.engines.base import Engine
+from nsfw_caffe.engines.loaded import LoadedEngines
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.jpeg import JpegCodec
-from nsfw_caffe.model import ModelFiles, resolve
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.ordered_map import ordered_map
 from nsfw_caffe.outcome import Outcome, score_of, timed
 from nsfw_caffe.preprocess import Source, Tensor, describe, preprocess
@@ -38,24 +36,18 @@ class Pipeline:
 
     Parameters
     ----------
-    engine : Engine
-        The loaded network.
-    files, options : ModelFiles, EngineOptions
-        What it was created from, to create more of its kind where many pictures are worked on at once.
+    engines : LoadedEngines
+        The network.
     codec : JpegCodec
         The preprocessing's JPEG library.
+    limits : Limits
+        What a picture may ask for.
     """
 
-    def __init__(self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec) -> None:
-        self._name = engine.name
-        self._engines = {options.concurrency: engine}
-        self._files = files
-        self._options = options
+    def __init__(self, engines: LoadedEngines, codec: JpegCodec, limits: Limits) -> None:
+        self._engines = engines
         self._codec = codec
-        self.model_sha256 = files.sha256()
-        self._lock = threading.Lock()
-        self._forked = False
-        _pipelines.add(self)
+        self._limits = limits
 
     def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         """Score sources, in order."""
@@ -71,52 +63,21 @@ class Pipeline:
                 )
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
-        engine = self._engine()
+        engine = self._engines.get()
         if workers is None:
             workers = self._default_workers(sources, engine)
         if workers > 1 and engine.parallelism == "processes":
             return self._score_in_processes(sources, workers)
         if workers > 1 and engine.parallelism == "threads":
-            return ordered_map(functools.partial(self._score_one, self._engine(workers)), sources, workers)
+            return ordered_map(functools.partial(self._score_one, self._engines.get(workers)), sources, workers)
         return self._score_in_batches(engine, sources, workers)
 
     def _default_workers(self, sources: Iterable[Source], engine: Engine) -> int:
         few = isinstance(sources, Sized) and len(sources) < (MANY if engine.parallelism == "processes" else FEW)
         return 1 if few else available_cores()
 
-    def _engine(self, callers: int = 1) -> Engine:
-        """Return an engine that gives each of several callers its share of the cores: the least waiting for others."""
-        with self._lock:
-            if callers not in self._engines:
-                self._engines[callers] = self._load(callers)
-            return self._engines[callers]
-
-    def _load(self, callers: int) -> Engine:
-        if self._forked and self._options.gpu is not None:
-            raise EngineUnavailable(
-                f"device 'gpu:{self._options.gpu}': CUDA, once used, cannot be used in a child after os.fork; "
-                "create the Classifier in the child alone, or start the child with multiprocessing's 'spawn'"
-            )
-        # What has been checked when the first one was loaded may have changed since.
-        files = resolve(self._files.prototxt, self._files.caffemodel)
-        if files.sha256() != self.model_sha256:
-            raise ModelError(f"{files.prototxt} and {files.caffemodel} have changed since this Classifier was made")
-        return create_engine(self._name, files, dataclasses.replace(self._options, concurrency=callers))
-
-    def _forget_engines(self) -> None:
-        """Load engines anew when they are next asked for, in a child that has none of their threads.
-
-        Those that it has inherited wait for these threads when they are destroyed, so they never are, not even when the
-        interpreter ends.
-        """
-        for engine in self._engines.values():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
-        self._engines = {}
-        self._lock = threading.Lock()  # a thread that the child lacks may have held it
-        self._forked = True
-
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
-        return timed(lambda: score_of(engine.forward(preprocess(source, self._codec)[np.newaxis])[0]))
+        return timed(lambda: score_of(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0]))
 
     def _score_in_batches(
         self, engine: Engine, sources: Iterable[Source], threads: int
@@ -139,15 +100,16 @@ class Pipeline:
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
 
-        set_up = caffe_workers.worker_set_up(self._files, self._codec)
+        set_up = caffe_workers.worker_set_up(self._engines.files, self._codec, self._limits)
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
         """Turn a source into what another process can be sent: what is no path or bytes is preprocessed here."""
-        if isinstance(source, (str, os.PathLike)):
-            return os.fspath(source)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return bytes(source)
+        with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+            if isinstance(source, (str, os.PathLike)):
+                return os.fsdecode(source)
+            if isinstance(source, (bytes, bytearray, memoryview)):
+                return bytes(source)
         return self._preprocess(source)
 
     def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float]:
@@ -156,20 +118,9 @@ class Pipeline:
 
     def _preprocess(self, source: Source) -> Tensor | ImageError:
         try:
-            return preprocess(source, self._codec)
+            return preprocess(source, self._codec, self._limits)
         except ImageError as error:
             return error
-
-
-_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for pipeline in _pipelines:
-        pipeline._forget_engines()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

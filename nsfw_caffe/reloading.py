@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.engines.blas import loaded_blas, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.limits import Limits
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
@@ -28,6 +29,7 @@ class Options:
     decode: str
     precision: str
     threads: int | None
+    limits: Limits
 
 
 def blas_of(engine: str) -> str | None:
