@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule
+from nsfw_caffe.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule, V1LayerParameter
 from nsfw_caffe.upgrade import upgrade
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -79,7 +79,8 @@ def read_caffemodel(path: Path) -> NetParameter:
     except (DecodeError, UnicodeDecodeError) as error:  # the latter from protobuf's implementation in Python
         raise ModelError(f"{path} is not a whole caffemodel: {error}") from error
     # Names are what weights are found by. What is no UTF-8 comes as bytes, and cannot be copied.
-    for layer in (*network.layer, *network.layers):
+    layers: list[LayerParameter | V1LayerParameter] = [*network.layer, *network.layers]
+    for layer in layers:
         if layer.HasField("name"):
             layer.name = _as_text(layer.name)
         for field in ("bottom", "top", "param"):
