@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,10 +12,12 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe import ImageError, pipeline
+from nsfw_caffe.engines import loaded
 from nsfw_caffe.engines.base import EngineOptions, Parallelism
+from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.jpeg import PillowCodec
 from nsfw_caffe.limits import Limits
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model import ModelFiles, fetch
 from nsfw_caffe.ordered_map import WINDOW
 from nsfw_caffe.pipeline import FEW, Pipeline
 from nsfw_caffe.preprocess import Source, preprocess
@@ -48,7 +49,7 @@ def grey(level: int) -> Image.Image:
 
 
 def create(engine: BrightnessEngine) -> Pipeline:
-    return Pipeline(engine, ModelFiles(Path(), Path(), original=False), EngineOptions(), PillowCodec(), Limits())
+    return Pipeline(LoadedEngines(engine, fetch(), EngineOptions()), PillowCodec(), Limits())
 
 
 def alone(source: Source) -> float:
@@ -122,7 +123,7 @@ def test_an_engine_for_many_callers_is_made_once_and_for_many_pictures(
         created.append((options, BrightnessEngine(1, "threads")))
         return created[-1][1]
 
-    monkeypatch.setattr(pipeline, "create_engine", create_engine)
+    monkeypatch.setattr(loaded, "create_engine", create_engine)
     monkeypatch.setattr(pipeline, "available_cores", lambda: 3)
     engine = BrightnessEngine(1, "threads")
     scoring = create(engine)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.cores import available_cores
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
 from nsfw_caffe.model import ModelFiles
 
 ENGINES = ("caffe", "onnxruntime", "openvino")
@@ -82,6 +83,11 @@ class Engine(Protocol):
         -------
         numpy.ndarray
             float32, (n, 2): the probabilities of sfw and nsfw.
+
+        Raises
+        ------
+        EngineUnavailable
+            If the engine fails: there is not enough memory for example.
         """
         ...
 
@@ -105,9 +111,15 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
     EngineUnavailable
         If the engine is not installed or does not have what `options` ask for; for "auto", if no engine does.
     ModelError
-        If the engine cannot run the model.
+        If the engine cannot run the model, or there is not enough memory to load it.
     """
-    engine: Engine = _first(name, options, lambda module: module.create(files, options))
+
+    def load(module: Any) -> Any:  # noqa: ANN401
+        engine = module.__name__.rpartition(".")[2]
+        with _ending_foreign_errors(ModelError, f"{files.prototxt}: {engine} cannot run this model"):
+            return module.create(files, options)
+
+    engine: Engine = _first(name, options, load)
     return engine
 
 
@@ -172,20 +184,20 @@ def require_float32(engine: str, options: EngineOptions) -> None:
         raise EngineUnavailable(f"{engine}: precision {options.precision!r} is there only with engine 'openvino'")
 
 
-def check_portable(engine: Engine, files: ModelFiles) -> None:
-    """Run a user's own model once on a grey picture.
+def failing_alone(engine: str) -> contextlib.AbstractContextManager[None]:
+    """Make what an engine raises in a forward pass an EngineUnavailable: its own classes are not public."""
+    return _ending_foreign_errors(EngineUnavailable, f"{engine}: a forward pass failed")
 
-    Raises
-    ------
-    ModelError
-        If it does not give two finite numbers.
-    """
-    if files.original:
-        return
-    output = engine.forward(np.zeros((1, 3, 224, 224), np.float32))
-    if output.shape != (1, 2):
-        raise ModelError(f"{files.prototxt}: expected an output of shape (n, 2), found (n, {output.size})")
-    if not np.isfinite(output).all():
-        raise ModelError(
-            f"{files.prototxt}: the output for a grey picture is {output[0].tolist()}, not two finite numbers"
-        )
+
+@contextlib.contextmanager
+def _ending_foreign_errors(kind: type[NsfwCaffeError], what: str) -> Iterator[None]:
+    try:
+        yield
+    except NsfwCaffeError:
+        raise
+    except Exception as error:
+        # OpenVINO's have several lines, with places in its sources.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+            reason = "not enough memory"
+        raise kind(f"{what}: {reason}") from error

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nsfw_caffe import child
 from nsfw_caffe.custom_model import check_custom
-from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, require_float32
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, failing_alone, require_float32
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model import ModelFiles
@@ -96,12 +96,12 @@ class CaffeEngine:
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
-        with self._lock:
+        with self._lock, failing_alone(self.name):
             self._set_mode()
             chunks = [
                 self._forward(batch[start : start + self.batch_size]) for start in range(0, len(batch), self.batch_size)
             ]
-        return np.concatenate(chunks)
+            return np.concatenate(chunks)
 
     def _forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         blob = self._net.blobs[self._input]
