@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device
+from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device, require_engine
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import NsfwCaffeError
@@ -114,8 +114,9 @@ class Classifier:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         codec = create_codec(jpeg, decode)
-        files = resolve(prototxt, caffemodel)
         options = EngineOptions(parse_device(device), precision, threads)
+        require_engine(engine, options)  # before a download
+        files = resolve(prototxt, caffemodel)
         loaded = create_engine(engine, files, options)
         engines = LoadedEngines(loaded, files, options)
         self._pipeline = Pipeline(engines, codec, limits)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,34 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
     ModelError
         If the engine cannot run the model, or there is not enough memory to load it.
     """
+
+    def load(module: Any) -> Any:  # noqa: ANN401
+        engine = module.__name__.rpartition(".")[2]
+        with _ending_foreign_errors(ModelError, f"{files.prototxt}: {engine} cannot run this model"):
+            return module.create(files, options)
+
+    engine: Engine = _first(name, options, load)
+    return engine
+
+
+def require_engine(name: str, options: EngineOptions) -> None:
+    """Look whether there is such an engine, without a model: before one is downloaded for nothing.
+
+    Parameters
+    ----------
+    name, options
+        As for `create_engine`.
+
+    Raises
+    ------
+    ValueError, EngineUnavailable
+        As for `create_engine`.
+    """
+    _first(name, options, lambda module: module.require(options))
+
+
+def _first(name: str, options: EngineOptions, use: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    """Give what comes of the first of the named engines' modules that is available."""
     if name not in (*ENGINES, "auto"):
         raise ValueError(f"engine={name!r}: expected one of {', '.join((*ENGINES, 'auto'))}")
     if options.precision not in PRECISIONS:
@@ -121,14 +149,10 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
         raise ValueError(f"threads={options.threads}: expected 1 or more")
     reasons = []
     for candidate in ENGINES if name == "auto" else (name,):
-        module = importlib.import_module(f"nsfw_caffe.engines.{candidate}")
         try:
-            with _ending_foreign_errors(ModelError, f"{files.prototxt}: {candidate} cannot run this model"):
-                engine: Engine = module.create(files, options)
+            return use(importlib.import_module(f"nsfw_caffe.engines.{candidate}"))
         except EngineUnavailable as error:
             reasons.append(str(error))
-        else:
-            return engine
     raise EngineUnavailable("\n".join(reasons))
 
 

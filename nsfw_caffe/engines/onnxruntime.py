@@ -32,6 +32,20 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
     ModelError
         If the model cannot be converted or run.
     """
+    engine = OnnxRuntimeEngine(require(options), files, options)
+    if not files.original:
+        try_model(engine, files)
+    return engine
+
+
+def require(options: EngineOptions) -> Any:  # noqa: ANN401
+    """Give onnxruntime, where it has what the options ask for.
+
+    Raises
+    ------
+    EngineUnavailable
+        If it is missing, or cannot use the device or the precision.
+    """
     require_float32("onnxruntime", options)
     try:
         import onnxruntime
@@ -42,10 +56,7 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
             f"device 'gpu:{options.gpu}': this onnxruntime is built for the CPU; "
             "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
         )
-    engine = OnnxRuntimeEngine(onnxruntime, files, options)
-    if not files.original:
-        try_model(engine, files)
-    return engine
+    return onnxruntime
 
 
 class OnnxRuntimeEngine:

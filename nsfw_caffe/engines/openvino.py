@@ -38,6 +38,20 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     ModelError
         If the model cannot be converted or run.
     """
+    engine = OpenVinoEngine(require(options), files, options)
+    if not files.original:
+        try_model(engine, files)
+    return engine
+
+
+def require(options: EngineOptions) -> Any:  # noqa: ANN401
+    """Give OpenVINO's core, where it has what the options ask for.
+
+    Raises
+    ------
+    EngineUnavailable
+        If openvino is missing, or cannot use the device or the precision.
+    """
     openvino = _import_openvino()
     if options.gpu is not None:
         raise EngineUnavailable(
@@ -46,10 +60,7 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     core = openvino.Core()
     if options.precision == "bfloat16":
         _require_bfloat16(core)
-    engine = OpenVinoEngine(openvino, core, files, options)
-    if not files.original:
-        try_model(engine, files)
-    return engine
+    return core
 
 
 class OpenVinoEngine:
@@ -62,7 +73,7 @@ class OpenVinoEngine:
     batch_size = 1
     parallelism: Parallelism = "threads"
 
-    def __init__(self, openvino: Any, core: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
+    def __init__(self, core: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
         # Said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
@@ -73,7 +84,7 @@ class OpenVinoEngine:
         model = core.read_model(content)
         model.reshape([1, *INPUT_SHAPE])
         if not files.original:
-            _let_nan_pass(openvino, model)
+            _let_nan_pass(model)
         self._compiled = core.compile_model(model, "CPU", settings)
         # One for each caller at a time, each run once here: openvino's bindings set themselves up when they are first
         # used, and two threads that do that at once wait for each other for ever.
@@ -94,13 +105,14 @@ class OpenVinoEngine:
             self._requests.put(request)
 
 
-def _let_nan_pass(openvino: Any, model: Any) -> None:  # noqa: ANN401
+def _let_nan_pass(model: Any) -> None:  # noqa: ANN401
     """Put maximum(0, x) for each ReLU: its bits are the same, but of NaN it makes NaN, as Caffe does, and not 0.
 
     Both end in x86's MAXPS, which gives the second operand where one is NaN, and that is 0 in OpenVINO's ReLU: what has
     overflowed in a user's network would go on as a number. This takes 2 % more time; nothing overflows in the original.
     """
-    operations = openvino.opset13
+    from openvino import opset13 as operations
+
     for layer in model.get_ops():
         if layer.get_type_name() == "Relu":
             maximum = operations.maximum(operations.constant(np.float32(0)), layer.input_value(0))
