@@ -10,7 +10,7 @@ from tests.records import RECORD
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.001, 1.001, 428.0])
 def test_no_record_has_what_is_no_score(score: float) -> None:
     """Written, it would make the whole file unreadable."""
-    with pytest.raises(ValueError, match="score is .*: expected 0 to 1"):
+    with pytest.raises(ValueError, match=r"score is .*: expected 0 to 1"):
         dataclasses.replace(RECORD, score=score, error=None)
 
 
