@@ -19,9 +19,9 @@ from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.ordered_map import ordered_map
+from nsfw_caffe.ordered_map import ROOM, ordered_map
 from nsfw_caffe.outcome import Outcome, timed
-from nsfw_caffe.preprocess import Source, Tensor, preprocess
+from nsfw_caffe.preprocess import Source, Tensor, held_bytes, preprocess
 
 _Item = TypeVar("_Item")
 
@@ -60,7 +60,8 @@ class Pipeline:
         if workers > 1 and self._engine.parallelism == "processes":
             return self._score_in_processes(sources, workers)
         if workers > 1 and self._engine.parallelism == "threads":
-            return ordered_map(functools.partial(self._score_one, self._concurrent_engine(workers)), sources, workers)
+            score = functools.partial(self._score_one, self._concurrent_engine(workers))
+            return ordered_map(score, sources, workers, weigh=held_bytes, room=ROOM * workers)
         return self._score_in_batches(sources, workers)
 
     def _default_workers(self, sources: Iterable[Source]) -> int:
@@ -82,7 +83,8 @@ class Pipeline:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
         if self._engine.batch_size == 1:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
-        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), self._engine.batch_size):
+        preprocessed = ordered_map(self._timed_preprocess, sources, threads, weigh=held_bytes, room=ROOM * threads)
+        for chunk in _chunks(preprocessed, self._engine.batch_size):
             tensors = [tensor for _, (tensor, _) in chunk if not isinstance(tensor, ImageError)]
             start = time.perf_counter()
             scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])

@@ -83,6 +83,18 @@ def describe(source: object) -> str:
     return f"<{type(source).__name__}>"
 
 
+def held_bytes(source: object) -> int:
+    """Return how many bytes of memory a source takes while it waits, as far as one sees."""
+    with contextlib.suppress(ValueError):  # a memoryview that has been released
+        if isinstance(source, (bytes, bytearray)):
+            return len(source)
+        if isinstance(source, (memoryview, np.ndarray)):
+            return int(source.nbytes)
+        if isinstance(source, Image.Image):
+            return source.width * source.height * len(source.getbands())
+    return 0
+
+
 class _SourceError(Exception):
     """What is wrong with a source, before its name is known; its cause is the foreign error."""
 
