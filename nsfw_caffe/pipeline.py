@@ -18,6 +18,7 @@ from nsfw_caffe.cores import available_cores
 from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import ROOM, ordered_map
 from nsfw_caffe.outcome import Outcome, timed
@@ -43,13 +44,18 @@ class Pipeline:
         What it was created from, to create more of its kind where many pictures are worked on at once.
     codec : JpegCodec
         The preprocessing's JPEG library.
+    limits : Limits
+        What a picture may ask for.
     """
 
-    def __init__(self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec) -> None:
+    def __init__(
+        self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec, limits: Limits
+    ) -> None:
         self._engine = engine
         self._files = files
         self._options = options
         self._codec = codec
+        self._limits = limits
         self._concurrent_engines: dict[int, Engine] = {}
         self._lock = threading.Lock()
 
@@ -77,7 +83,7 @@ class Pipeline:
             return self._concurrent_engines[workers]
 
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
-        return timed(lambda: float(engine.forward(preprocess(source, self._codec)[np.newaxis])[0, 1]))
+        return timed(lambda: float(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0, 1]))
 
     def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Outcome]]:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
@@ -98,7 +104,7 @@ class Pipeline:
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
 
-        set_up = caffe_workers.worker_set_up(self._files, self._codec)
+        set_up = caffe_workers.worker_set_up(self._files, self._codec, self._limits)
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
@@ -116,7 +122,7 @@ class Pipeline:
 
     def _preprocess(self, source: Source) -> Tensor | ImageError:
         try:
-            return preprocess(source, self._codec)
+            return preprocess(source, self._codec, self._limits)
         except ImageError as error:
             return error
 

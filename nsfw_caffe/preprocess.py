@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.reading import UnreadableError, read_source, reason, short_path
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 
@@ -41,7 +42,7 @@ _OFFSET = (RESIZE[0] - CROP) // 2
 _MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
 
 
-def preprocess(source: Source, codec: JpegCodec) -> Tensor:
+def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS) -> Tensor:
     """Turn a source into the network's input.
 
     Parameters
@@ -51,6 +52,8 @@ def preprocess(source: Source, codec: JpegCodec) -> Tensor:
         from everything else, a JPEG is decoded by `codec`.
     codec : JpegCodec
         What decodes a source that is a JPEG, and puts every picture through JPEG.
+    limits : Limits, optional
+        What the picture may ask for.
 
     Returns
     -------
@@ -60,10 +63,10 @@ def preprocess(source: Source, codec: JpegCodec) -> Tensor:
     Raises
     ------
     ImageError
-        If the source is not a picture that Pillow can read; the message names the source.
+        If the source is not a picture that Pillow can read, or exceeds a limit; the message names the source.
     """
     try:
-        return _network_input(codec.round_trip(resize(_open_rgb(source, codec))))
+        return _network_input(codec.round_trip(resize(_open_rgb(source, codec, limits))))
     except _SourceError as error:
         raise ImageError(f"{describe(source)}: {error}") from error.__cause__
 
@@ -99,12 +102,12 @@ class _SourceError(Exception):
     """What is wrong with a source, before its name is known; its cause is the foreign error."""
 
 
-def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image | Pixels:
+def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image | Pixels:
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, Image.Image):
         return _to_rgb(source, None, codec)
-    data = _read(source, None)
+    data = _read(source, limits.bytes)
     if not data:
         raise _SourceError("the file is empty")
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model_file import file_sha256, file_size
 from nsfw_caffe.ordered_map import ordered_map
 from nsfw_caffe.preprocess import Source
@@ -63,6 +64,8 @@ class SetUp:
     ----------
     engine, precision, decode : str
         As for `Classifier`.
+    limits : Limits
+        What a picture may ask for.
     model : ShippedModel
         The network.
     """
@@ -70,6 +73,7 @@ class SetUp:
     engine: str
     precision: str
     decode: str
+    limits: Limits
     model: ShippedModel
 
 
@@ -151,6 +155,7 @@ def create_classifier(set_up: SetUp, threads: int) -> Classifier:
         precision=set_up.precision,
         decode=set_up.decode,
         threads=threads,
+        limits=set_up.limits,
     )
 
 
