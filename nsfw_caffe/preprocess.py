@@ -80,7 +80,7 @@ def describe(source: object) -> str:
             return f"<{memoryview(source).nbytes} bytes>"
         if isinstance(source, np.ndarray):
             return f"<array {source.dtype} {source.shape}>"
-        name = getattr(source, "filename", None) or getattr(source, "name", None)
+        name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
         if isinstance(name, str) and name:
             return name
     return f"<{type(source).__name__}>"
