@@ -47,15 +47,15 @@ class Reading:
     def __init__(self, read: Callable[[], Any]) -> None:
         self._read = read
 
-    def read(self, size: int = -1) -> Any:  # noqa: ARG002, ANN401 - pays no heed to it
+    def read(self, size: int = -1) -> Any:  # noqa: ARG002 - pays no heed to it
         return self._read()
 
 
 class ReadingAll:
-    def __init__(self, content: Any) -> None:  # noqa: ANN401
+    def __init__(self, content: Any) -> None:
         self._content = content
 
-    def read(self) -> Any:  # noqa: ANN401
+    def read(self) -> Any:
         return self._content
 
 
@@ -67,7 +67,7 @@ class ClientError(Exception):
 
 
 class NoPath:
-    def __init__(self, answer: Any) -> None:  # noqa: ANN401
+    def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     def __fspath__(self) -> str:
@@ -121,7 +121,7 @@ def cut_gzip() -> gzip.GzipFile:
     return gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(DATA)[:-9000]))
 
 
-def damaged_member() -> Any:  # noqa: ANN401
+def damaged_member() -> Any:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.jpg", DATA)
@@ -297,15 +297,19 @@ def make_link(path: Path) -> Path:
     ids=["pipe", "link to a pipe", "socket", "/dev/zero", "terminal", "folder"],
 )
 def test_what_is_no_regular_file_is_not_waited_for(
-    make: Callable[[Path], Path], number: int | None, tmp_path: Path, portable: Classifier, in_time: None  # noqa: ARG001
+    make: Callable[[Path], Path],
+    number: int | None,
+    tmp_path: Path,
+    portable: Classifier,
+    in_time: None,  # noqa: ARG001
 ) -> None:
     path = make(tmp_path / "entry.jpg")
-    opened = len(os.listdir("/proc/self/fd"))
+    opened = len(list(Path("/proc/self/fd").iterdir()))
     for read in (open_file, read_file):
         with pytest.raises(OSError) as caught:  # noqa: PT011 - by its number
             read(path)
         assert number in (None, caught.value.errno)
-    assert len(os.listdir("/proc/self/fd")) == opened
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
     (result,) = portable.scan([path])
     assert (result.reason or "").startswith("cannot be read (")
 
