@@ -201,7 +201,7 @@ def test_it_is_one_error_in_caffes_workers_too(classifier: Classifier) -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_ends_the_program_ends_it(error: type[BaseException], portable: Classifier) -> None:
     with pytest.raises(error):
-        list(portable.scan([raising(error())], workers=1))
+        list(portable.scan([raising(error())], workers=1))  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -250,8 +250,9 @@ def test_all_of_a_file_and_no_more_than_there_may_be(length: int, tmp_path: Path
     assert read_file(path) == read_file(str(path), length) == content
     if not length:
         return
-    for make in (Path, bytearray, memoryview, io.BytesIO, ReadingAll):
-        given = path if make is Path else content
+    makers: tuple[Callable[[Any], Any], ...] = (Path, bytearray, memoryview, io.BytesIO, ReadingAll)
+    for make in makers:
+        given: Any = path if make is Path else content
         assert read_source(make(given), length) == content
         with pytest.raises(UnreadableError, match=rf"^larger than the limit of {length - 1} bytes"):
             read_source(make(given), length - 1)

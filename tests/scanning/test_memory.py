@@ -28,7 +28,7 @@ print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def peak(*arguments: object) -> int:
     """Return how many bytes of memory a scan took at most."""
-    command = [sys.executable, "-c", PEAK, "scan", *map(str, arguments), *ENGINE, "--workers", "1"]
+    command = [sys.executable, "-c", PEAK, "scan", *map(str, arguments), *ENGINE, "--workers", "2"]
     output = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True).stdout
     return int(output.split()[-1]) * 1024
 
