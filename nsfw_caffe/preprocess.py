@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.other_formats import hint
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Pixels
@@ -95,7 +96,7 @@ def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image | Pixels:
         # A name that lies about the format is common; Pillow goes by the content.
         picture = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
-        raise _SourceError("not in any picture format that Pillow knows") from error
+        raise _SourceError(f"not in any picture format that Pillow knows{hint(data)}") from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise _SourceError(f"the picture cannot be opened ({_reason(error)})") from error
     return _to_rgb(picture, data, codec)

@@ -1,4 +1,4 @@
-"""What several subcommands share: exit status, complaints, the model's download."""
+"""What several subcommands share: exit status, the model's download."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import sys
 from typing import NoReturn
 
 OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
-
-def complain(message: str) -> None:
-    """Write a message on standard error."""
-    print(f"nsfw-caffe: {message}", file=sys.stderr)
 
 
 def fetch_model() -> None:

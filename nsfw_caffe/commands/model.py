@@ -7,8 +7,10 @@ from pathlib import Path
 
 from nsfw_caffe import model
 from nsfw_caffe.commands.common import OK, fetch_model
+from nsfw_caffe.commands.streams import say
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model_file import write_whole
+from nsfw_caffe.results.names import visible
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,13 +41,14 @@ def _run_path(options: argparse.Namespace) -> int:  # noqa: ARG001
     files = model.find()
     if files is None:
         raise ModelError("the model is not here; get it with 'nsfw-caffe model fetch'")
-    print(files.prototxt, files.caffemodel, sep="\n")
+    for path in (files.prototxt, files.caffemodel):
+        say(visible(str(path)))
     return OK
 
 
 def _run_verify(options: argparse.Namespace) -> int:
     status = _run_path(options)  # finding the files includes verifying them
-    print("size and SHA-256 of both files are right")
+    say("size and SHA-256 of both files are right")
     return status
 
 
@@ -63,5 +66,5 @@ def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) ->
         write_whole(options.output, content)
     except OSError as error:
         parser.error(f"{options.output} cannot be written: {error.strerror}")
-    print(options.output)
+    say(visible(str(options.output)))
     return OK

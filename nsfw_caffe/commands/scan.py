@@ -9,14 +9,17 @@ import itertools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from nsfw_caffe.commands.arguments import positive
-from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
+from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
 from nsfw_caffe.commands.progress import Progress
+from nsfw_caffe.commands.streams import complain, say
 from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.results.names import visible
 from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
 from nsfw_caffe.scanning.side_files import own_files
 
@@ -84,8 +87,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     classifier = create_classifier(options)
     selection = _selection(options)
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
-    # What ends a scan politely ends it as Ctrl-C does: RESULTS is written with what is scored.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _heed_signals()
     with Progress(quiet=options.quiet) as progress:
         if not options.list:
             progress.count(lambda: count_items(options.sources, selection))
@@ -102,8 +104,17 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         except KeyboardInterrupt:
             complain("stopped; what was scored is kept: run the same command again to go on")
             return STOPPED
-    print(f"{options.output}: {progress.summary}")
+    say(f"{visible(str(options.output))}: {progress.summary}")
     return SOME_FAILED if progress.errors else OK
+
+
+def _heed_signals() -> None:
+    """Let what ends a scan politely end it as Ctrl-C does, and that raise an error: RESULTS has what is scored then."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # called from Python, where no signal comes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -41,8 +43,8 @@ def check_path(path: Path) -> None:
     Raises
     ------
     ResultsError
-        If the name's ending is no format's, its folder is missing, it is a folder itself, or the format needs a
-        package that is not installed.
+        If the name's ending is no format's, its folder is missing or cannot be written, it is a folder itself, or the
+        format needs a package that is not installed.
     """
     if _format(path) is parquet_file:
         parquet_file.check_installed(path)
@@ -50,6 +52,11 @@ def check_path(path: Path) -> None:
         raise ResultsError(f"{path}: a folder: give the name of a file in it")
     if not path.parent.is_dir():
         raise ResultsError(f"{path}: there is no folder {path.parent}: make it first")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # room may be made while there is a scan
+            raise ResultsError(f"{path}: the folder {path.parent} cannot be written ({error.strerror})") from error
 
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
