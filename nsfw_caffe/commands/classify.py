@@ -6,14 +6,13 @@ import argparse
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import probability
 from nsfw_caffe.commands.common import OK, SOME_FAILED
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
-from nsfw_caffe.commands.streams import begin_csv, complain, csv_line, say
+from nsfw_caffe.commands.streams import begin_csv, complain, csv_line, say, standard_input
 from nsfw_caffe.results.names import encode_name, visible
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.images.count("-") > 1:
         parser.error("- is standard input, which gives one picture, once")
     classifier = create_classifier(options)
-    # A caller from Python may have put anything there.
-    standard_input: BinaryIO = getattr(sys.stdin, "buffer", sys.stdin)
-    results = classifier.scan([standard_input if image == "-" else image for image in options.images])
+    results = classifier.scan([standard_input() if image == "-" else image for image in options.images])
     print_result = _printer(options)
     failed = False
     for image, result in zip(options.images, results, strict=True):

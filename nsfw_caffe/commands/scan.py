@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -15,12 +16,19 @@ from pathlib import Path
 
 from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED
-from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
+from nsfw_caffe.commands.engine_options import (
+    add_engine_options,
+    check_engine_options,
+    create_classifier,
+    limits,
+    set_up,
+)
 from nsfw_caffe.commands.progress import Progress
-from nsfw_caffe.commands.streams import complain, say
+from nsfw_caffe.commands.streams import complain, say, standard_input
 from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.reading import reason, short_path, why_unreadable
 from nsfw_caffe.results.names import visible
-from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
+from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.side_files import own_files
 
 _DESCRIPTION = """\
@@ -55,13 +63,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     found.add_argument("--include", action="append", default=[], metavar="GLOB", help="only these, *.jpg for example")
     found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="not these")
     found.add_argument("--hidden", action="store_true", help="hidden files and folders too")
-    found.add_argument(
-        "--max-size",
-        type=positive,
-        default=MAX_BYTES >> 20,
-        metavar="MIB",
-        help="larger files are errors; default: 256",
-    )
     parser.add_argument(
         "--frames",
         type=positive,
@@ -87,11 +88,11 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     classifier = create_classifier(options)
     selection = _selection(options)
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
-    _heed_signals()
-    with Progress(quiet=options.quiet) as progress:
-        if not options.list:
-            progress.count(lambda: count_items(options.sources, selection))
-        try:
+    try:
+        _heed_signals()
+        with Progress(quiet=options.quiet) as progress:
+            if not options.list:
+                progress.count(lambda: count_items(options.sources, selection))
             scan(
                 options.output,
                 lambda known: find_items(sources, selection, known),
@@ -101,9 +102,9 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 retry=options.retry,
                 done=progress.done,
             )
-        except KeyboardInterrupt:
-            complain("stopped; what was scored is kept: run the same command again to go on")
-            return STOPPED
+    except KeyboardInterrupt:
+        complain("stopped; what was scored is kept: run the same command again to go on")
+        return STOPPED
     say(f"{visible(str(options.output))}: {progress.summary}")
     return SOME_FAILED if progress.errors else OK
 
@@ -120,9 +121,18 @@ def _heed_signals() -> None:
 def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     if not options.sources and not options.list:
         parser.error("what shall be scanned? Give a SOURCE, or --list FILE")
+    if options.list.count("-") > 1:
+        parser.error("--list -: standard input can be read once")
     for path in options.sources + [path for path in options.list if path != "-"]:
         if not os.path.lexists(path):
-            parser.error(f"{path}: no such file or folder")
+            parser.error(_not_there(path))
+
+
+def _not_there(path: str) -> str:
+    if path == "-":
+        return "-: standard input is no source; to scan what it lists: --list -"
+    why = why_unreadable(path, FileNotFoundError(errno.ENOENT, "no such file or folder"))
+    return f"{short_path(path)}: {why}"
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -130,7 +140,7 @@ def _selection(options: argparse.Namespace) -> Selection:
         include=tuple(options.include),
         exclude=tuple(options.exclude),
         hidden=options.hidden,
-        max_bytes=options.max_size << 20,
+        max_bytes=limits(options).bytes or sys.maxsize,
         leave_out=frozenset(own_files(options.output)),
     )
 
@@ -140,7 +150,7 @@ def _listed(options: argparse.Namespace) -> Iterator[str]:
 
     for path in options.list:
         try:
-            with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as stream:
+            with contextlib.nullcontext(standard_input()) if path == "-" else Path(path).open("rb") as stream:
                 yield from read_list(stream, nul=options.null)
-        except (OSError, ValueError) as error:
-            raise NsfwCaffeError(f"{path}: {error}") from error
+        except (OSError, ValueError, TypeError) as error:  # TypeError: a caller from Python has put text there
+            raise NsfwCaffeError(f"{path}: cannot be read ({reason(error)})") from error

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from nsfw_caffe.results.names import visible
 
@@ -45,6 +45,12 @@ def prepared() -> Iterator[None]:
         for stream, (encoding, errors) in zip(streams, before, strict=True):
             with contextlib.suppress(ValueError):  # closed meanwhile
                 stream.reconfigure(encoding=encoding, errors=errors)
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input as bytes; or what a caller from Python has put there, whatever that gives."""
+    stream: BinaryIO = getattr(sys.stdin, "buffer", sys.stdin)
+    return stream
 
 
 def say(text: str, *, end: str = "\n", flush: bool = False) -> None:
