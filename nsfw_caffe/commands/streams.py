@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
 from nsfw_caffe.results.names import visible
 
@@ -49,8 +49,7 @@ def prepared() -> Iterator[None]:
 
 def standard_input() -> BinaryIO:
     """Return standard input as bytes; or what a caller from Python has put there, whatever that gives."""
-    stream: BinaryIO = getattr(sys.stdin, "buffer", sys.stdin)
-    return stream
+    return cast(BinaryIO, getattr(sys.stdin, "buffer", sys.stdin))
 
 
 def say(text: str, *, end: str = "\n", flush: bool = False) -> None:

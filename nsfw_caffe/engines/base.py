@@ -121,7 +121,7 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
             reasons.append(str(error))
         else:
             return engine
-    raise EngineUnavailable("\n".join(reasons))
+    raise EngineUnavailable("\n  ".join(reasons))
 
 
 def parse_device(device: str) -> int | None:
