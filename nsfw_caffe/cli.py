@@ -12,13 +12,16 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.commands import classify, compare, evaluate, model, rank, report, scan, sort, streams, verify
 from nsfw_caffe.commands.common import INTERRUPTED, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScanStopped
 from nsfw_caffe.results.names import visible
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _STATUS = {ModelError: UNAVAILABLE, EngineUnavailable: UNAVAILABLE, ScanStopped: STOPPED}
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
@@ -39,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    parser = _parser()
-    _check_command(parser, arguments)
-    options = parser.parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
     try:
+        parser = _parser()
+        _check_command(parser, arguments)
+        options = parser.parse_args(arguments)
+        run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except NsfwCaffeError as error:
         streams.complain(str(error))
@@ -55,10 +58,16 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints show names as what they are."""
+    """A parser whose complaints show names as what they are, and that notices where its help cannot be written."""
 
     def error(self, message: str) -> NoReturn:
         super().error(visible(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if file is sys.stdout:
+            streams.say(message, end="")
+        else:
+            super()._print_message(message, file)
 
 
 def _parser() -> _Parser:
