@@ -6,13 +6,12 @@ A score is the probability, 0 to 1, that a picture is pornographic:
     >>> nsfw_caffe.classify("photo.jpg")
 """
 
-from typing import TYPE_CHECKING
-
 from nsfw_caffe._version import __version__
-from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
+    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError
 
 __all__ = [
     "Classifier",
@@ -28,11 +27,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs NumPy and Pillow when it is first asked for: the command line begins before that."""
+    """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier
+    from nsfw_caffe import classifier, errors
 
-    value: object = getattr(classifier, name)
+    value: object = getattr(errors if hasattr(errors, name) else classifier, name)
     globals()[name] = value
     return value

@@ -4,12 +4,18 @@ Most of a short command's time is spent on imports, and a signal may come then a
 of weight before it has seen to that.
 """
 
-from __future__ import annotations
-
+# These two are there already; the third takes its time.
 import os
-import signal
 import sys
-from types import FrameType
+
+try:
+    import signal
+except KeyboardInterrupt:
+    os._exit(130)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 _INTERRUPTED, _STOPPED = 130, 4  # commands/common.py's
 _IMPORT = "<frozen importlib"
@@ -35,7 +41,7 @@ def main() -> int:
     return status
 
 
-def _interrupt(_number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, frame: "FrameType | None") -> None:
     """Raise KeyboardInterrupt; but end at once where a module is being imported, for C modules make other errors of it.
 
     Nothing is half done then that would have to be put in order.
