@@ -11,7 +11,7 @@ from nsfw_caffe._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError
+    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
 
 __all__ = [
     "Classifier",
@@ -20,6 +20,7 @@ __all__ = [
     "ModelError",
     "NsfwCaffeError",
     "Result",
+    "ScoreError",
     "__version__",
     "classify",
     "classify_batch",

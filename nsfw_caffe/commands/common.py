@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-def fetch_model() -> None:
-    """Fetch the original model unless it is here, with progress bars on standard error."""
+def fetch_model(look: Callable[[], object] = lambda: None) -> None:
+    """Fetch the original model unless it is here, with progress bars where standard error is a terminal.
+
+    Parameters
+    ----------
+    look : callable
+        Called before a download: it raises the error of what the model is fetched for and is not there.
+    """
     from nsfw_caffe import model
 
     if model.is_here():
         return  # whether it is whole, too, is checked where it is loaded
+    look()
+    if sys.stderr is None or not sys.stderr.isatty():
+        model.fetch()
+        return
     from tqdm import tqdm
+
+    from nsfw_caffe.commands.streams import complain
 
     with contextlib.ExitStack() as bars:
         shown: dict[str, tqdm[NoReturn]] = {}
 
         def show(what: str, done: int, total: int | None) -> None:
             if total is None:  # a line of pip's
-                print(what, file=sys.stderr)
+                complain(what)
                 return
             if what not in shown:
                 shown[what] = bars.enter_context(tqdm(desc=what, total=total, unit="B", unit_scale=True))
