@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.other_formats import hint
 from nsfw_caffe.reading import UnreadableError, read_source, reason, short_path
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 
@@ -114,7 +115,7 @@ def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image |
         # A name that lies about the format is common; Pillow goes by the content.
         picture = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
-        raise _SourceError("not in any picture format that Pillow knows") from error
+        raise _SourceError(f"not in any picture format that Pillow knows{hint(data)}") from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise _SourceError(f"the picture cannot be opened ({reason(error)})") from error
     return _to_rgb(picture, data, codec)

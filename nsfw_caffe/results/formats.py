@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -47,8 +49,11 @@ def check_path(path: Path) -> None:
     """
     _check(path)
     # It is written beside the path, and renamed: so the folder has to be writable, and the file need not be.
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise unwritable(path)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # room may be made while there is a scan
+            raise unwritable(path, error.strerror or str(error)) from error
 
 
 def _check(path: Path) -> None:
@@ -64,9 +69,9 @@ def _check(path: Path) -> None:
         raise ResultsError(f"{path}: there is no folder {path.parent}: make it first")
 
 
-def unwritable(path: Path, why: str = "") -> ResultsError:
+def unwritable(path: Path, why: str) -> ResultsError:
     """Return the error for a file in a folder where none can be made."""
-    return ResultsError(f"{path}: the folder {path.parent} cannot be written" + (f" ({why})" if why else ""))
+    return ResultsError(f"{path}: the folder {path.parent} cannot be written ({why})")
 
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
