@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.scanning.frames import later_frames
 
 
@@ -34,16 +35,16 @@ def red(frame: Image.Image) -> int:
 )
 @pytest.mark.parametrize("form", ["GIF", "WebP", "PNG"])
 def test_evenly_spaced_from_the_first_to_the_last(form: str, count: int, expected: list[int]) -> None:
-    frames = later_frames(animation(list(range(0, 100, 10)), form), count)
+    frames = later_frames(animation(list(range(0, 100, 10)), form), count, Limits())
     assert [red(frame) for frame in frames] == expected
 
 
 def test_a_still_picture_has_no_more_frames() -> None:
-    assert list(later_frames(animation([5]), 4)) == []
+    assert list(later_frames(animation([5]), 4, Limits())) == []
 
 
 def test_what_is_damaged_ends_it() -> None:
     whole = animation(list(range(0, 100, 10)))
-    frames = [red(frame) for frame in later_frames(whole[: len(whole) * 6 // 10], 10)]
+    frames = [red(frame) for frame in later_frames(whole[: len(whole) * 6 // 10], 10, Limits())]
     assert frames == list(range(10, 100, 10))[: len(frames)]
-    assert list(later_frames(b"no picture", 4)) == []
+    assert list(later_frames(b"no picture", 4, Limits())) == []

@@ -1,0 +1,129 @@
+"""Opening a picture's file with Pillow: its format, and what it asks for, are checked before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, UnidentifiedImageError
+
+from nsfw_caffe import formats
+from nsfw_caffe.headers import announced_sizes, count_jpeg_scans, has_jpeg, most_tiff_values
+from nsfw_caffe.limits import Limits
+
+
+class NotRead(Exception):  # noqa: N818 - a state, named as one
+    """The file is in no format that is read; the message says which it is in, where that is known."""
+
+
+def open_picture(data: bytes, limits: Limits) -> Image.Image:
+    """Open a picture's file, without decoding it.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    limits : Limits
+        What it may ask for.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The picture, whose size and format are known. Decoding it raises LimitExceeded, or an error that a plugin makes
+        of that, where it takes too many steps.
+
+    Raises
+    ------
+    NotRead
+        It is in no format that is read.
+    LimitExceeded
+        It asks for more than it may.
+    Exception
+        Pillow's plugins raise whatever their format makes them raise.
+    """
+    limits.check("bytes", len(data), "bytes")
+    for width, height in announced_sizes(data):
+        limits.check_size(width, height)
+    limits.check("steps", most_tiff_values(data), "values in a field")
+    stream = _Stream(data, limits)
+    try:
+        picture = _open(stream)
+    except UnidentifiedImageError as error:
+        stream.check()
+        raise NotRead(formats.refusal(data[:16]) or "not in any picture format that Pillow knows") from error
+    except Exception:
+        stream.check()
+        raise
+    check_picture(picture, limits)
+    if has_jpeg(data):
+        check_scans(data, max(0, data.find(b"\xff\xd8")), limits)
+    return picture
+
+
+def check_scans(data: bytes, start: int, limits: Limits) -> None:
+    """Check how many scans the JPEG has that begins at a place in a file.
+
+    Raises
+    ------
+    LimitExceeded
+        It has more than it may.
+    """
+    # Pillow reads a JPEG fast; counting bytes, of which there is one pair a scan, costs next to nothing beside that.
+    if limits.jpeg_scans is not None and data.count(b"\xff\xda", start) > limits.jpeg_scans:
+        limits.check("jpeg_scans", count_jpeg_scans(data, start), "scans of a JPEG")
+
+
+def check_picture(picture: Image.Image, limits: Limits) -> None:
+    """Check what an opened picture, or the frame that it has been wound to, says of itself.
+
+    Raises
+    ------
+    LimitExceeded
+        It asks for more than it may.
+    """
+    limits.check_size(*picture.size)
+    if any(_is_decoded_in_python(tile[0]) for tile in getattr(picture, "tile", ())[:1]):
+        limits.check("steps", picture.width * picture.height, "pixels of a format that Pillow decodes in Python")
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None and picture.format == "TIFF":
+        width, height = (tags.get(tag, 0) for tag in _TILE_SIZE)
+        if isinstance(width, int) and isinstance(height, int):
+            limits.check_size(width, height)
+
+
+_TILE_SIZE = (322, 323)  # TileWidth and TileLength: libtiff decodes a tile as a whole, however small the picture is
+
+
+def _is_decoded_in_python(decoder: str) -> bool:
+    return getattr(Image.DECODERS.get(decoder), "__module__", "").startswith("PIL.")
+
+
+def _open(stream: io.BytesIO) -> Image.Image:
+    Image.preinit()
+    try:
+        # A name that lies about the format is common; Pillow goes by the content.
+        return Image.open(stream, formats=formats.COMMON)
+    except UnidentifiedImageError:
+        return Image.open(stream, formats=formats.others())
+
+
+class _Stream(io.BytesIO):
+    """A file in memory that can be read from so often."""
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        super().__init__(data)
+        self._limits = limits
+        self._steps = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._steps += 1
+        self.check()
+        return super().read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self._steps += 1
+        self.check()
+        return super().readline(size)
+
+    def check(self) -> None:
+        """Raise LimitExceeded where it has been read from too often: some plugins go on after an error."""
+        self._limits.check("steps", self._steps, "reads by Pillow")
