@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 
 from PIL import Image, UnidentifiedImageError
 
 from nsfw_caffe import formats
 from nsfw_caffe.headers import announced_sizes, count_jpeg_scans, has_jpeg, most_tiff_values
 from nsfw_caffe.limits import Limits
+
+
+STEPS_A_READ = 10
+"""What a read by a plugin counts: with what is done about a chunk of PNG, it takes as long as so many pixels of QOI."""
 
 
 class NotRead(Exception):  # noqa: N818 - a state, named as one
@@ -50,10 +55,15 @@ def open_picture(data: bytes, limits: Limits) -> Image.Image:
     except UnidentifiedImageError as error:
         stream.check()
         raise NotRead(formats.refusal(data[:16]) or "not in any picture format that Pillow knows") from error
+    except Image.DecompressionBombError as error:
+        if found := re.search(r"\((\d+) pixels\)", str(error)):
+            limits.check("pixels", int(found[1]), "pixels")
+        raise
     except Exception:
         stream.check()
         raise
-    check_picture(picture, limits)
+    if check_picture(picture, limits):
+        stream.steps_a_read = 1
     if has_jpeg(data):
         check_scans(data, max(0, data.find(b"\xff\xd8")), limits)
     return picture
@@ -72,8 +82,13 @@ def check_scans(data: bytes, start: int, limits: Limits) -> None:
         limits.check("jpeg_scans", count_jpeg_scans(data, start), "scans of a JPEG")
 
 
-def check_picture(picture: Image.Image, limits: Limits) -> None:
+def check_picture(picture: Image.Image, limits: Limits) -> bool:
     """Check what an opened picture, or the frame that it has been wound to, says of itself.
+
+    Returns
+    -------
+    bool
+        Whether Pillow decodes it in Python.
 
     Raises
     ------
@@ -81,13 +96,15 @@ def check_picture(picture: Image.Image, limits: Limits) -> None:
         It asks for more than it may.
     """
     limits.check_size(*picture.size)
-    if any(_is_decoded_in_python(tile[0]) for tile in getattr(picture, "tile", ())[:1]):
+    in_python = any(_is_decoded_in_python(tile[0]) for tile in getattr(picture, "tile", ())[:1])
+    if in_python:
         limits.check("steps", picture.width * picture.height, "pixels of a format that Pillow decodes in Python")
     tags = getattr(picture, "tag_v2", None)
     if tags is not None and picture.format == "TIFF":
         width, height = (tags.get(tag, 0) for tag in _TILE_SIZE)
         if isinstance(width, int) and isinstance(height, int):
             limits.check_size(width, height)
+    return in_python
 
 
 _TILE_SIZE = (322, 323)  # TileWidth and TileLength: libtiff decodes a tile as a whole, however small the picture is
@@ -113,17 +130,18 @@ class _Stream(io.BytesIO):
         super().__init__(data)
         self._limits = limits
         self._steps = 0
+        self.steps_a_read = STEPS_A_READ
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self._steps += 1
+        self._steps += self.steps_a_read
         self.check()
         return super().read(size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        self._steps += 1
+        self._steps += self.steps_a_read
         self.check()
         return super().readline(size)
 
     def check(self) -> None:
         """Raise LimitExceeded where it has been read from too often: some plugins go on after an error."""
-        self._limits.check("steps", self._steps, "reads by Pillow")
+        self._limits.check("steps", self._steps, "steps of Pillow's Python code")
