@@ -79,7 +79,7 @@ def has_jpeg(data: bytes) -> bool:
     return data.startswith((b"\xff\xd8", _BLP_JPEG))
 
 
-def most_tiff_values(data: bytes, *, pages: int | None = 1) -> int:
+def most_tiff_values(data: bytes, *, pages: int | None) -> int:
     """Return how many numbers the longest field of a TIFF has, on its first pages: Pillow makes an object of each.
 
     0 for what is no TIFF.

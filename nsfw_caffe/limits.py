@@ -29,8 +29,8 @@ class Limits:
     animation_pixels : int or None
         Frames of an animation times the pixels of one, where more than the first are looked at.
     steps : int or None
-        What Pillow does in Python: pixels of formats that it decodes in Python (QOI, BLP, XPM, PPM as text, some DDS and
-        BMP); and reads from the file, of a chunk, a segment or a block of it, each of which counts as ten pixels.
+        What Pillow does in Python: pixels of formats that it decodes in Python (QOI, BLP, XPM, PPM as text, some DDS
+        and BMP); and reads from the file, of a chunk, a segment or a block of it, each of which counts as ten pixels.
 
     Raises
     ------

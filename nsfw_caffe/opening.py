@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import re
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nsfw_caffe import formats
 from nsfw_caffe.headers import announced_sizes, count_jpeg_scans, has_jpeg, most_tiff_values
+from nsfw_caffe.jpeg import JPEG_FORMATS
 from nsfw_caffe.limits import Limits
 
-
 STEPS_A_READ = 10
-"""What a read by a plugin counts: with what is done about a chunk of PNG, it takes as long as so many pixels of QOI."""
+"""What a read by a plugin counts, or a strip of a TIFF: with what is done about it, it is as much as ten pixels."""
 
 
 class NotRead(Exception):  # noqa: N818 - a state, named as one
@@ -48,7 +48,7 @@ def open_picture(data: bytes, limits: Limits) -> Image.Image:
     limits.check("bytes", len(data), "bytes")
     for width, height in announced_sizes(data):
         limits.check_size(width, height)
-    limits.check("steps", most_tiff_values(data), "values in a field")
+    check_tiff(data, limits, pages=1)
     stream = _Stream(data, limits)
     try:
         picture = _open(stream)
@@ -67,6 +67,33 @@ def open_picture(data: bytes, limits: Limits) -> Image.Image:
     if has_jpeg(data):
         check_scans(data, max(0, data.find(b"\xff\xd8")), limits)
     return picture
+
+
+def check_opened(picture: ImageFile.ImageFile, limits: Limits) -> None:
+    """Check a picture that somebody else has opened.
+
+    Raises
+    ------
+    LimitExceeded
+        It asks for more than it may.
+    """
+    check_picture(picture, limits)
+    if picture.format in JPEG_FORMATS and picture.tile and picture.fp is not None:  # it is not decoded yet
+        position = picture.fp.tell()
+        picture.fp.seek(getattr(picture, "offset", 0))
+        check_scans(picture.fp.read(), 0, limits)
+        picture.fp.seek(position)
+
+
+def check_tiff(data: bytes, limits: Limits, *, pages: int | None) -> None:
+    """Check how many numbers a field of a TIFF has on its first pages, or on all.
+
+    Raises
+    ------
+    LimitExceeded
+        There are more than there may be: Pillow makes several objects of each.
+    """
+    limits.check("steps", STEPS_A_READ * most_tiff_values(data, pages=pages), "steps of Pillow's Python code")
 
 
 def check_scans(data: bytes, start: int, limits: Limits) -> None:

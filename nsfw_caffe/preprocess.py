@@ -23,7 +23,7 @@ from PIL import Image, ImageFile
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded, Limits
-from nsfw_caffe.opening import NotRead, check_picture, open_picture
+from nsfw_caffe.opening import NotRead, check_opened, open_picture
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Pixels
@@ -121,10 +121,10 @@ def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image
 
 
 def _check_opened(picture: Image.Image, limits: Limits) -> Image.Image:
-    """Check a picture that the caller has opened: what `Image.open` gives is not decoded before it is used."""
+    """Check a picture of the caller's, if it is a file's: what `Image.open` gives is not decoded before it is used."""
     if isinstance(picture, ImageFile.ImageFile):
         try:
-            check_picture(picture, limits)
+            check_opened(picture, limits)
         except LimitExceeded as error:
             raise _SourceError(str(error)) from error
     return picture

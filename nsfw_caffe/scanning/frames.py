@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from nsfw_caffe.headers import most_tiff_values
 from nsfw_caffe.jpeg import JPEG_FORMATS
 from nsfw_caffe.limits import LimitExceeded, Limits
-from nsfw_caffe.opening import check_picture, check_scans, open_picture
+from nsfw_caffe.opening import check_picture, check_scans, check_tiff, open_picture
 
 
 def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
@@ -47,7 +46,7 @@ def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Imag
 
 def _later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
     picture = open_picture(data, limits)
-    limits.check("steps", most_tiff_values(data, pages=None), "values in a field")
+    check_tiff(data, limits, pages=None)
     frames = getattr(picture, "n_frames", 1)
     limits.check("animation_pixels", frames * picture.width * picture.height, f"pixels in {frames} frames")
     last = frames - 1
