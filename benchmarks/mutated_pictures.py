@@ -26,7 +26,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
@@ -39,7 +39,7 @@ FRAMES = 3
 """Of an animated picture, as `scan --frames` looks at them."""
 
 _MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16")
-_OPTIONS: dict[str, list[dict[str, object]]] = {
+_OPTIONS: dict[str, list[dict[str, Any]]] = {
     "JPEG": [{}, {"progressive": True}, {"restart_marker_rows": 1}],
     "TIFF": [{}, *({"compression": name} for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4"))],
     "WEBP": [{}, {"lossless": True}],
@@ -172,7 +172,7 @@ def mutate(seeds: dict[str, list[bytes]], rng: random.Random) -> tuple[str, byte
 
 
 def _flip(data: bytearray, rng: random.Random, _: list[bytes]) -> None:
-    for _ in range(rng.choice((1, 2, 8, 40))):
+    for _flipped in range(rng.choice((1, 2, 8, 40))):
         if data:
             data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -106,10 +107,11 @@ class Pipeline:
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
         """Turn a source into what another process can be sent: what is no path or bytes is preprocessed here."""
-        if isinstance(source, (str, os.PathLike)):
-            return os.fspath(source)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return bytes(source)
+        with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+            if isinstance(source, (str, os.PathLike)):
+                return os.fsdecode(source)
+            if isinstance(source, (bytes, bytearray, memoryview)):
+                return bytes(source)
         return self._preprocess(source)
 
     def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float]:
