@@ -134,7 +134,7 @@ class ItemScorer:
                 self._under_way.append(entry)
                 yield source
             entry.awaited -= 1
-            entry.content = dataclasses.replace(content, data=None)  # long queues are for what need not be scored
+            entry.content = dataclasses.replace(entry.content, data=None)  # long queues are for what need not be scored
             self._put_finished()
             if len(self._queue) >= _LONGEST_QUEUE:
                 return
