@@ -9,11 +9,13 @@ A score is the probability, 0 to 1, that a picture is pornographic:
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError
+from nsfw_caffe.limits import Limits
 
 __all__ = [
     "Classifier",
     "EngineUnavailable",
     "ImageError",
+    "Limits",
     "ModelError",
     "NsfwCaffeError",
     "Result",
