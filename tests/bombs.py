@@ -190,7 +190,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         "81000000 pixels of a format that Pillow decodes in Python: the limit is",
     ),
     "jpeg_scans": (jpeg_of_many_scans, "scans of a JPEG: the limit is 64 (Limits.jpeg_scans, --max-scans)"),
-    "gif": (gif, "4294836225 pixels"),
+    "gif": (gif, "4294836225 pixels: the limit is 100000000"),
     "tiff": (tiff_large, "169000000 pixels"),
     "tiff_tile": (tiff_of_one_tile, "169000000 pixels"),
     "tiff_strips": (
@@ -201,7 +201,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "ico_bitmap": (ico_of_bitmap, "169000000 pixels"),
     "icns_png": (icns_of_png, "169000000 pixels"),
     "icns_jpeg_2000": (icns_of_jpeg_2000, "169000000 pixels"),
-    "ppm": (lambda: b"P6 60000 60000 255 ", "3600000000 pixels"),
+    "ppm": (lambda: b"P6 60000 60000 255 ", "3600000000 pixels: the limit is 100000000"),
     "ppm_text": (lambda: b"P2 9000 9000 255 " + b"1 " * 1_000_000, "81000000 pixels of a format"),
     "bmp_rle": (bmp_rle, "169000000 pixels"),
     "dds": (
@@ -212,9 +212,12 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
             + struct.pack("<8I", 32, 4, 0x31545844, 0, 0, 0, 0, 0)
             + bytes(20)
         ),
-        "400000000 pixels",
+        "400000000 pixels: the limit is 100000000",
     ),
-    "tga": (lambda: struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 65535, 65535, 24, 0), "4294836225 pixels"),
+    "tga": (
+        lambda: struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 65535, 65535, 24, 0),
+        "4294836225 pixels: the limit is 100000000",
+    ),
     "blp_jpeg": (blp_of_jpeg, "144000000 pixels"),
     "psd": (psd, "169000000 pixels"),
     "png_chunks": (
