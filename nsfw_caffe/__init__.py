@@ -8,7 +8,7 @@ A score is the probability, 0 to 1, that a picture is pornographic:
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.limits import Limits
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ModelError",
     "NsfwCaffeError",
     "Result",
+    "ScoreError",
     "__version__",
     "classify",
     "classify_batch",

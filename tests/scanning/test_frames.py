@@ -98,3 +98,17 @@ def test_a_second_picture_of_many_scans() -> None:
 def test_counting_frames_takes_steps() -> None:
     with pytest.raises(LimitExceeded, match="steps of Pillow's Python code: the limit is 1000"):
         list(later_frames(bombs.gif(1, 1, 1000), 2, Limits(steps=1000)))
+
+
+def test_a_later_page_of_many_strips() -> None:
+    output = io.BytesIO()
+    Image.new("L", (10, 10)).save(output, "TIFF")
+    first = bytearray(output.getvalue())
+    first += bytes(len(first) % 2)
+    begin, page = len(first), bombs.tiff_of_many_strips(200)[8:]
+    fields = int.from_bytes(first[8:10], "little")
+    first[10 + 12 * fields : 14 + 12 * fields] = begin.to_bytes(4, "little")
+    data = bytes(first) + page
+    assert list(later_frames(data, 1, Limits(steps=1000))) == []
+    with pytest.raises(LimitExceeded, match="2000 steps of Pillow's Python code: the limit is 1000"):
+        list(later_frames(data, 2, Limits(steps=1000)))
