@@ -80,10 +80,22 @@ def describe(source: object) -> str:
             return f"<{memoryview(source).nbytes} bytes>"
         if isinstance(source, np.ndarray):
             return f"<array {source.dtype} {source.shape}>"
-        name = getattr(source, "filename", None) or getattr(source, "name", None)
+        name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
         if isinstance(name, str) and name:
             return name
     return f"<{type(source).__name__}>"
+
+
+def held_bytes(source: object) -> int:
+    """Return how many bytes of memory a source takes while it waits, as far as one sees."""
+    with contextlib.suppress(ValueError):  # a memoryview that has been released
+        if isinstance(source, (bytes, bytearray)):
+            return len(source)
+        if isinstance(source, (memoryview, np.ndarray)):
+            return int(source.nbytes)
+        if isinstance(source, Image.Image):
+            return source.width * source.height * len(source.getbands())
+    return 0
 
 
 class _SourceError(Exception):

@@ -74,12 +74,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.results.formats import check_path
-    from nsfw_caffe.scanning.find import count_items, find_items
+    from nsfw_caffe.scanning.find import check_sources, count_items, find_items
     from nsfw_caffe.scanning.scan import scan
 
     check_engine_options(options, parser)
     _check_sources(options, parser)
     check_path(options.output)  # before the model is loaded
+    check_sources(options.sources)
     classifier = create_classifier(options)
     selection = _selection(options)
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
