@@ -12,11 +12,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
+    from nsfw_caffe.limits import Limits
 
 __all__ = [
     "Classifier",
     "EngineUnavailable",
     "ImageError",
+    "Limits",
     "ModelError",
     "NsfwCaffeError",
     "Result",
@@ -31,8 +33,8 @@ def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier, errors
+    from nsfw_caffe import classifier, errors, limits
 
-    value: object = getattr(errors if hasattr(errors, name) else classifier, name)
+    value: object = next(getattr(module, name) for module in (errors, limits, classifier) if hasattr(module, name))
     globals()[name] = value
     return value

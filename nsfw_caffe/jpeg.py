@@ -73,7 +73,7 @@ class PillowCodec:
         buffer = io.BytesIO()
         # An empty comment: the source's own, which Pillow would carry over, can be too long for a JPEG.
         picture.save(buffer, format="JPEG", quality=QUALITY, comment=b"")
-        return np.asarray(Image.open(buffer))
+        return np.asarray(Image.open(buffer, formats=("JPEG",)))
 
 
 class FastPillowCodec(PillowCodec):

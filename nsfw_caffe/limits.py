@@ -1,4 +1,4 @@
-"""How large a picture may be: checked before it costs memory or time."""
+"""How much a picture may ask for: checked before it costs memory or time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import dataclasses
 from dataclasses import dataclass
 
 
+class LimitExceeded(Exception):  # noqa: N818 - a state, named as one
+    """A picture asks for more than a limit allows; the message names value, limit and option, but not the picture."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a picture may ask for; None stands for no limit.
+
+    docs/limits.md says what memory and time the defaults imply.
 
     Attributes
     ----------
@@ -22,6 +28,9 @@ class Limits:
         Length of the file.
     animation_pixels : int or None
         Frames of an animation times the pixels of one, where more than the first are looked at.
+    steps : int or None
+        What Pillow does in Python: pixels of formats that it decodes in Python (QOI, BLP, XPM, PPM as text, some DDS
+        and BMP); and reads from the file, of a chunk, a segment or a block of it, each of which counts as ten pixels.
 
     Raises
     ------
@@ -34,18 +43,42 @@ class Limits:
     jpeg_scans: int | None = 64
     bytes: int | None = 256 << 20
     animation_pixels: int | None = 2_000_000_000
+    steps: int | None = 10_000_000
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for name in OPTIONS:
+            value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(f"Limits.{field.name}={value!r}: expected a whole number of 1 or more, or None")
+                raise ValueError(f"Limits.{name}={value!r}: expected a whole number of 1 or more, or None")
 
     @classmethod
     def none(cls) -> Limits:
         """Return no limits but those that Pillow has: the original's behaviour."""
-        return cls(None, None, None, None, None)
+        return cls(**dict.fromkeys(OPTIONS))
 
+    def check(self, name: str, value: int, what: str) -> None:
+        """Raise LimitExceeded if a value is above the limit of this name; `what` is its unit."""
+        limit: int | None = getattr(self, name)
+        if limit is not None and value > limit:
+            raise LimitExceeded(f"{value} {what}: the limit is {limit} (Limits.{name}, {OPTIONS[name]})")
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise LimitExceeded if a picture of this size has too long a side or too many pixels."""
+        self.check("pixels", width * height, "pixels")
+        self.check("side", max(width, height), "pixels a side")
+
+
+OPTIONS = {
+    "pixels": "--max-pixels",
+    "side": "--max-side",
+    "jpeg_scans": "--max-scans",
+    "bytes": "--max-size",
+    "animation_pixels": "--max-animation-pixels",
+    "steps": "--max-steps",
+}
+"""The option of the command line for each limit."""
+
+assert [field.name for field in dataclasses.fields(Limits)] == list(OPTIONS)
 
 DEFAULT_LIMITS = Limits()
 """What holds unless the user says otherwise."""

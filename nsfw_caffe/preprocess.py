@@ -13,18 +13,17 @@ pycaffe's `caffe.io.Transformer`:
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
-from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.other_formats import hint
+from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded, Limits
+from nsfw_caffe.opening import NotRead, check_opened, open_picture
 from nsfw_caffe.reading import UnreadableError, read_source, reason, short_path
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 
@@ -107,15 +106,14 @@ def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image |
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, Image.Image):
-        return _to_rgb(source, None, codec)
+        return _to_rgb(_check_opened(source, limits), None, codec)
     data = _read(source, limits.bytes)
     if not data:
         raise _SourceError("the file is empty")
     try:
-        # A name that lies about the format is common; Pillow goes by the content.
-        picture = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError as error:
-        raise _SourceError(f"not in any picture format that Pillow knows{hint(data)}") from error
+        picture = open_picture(data, limits)
+    except (NotRead, LimitExceeded) as error:
+        raise _SourceError(str(error)) from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise _SourceError(f"the picture cannot be opened ({reason(error)})") from error
     return _to_rgb(picture, data, codec)
@@ -129,10 +127,22 @@ def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image
             picture = codec.decode_source(picture, data)
         if picture.mode != "RGB":
             picture = picture.convert("RGB")
+    except LimitExceeded as error:
+        raise _SourceError(str(error)) from error
     except Exception as error:
         raise _SourceError(f"the picture cannot be decoded ({reason(error)})") from error
     if 0 in picture.size:
         raise _SourceError(f"the picture has no pixels ({picture.width}x{picture.height})")
+    return picture
+
+
+def _check_opened(picture: Image.Image, limits: Limits) -> Image.Image:
+    """Check a picture of the caller's, if it is a file's: what `Image.open` gives is not decoded before it is used."""
+    if isinstance(picture, ImageFile.ImageFile):
+        try:
+            check_opened(picture, limits)
+        except LimitExceeded as error:
+            raise _SourceError(str(error)) from error
     return picture
 
 

@@ -30,6 +30,20 @@ def test_text(classifier: Classifier) -> None:
     assert (child.returncode, child.stderr) == (0, "")
 
 
+def test_limits() -> None:
+    options = ("--engine", "onnxruntime", "--max-side", "599", "--max-pixels", "none")
+    child = nsfw_caffe("classify", *options, COFFEE, ROCKET)
+    limit = "the limit is 599 (Limits.side, --max-side)"
+    assert child.stderr == (
+        f"nsfw-caffe: {COFFEE}: 600 pixels a side: {limit}\nnsfw-caffe: {ROCKET}: 640 pixels a side: {limit}\n"
+    )
+    assert (child.returncode, child.stdout) == (1, "")
+    raised = nsfw_caffe("classify", *options[:2], "--max-side", "640", "--max-size", "none", COFFEE)
+    assert (raised.returncode, raised.stderr) == (0, "")
+    for option in ("--max-side=0", "--max-steps=-1", "--max-size=no"):
+        assert nsfw_caffe("classify", option, COFFEE).returncode == 2
+
+
 def test_json(classifier: Classifier) -> None:
     child = nsfw_caffe("classify", "--json", "--threshold", "0.001", COFFEE, "/missing.jpg", ROCKET)
     error = "/missing.jpg: cannot be read (No such file or directory)"

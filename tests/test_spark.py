@@ -21,6 +21,7 @@ from pyspark.sql.functions import expr
 
 import nsfw_caffe
 from benchmarks.make_pictures import make
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.schema import caffe_pb2
 from nsfw_caffe.spark import score_images, score_paths
@@ -151,6 +152,13 @@ def test_other_columns_and_null_cells_stay_in_their_rows(local: SparkSession) ->
     assert found == [
         (*row, *((score, None) if row[2] else (None, "cannot be read (the cell is null)"))) for row in rows
     ]
+
+
+def test_limits_go_along(local: SparkSession) -> None:
+    rows = [(bytearray((PHOTOS / "coffee.png").read_bytes()),)]
+    scored = score_images(local.createDataFrame(rows, "content binary"), engine=ENGINE, limits=Limits(side=599))
+    message = "600 pixels a side: the limit is 599 (Limits.side, --max-side)"
+    assert [(row.score, row.error) for row in scored.collect()] == [(None, message)]
 
 
 def test_small_arrow_batches_change_nothing(local: SparkSession, folder: Path, expected: dict[str, Any]) -> None:

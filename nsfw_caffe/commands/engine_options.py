@@ -25,6 +25,7 @@ _LIMITS = (
     ("side", "side", "the longer of width and height; default: 30000"),
     ("scans", "jpeg_scans", "of a JPEG file; default: 64"),
     ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
+    ("steps", "steps", "reads and pixels that Pillow works through in Python; default: 10 million"),
 )
 """Options after ``--max-``, the fields of `Limits` that they set, and their help."""
 

@@ -101,6 +101,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 set_up(options, classifier, options.frames),
                 rescore=options.rescore,
                 retry=options.retry,
+                limits=limits(options),
                 done=progress.done,
             )
     except KeyboardInterrupt:

@@ -11,6 +11,8 @@ from hashlib import sha256
 
 from PIL import Image, ImageFilter
 
+from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded
+from nsfw_caffe.opening import open_picture
 from nsfw_caffe.report.page import Picture
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
@@ -116,9 +118,11 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
         The content is no picture that Pillow can read.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with open_picture(content, DEFAULT_LIMITS) as picture:
             picture.draft("RGB", (SIDE, SIDE))
             small = picture.convert("RGB")
+    except LimitExceeded as error:
+        raise SourceUnusable(f"it is too large: {error}") from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise SourceUnusable("it cannot be decoded") from error
     # A comment or a profile would go into the JPEG, and a picture's EXIF can hold a clear thumbnail of its own.

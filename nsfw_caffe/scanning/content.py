@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from dataclasses import dataclass
 
-from PIL import Image
-
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.opening import open_picture
 from nsfw_caffe.reading import read_file, why_unreadable
 from nsfw_caffe.scanning.item import Item
 
@@ -42,8 +41,8 @@ class Content:
     seconds: float = 0.0
 
 
-def read(item: Item) -> Content:
-    """Read an item, hash it, and look at its header."""
+def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> Content:
+    """Read an item, hash it, and look at its header, where that exceeds no limit."""
     start = time.perf_counter()
     if item.error is not None:
         return Content(error=item.error)
@@ -53,13 +52,13 @@ def read(item: Item) -> Content:
         return Content(error=why_unreadable(item.source, error), seconds=time.perf_counter() - start)
     assert data is not None, item.source
     sha256 = hashlib.sha256(data).hexdigest()
-    width, height, name = _header(data)
+    width, height, name = _header(data, limits)
     return Content(data, sha256, width, height, name, None, time.perf_counter() - start)
 
 
-def _header(data: bytes) -> tuple[int | None, int | None, str | None]:
+def _header(data: bytes, limits: Limits) -> tuple[int | None, int | None, str | None]:
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = open_picture(data, limits)
     except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
         return None, None, None
     return picture.width, picture.height, picture.format

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterator
 
 from PIL import Image
 
+from nsfw_caffe.jpeg import JPEG_FORMATS
+from nsfw_caffe.limits import LimitExceeded, Limits
+from nsfw_caffe.opening import check_picture, check_scans, check_tiff, open_picture
 
-def later_frames(data: bytes, count: int) -> Iterator[Image.Image]:
+
+def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
     """Decode frames of a picture, evenly spaced from the first, which is left out, to the last.
 
     Parameters
@@ -18,18 +20,42 @@ def later_frames(data: bytes, count: int) -> Iterator[Image.Image]:
         The picture's file.
     count : int
         How many frames at most, the first one among them; 1 or more.
+    limits : Limits
+        What the animation, and each frame, may ask for.
 
     Yields
     ------
     PIL.Image.Image
         The frame as a viewer shows it; none where there is but one frame. The first one that cannot be decoded is the
         end: what comes after it depends on it.
+
+    Raises
+    ------
+    LimitExceeded
+        The animation asks for more than it may.
     """
     if count == 1:
         return
-    with contextlib.suppress(Exception):  # Pillow's plugins raise whatever their format makes them raise
-        picture = Image.open(io.BytesIO(data))
-        last = getattr(picture, "n_frames", 1) - 1
-        for index in sorted({round(step * last / (count - 1)) for step in range(1, count)} - {0}):
-            picture.seek(index)
+    try:
+        yield from _later_frames(data, count, limits)
+    except LimitExceeded:
+        raise
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
+        return
+
+
+def _later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
+    picture = open_picture(data, limits)
+    check_tiff(data, limits, pages=None)
+    frames = getattr(picture, "n_frames", 1)
+    limits.check("animation_pixels", frames * picture.width * picture.height, f"pixels in {frames} frames")
+    last = frames - 1
+    wanted = {round(step * last / (count - 1)) for step in range(1, count)} - {0}
+    for index in range(1, max(wanted, default=0) + 1):
+        # One by one: a frame may be larger than the first, and Pillow decodes each to come to the next.
+        picture.seek(index)
+        check_picture(picture, limits)
+        if picture.format in JPEG_FORMATS:
+            check_scans(data, getattr(picture, "offset", 0), limits)
+        if index in wanted:
             yield picture.copy()

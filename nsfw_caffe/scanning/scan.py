@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nsfw_caffe.errors import ScanStopped
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.formats import check_path
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.item import Item
@@ -40,6 +41,7 @@ def scan(
     *,
     rescore: bool = False,
     retry: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
     done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
 ) -> None:
     """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
@@ -61,6 +63,8 @@ def scan(
         Score everything anew, also where RESULTS was made with another set-up; it is replaced at the end.
     retry : bool, default False
         Score again what is an error in RESULTS, whether it has changed or not.
+    limits : Limits, optional
+        What a picture and an animation may ask for; `score` has them too.
     done : callable, optional
         Told of each item's record, and whether it is a new one.
 
@@ -76,7 +80,9 @@ def scan(
     check_path(results)
     try:
         with locked(results), Reserve(results) as reserve:
-            _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(find, score, set_up, retry=retry)
+            _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(
+                find, score, set_up, retry=retry, limits=limits
+            )
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
@@ -94,10 +100,10 @@ class _Scan:
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
-    def run(self, find: Find, score: Score, set_up: SetUp, *, retry: bool) -> None:
+    def run(self, find: Find, score: Score, set_up: SetUp, *, retry: bool, limits: Limits) -> None:
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry)
+            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits)
             scorer.run(find(scorer.is_known))
             self._journal.commit()
             if self._changed:

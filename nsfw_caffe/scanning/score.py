@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Result
 from nsfw_caffe.cores import available_cores
+from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded, Limits
 from nsfw_caffe.ordered_map import ordered_map
 from nsfw_caffe.preprocess import Source
 from nsfw_caffe.results.record import Record, SetUp
@@ -72,6 +74,8 @@ class ItemScorer:
         Told of each item's record, and whether it is a new one.
     retry : bool, default False
         Take errors for unknown.
+    limits : Limits, optional
+        What a picture and an animation may ask for; `score` has them too.
     """
 
     def __init__(
@@ -82,12 +86,14 @@ class ItemScorer:
         done: Callable[[Record, bool], None],
         *,
         retry: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._journal = journal
         self._set_up = set_up
         self._score = score
         self._done = done
         self._retry = retry
+        self._limits = limits
         self._queue: deque[_Entry] = deque()
         self._under_way: deque[_Entry] = deque()
         self._queued: dict[str, _Entry] = {}
@@ -99,7 +105,8 @@ class ItemScorer:
 
     def run(self, items: Iterable[Item]) -> None:
         """Score all items that are not known."""
-        read_ahead = ordered_map(read, self._unknown(items), _READERS, _READ_AHEAD, lambda item: item.size or 0)
+        read_item = functools.partial(read, limits=self._limits)
+        read_ahead = ordered_map(read_item, self._unknown(items), _READERS, _READ_AHEAD, lambda item: item.size or 0)
         with contextlib.closing(read_ahead) as contents:
             while not self._exhausted:
                 with contextlib.closing(self._score(self._sources(contents))) as results:
@@ -148,7 +155,10 @@ class ItemScorer:
         if entry.same is None:
             self._queued[sha256] = entry
             yield data
-            yield from later_frames(data, self._set_up.frames)
+            try:
+                yield from later_frames(data, self._set_up.frames, self._limits)
+            except LimitExceeded as error:
+                entry.content = dataclasses.replace(entry.content, error=str(error))
 
     def _put_finished(self) -> None:
         while self._queue and not self._queue[0].awaited:

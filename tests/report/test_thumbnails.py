@@ -11,6 +11,7 @@ from PIL import Image
 
 from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails, thumbnails_of
 from nsfw_caffe.scanning.reopen import SourceUnusable
+from tests import bombs
 from tests.records import of_content, of_file, scored
 from tests.support import PHOTOS
 
@@ -122,6 +123,8 @@ def test_odd_shapes(size: tuple[int, int]) -> None:
 def test_no_picture_is_said_so() -> None:
     with pytest.raises(SourceUnusable, match="it cannot be decoded"):
         shrink(b"GIF89a")
+    with pytest.raises(SourceUnusable, match="it is too large: 268402689 pixels: the limit is"):
+        shrink(bombs.webp())
 
 
 def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 
 from nsfw_caffe import Classifier, Result
 from nsfw_caffe.errors import EngineUnavailable, ResultsError, ScanStopped
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocess import Source
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import Record, SetUp
@@ -18,6 +19,7 @@ from nsfw_caffe.scanning.find import find_items
 from nsfw_caffe.scanning.scan import scan
 from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.side_files import locked
+from tests import bombs
 from tests.scanning.test_frames import animation
 from tests.support import PHOTOS
 
@@ -49,7 +51,12 @@ class Scan:
         self.stop = None
 
     def __call__(
-        self, *folders: Path, set_up: SetUp = SET_UP, rescore: bool = False, retry: bool = False
+        self,
+        *folders: Path,
+        set_up: SetUp = SET_UP,
+        rescore: bool = False,
+        retry: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> list[Record]:
         self.scored, self.done = 0, []
         scan(
@@ -59,6 +66,7 @@ class Scan:
             set_up,
             rescore=rescore,
             retry=retry,
+            limits=limits,
             done=lambda record, new: self.done.append((record, new)),
         )
         return self.records()
@@ -318,6 +326,21 @@ def test_frames_take_the_highest_score(tmp_path: Path, do_scan: Scan, portable: 
     assert [dataclasses.replace(record, frames=1, seconds=0, scored_at="") for record in records[1:]] == [
         dataclasses.replace(record, seconds=0, scored_at="") for record in first[1:]
     ]
+
+
+def test_what_asks_for_too_much_is_an_error_until_the_limit_is_raised(tmp_path: Path, do_scan: Scan) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.gif").write_bytes(animation([0, 40, 250, 90]))
+    (folder / "b.webp").write_bytes(bombs.webp())
+    set_up = SET_UP._replace(frames=4)
+    errors = [record.error for record in do_scan(folder, set_up=set_up, limits=Limits(animation_pixels=4799))]
+    assert errors == [
+        "4800 pixels in 4 frames: the limit is 4799 (Limits.animation_pixels, --max-animation-pixels)",
+        "268402689 pixels: the limit is 100000000 (Limits.pixels, --max-pixels)",
+    ]
+    assert [record.error for record in do_scan(folder, set_up=set_up)] == errors
+    assert [record.error for record in do_scan(folder, set_up=set_up, retry=True)] == [None, errors[1]]
 
 
 def test_more_known_content_than_the_queue_takes(
