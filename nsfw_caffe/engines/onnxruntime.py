@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
         If the model cannot be converted or run.
     """
     require_float32("onnxruntime", options)
+    # From 1.29 on it would report itself when it is imported, and keep an id of the machine in the home.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
