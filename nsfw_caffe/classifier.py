@@ -14,6 +14,7 @@ from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import create_codec
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.model import resolve
 from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.pipeline import Pipeline
@@ -74,6 +75,8 @@ class Classifier:
         (docs/engines.md).
     threads : int, optional
         How many threads compute; by default as many as there are cores.
+    limits : Limits, optional
+        What a picture may ask for in memory and time; one that asks for more is an error.
 
     Attributes
     ----------
@@ -103,6 +106,7 @@ class Classifier:
         decode: str = "exact",
         precision: str = "float32",
         threads: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         codec = create_codec(jpeg, decode)
         files = resolve(prototxt, caffemodel)
@@ -110,11 +114,15 @@ class Classifier:
         loaded = create_engine(engine, files, options)
         self.engine = loaded.name
         self.model_sha256 = files.sha256()
-        self._pipeline = Pipeline(loaded, files, options, codec)
+        self._pipeline = Pipeline(loaded, files, options, codec, limits)
 
     @classmethod
     def published(
-        cls, *, prototxt: str | os.PathLike[str] | None = None, caffemodel: str | os.PathLike[str] | None = None
+        cls,
+        *,
+        prototxt: str | os.PathLike[str] | None = None,
+        caffemodel: str | os.PathLike[str] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Classifier:
         """Create a Classifier whose scores are, bit for bit, those published before 2022: ATLAS and IJG libjpeg 9d.
 
@@ -129,7 +137,7 @@ class Classifier:
             computes with another BLAS already.
         """
         use_atlas()
-        return cls(engine="caffe", prototxt=prototxt, caffemodel=caffemodel, jpeg="ijg9d")
+        return cls(engine="caffe", prototxt=prototxt, caffemodel=caffemodel, jpeg="ijg9d", limits=limits)
 
     def classify(self, source: Source) -> float:
         """Score one picture.
@@ -147,7 +155,7 @@ class Classifier:
         Raises
         ------
         ImageError
-            If the source is not a picture; the message names it.
+            If the source is not a picture, or exceeds a limit; the message names it.
         """
         ((_, (score, _)),) = self._pipeline.score([source], workers=1)
         if isinstance(score, ImageError):

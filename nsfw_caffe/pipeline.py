@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -17,6 +18,7 @@ from nsfw_caffe.cores import available_cores
 from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import ordered_map
 from nsfw_caffe.outcome import Outcome, timed
@@ -42,13 +44,18 @@ class Pipeline:
         What it was created from, to create more of its kind where many pictures are worked on at once.
     codec : JpegCodec
         The preprocessing's JPEG library.
+    limits : Limits
+        What a picture may ask for.
     """
 
-    def __init__(self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec) -> None:
+    def __init__(
+        self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec, limits: Limits
+    ) -> None:
         self._engine = engine
         self._files = files
         self._options = options
         self._codec = codec
+        self._limits = limits
         self._concurrent_engines: dict[int, Engine] = {}
         self._lock = threading.Lock()
 
@@ -75,7 +82,7 @@ class Pipeline:
             return self._concurrent_engines[workers]
 
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
-        return timed(lambda: float(engine.forward(preprocess(source, self._codec)[np.newaxis])[0, 1]))
+        return timed(lambda: float(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0, 1]))
 
     def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Outcome]]:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
@@ -95,15 +102,16 @@ class Pipeline:
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
 
-        set_up = caffe_workers.worker_set_up(self._files, self._codec)
+        set_up = caffe_workers.worker_set_up(self._files, self._codec, self._limits)
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
         """Turn a source into what another process can be sent: what is no path or bytes is preprocessed here."""
-        if isinstance(source, (str, os.PathLike)):
-            return os.fspath(source)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return bytes(source)
+        with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+            if isinstance(source, (str, os.PathLike)):
+                return os.fsdecode(source)
+            if isinstance(source, (bytes, bytearray, memoryview)):
+                return bytes(source)
         return self._preprocess(source)
 
     def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float]:
@@ -112,7 +120,7 @@ class Pipeline:
 
     def _preprocess(self, source: Source) -> Tensor | ImageError:
         try:
-            return preprocess(source, self._codec)
+            return preprocess(source, self._codec, self._limits)
         except ImageError as error:
             return error
 

@@ -12,9 +12,9 @@ pycaffe's `caffe.io.Transformer`:
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
@@ -23,6 +23,8 @@ from PIL import Image, UnidentifiedImageError
 
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.reading import UnreadableError, read_source, reason, short_path
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Pixels
@@ -40,7 +42,7 @@ _OFFSET = (RESIZE[0] - CROP) // 2
 _MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
 
 
-def preprocess(source: Source, codec: JpegCodec) -> Tensor:
+def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS) -> Tensor:
     """Turn a source into the network's input.
 
     Parameters
@@ -50,6 +52,8 @@ def preprocess(source: Source, codec: JpegCodec) -> Tensor:
         from everything else, a JPEG is decoded by `codec`.
     codec : JpegCodec
         What decodes a source that is a JPEG, and puts every picture through JPEG.
+    limits : Limits, optional
+        What the picture may ask for.
 
     Returns
     -------
@@ -59,36 +63,39 @@ def preprocess(source: Source, codec: JpegCodec) -> Tensor:
     Raises
     ------
     ImageError
-        If the source is not a picture that Pillow can read; the message names the source.
+        If the source is not a picture that Pillow can read, or exceeds a limit; the message names the source.
     """
     try:
-        return _network_input(codec.round_trip(resize(_open_rgb(source, codec))))
+        return _network_input(codec.round_trip(resize(_open_rgb(source, codec, limits))))
     except _SourceError as error:
         raise ImageError(f"{describe(source)}: {error}") from error.__cause__
 
 
 def describe(source: object) -> str:
     """Name a source in a message: its path where it has one, else what it is."""
-    if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return f"<{memoryview(source).nbytes} bytes>"
-    if isinstance(source, np.ndarray):
-        return f"<array {source.dtype} {source.shape}>"
-    name = getattr(source, "filename", None) or getattr(source, "name", None)
-    return name if isinstance(name, str) else f"<{type(source).__name__}>"
+    with contextlib.suppress(Exception):  # whatever a source of another library makes of being asked
+        if isinstance(source, (str, os.PathLike)):
+            return short_path(os.fsdecode(source))
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return f"<{memoryview(source).nbytes} bytes>"
+        if isinstance(source, np.ndarray):
+            return f"<array {source.dtype} {source.shape}>"
+        name = getattr(source, "filename", None) or getattr(source, "name", None)
+        if isinstance(name, str) and name:
+            return name
+    return f"<{type(source).__name__}>"
 
 
 class _SourceError(Exception):
     """What is wrong with a source, before its name is known; its cause is the foreign error."""
 
 
-def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image | Pixels:
+def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image | Pixels:
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, Image.Image):
         return _to_rgb(source, None, codec)
-    data = _read(source)
+    data = _read(source, limits.bytes)
     if not data:
         raise _SourceError("the file is empty")
     try:
@@ -97,7 +104,7 @@ def _open_rgb(source: Source, codec: JpegCodec) -> Image.Image | Pixels:
     except UnidentifiedImageError as error:
         raise _SourceError("not in any picture format that Pillow knows") from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
-        raise _SourceError(f"the picture cannot be opened ({_reason(error)})") from error
+        raise _SourceError(f"the picture cannot be opened ({reason(error)})") from error
     return _to_rgb(picture, data, codec)
 
 
@@ -110,7 +117,7 @@ def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image
         if picture.mode != "RGB":
             picture = picture.convert("RGB")
     except Exception as error:
-        raise _SourceError(f"the picture cannot be decoded ({_reason(error)})") from error
+        raise _SourceError(f"the picture cannot be decoded ({reason(error)})") from error
     if 0 in picture.size:
         raise _SourceError(f"the picture has no pixels ({picture.width}x{picture.height})")
     return picture
@@ -124,22 +131,11 @@ def _check_array(array: Pixels) -> Pixels:
     return array
 
 
-def _read(source: object) -> bytes:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source)
+def _read(source: object, most: int | None) -> bytes:
     try:
-        if isinstance(source, (str, os.PathLike)):
-            return Path(source).read_bytes()
-        data = source.read()  # type: ignore[attr-defined]
-    except (OSError, ValueError) as error:  # ValueError: a closed file, a path with a NUL
-        raise _SourceError(f"cannot be read ({_reason(error)})") from error
-    except AttributeError as error:
-        raise _SourceError(
-            "not a source: give a path, bytes, a binary file object, a Pillow image or an array"
-        ) from error
-    if not isinstance(data, bytes):
-        raise _SourceError(f"the file gives {type(data).__name__}, not bytes; open it in binary mode")
-    return data
+        return read_source(source, most)
+    except UnreadableError as error:
+        raise _SourceError(str(error)) from error.__cause__
 
 
 def _network_input(pixels: Pixels) -> Tensor:
@@ -149,9 +145,3 @@ def _network_input(pixels: Pixels) -> Tensor:
     tensor = centre[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
     tensor -= _MEAN
     return tensor
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

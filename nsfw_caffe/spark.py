@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.jpeg import DECODES
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.model import ModelFiles, resolve
 from nsfw_caffe.model_file import file_sha256
 from nsfw_caffe.spark_task import Read, SetUp, ShippedModel, read_content, read_paths, score_batches
@@ -35,6 +36,7 @@ def score_images(
     decode: str = "exact",
     prototxt: str | os.PathLike[str] | None = None,
     caffemodel: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> DataFrame:
     """Score the pictures in a binary column; nothing runs before the result is used.
 
@@ -49,7 +51,7 @@ def score_images(
     content : str, default "content"
         The column of the pictures' files, as Spark's source `binaryFile` reads them. It is a column of the result too:
         drop it before the result is written, cached or shuffled.
-    engine, precision, decode, prototxt, caffemodel
+    engine, precision, decode, prototxt, caffemodel, limits
         As for `Classifier`; the two files are the driver's. Each executor decides for itself what "auto" is: name the
         engine where they differ in what is installed.
 
@@ -71,7 +73,7 @@ def score_images(
     NsfwCaffeError
         If PySpark is missing.
     """
-    options = _Options(engine, precision, decode, prototxt, caffemodel)
+    options = _Options(engine, precision, decode, prototxt, caffemodel, limits)
     return _score(df, content, "binary", read_content, options)
 
 
@@ -84,6 +86,7 @@ def score_paths(
     decode: str = "exact",
     prototxt: str | os.PathLike[str] | None = None,
     caffemodel: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
     storage_options: Mapping[str, object] | None = None,
 ) -> DataFrame:
     """Score the pictures whose paths are in a string column; nothing runs before the result is used.
@@ -98,7 +101,7 @@ def score_paths(
         The column of the paths: absolute ones, which exist on every executor, or URIs (``s3://``, ``gs://``,
         ``hdfs://``, ``https://``, ``file:/``), which are read through fsspec. It needs a package for most of them,
         s3fs for ``s3://`` for example.
-    engine, precision, decode, prototxt, caffemodel
+    engine, precision, decode, prototxt, caffemodel, limits
         As for `score_images`.
     storage_options : mapping, optional
         What fsspec is given besides each URI, ``{"anon": True}`` for example.
@@ -115,7 +118,7 @@ def score_paths(
     TypeError, ModelError, NsfwCaffeError
         As for `score_images`.
     """
-    options = _Options(engine, precision, decode, prototxt, caffemodel)
+    options = _Options(engine, precision, decode, prototxt, caffemodel, limits)
     return _score(df, path, "string", functools.partial(read_paths, dict(storage_options or {})), options)
 
 
@@ -128,6 +131,7 @@ class _Options:
     decode: str
     prototxt: str | os.PathLike[str] | None
     caffemodel: str | os.PathLike[str] | None
+    limits: Limits
 
     def __post_init__(self) -> None:
         choices = {"engine": (*ENGINES, "auto"), "precision": PRECISIONS, "decode": DECODES}
@@ -142,7 +146,7 @@ def _score(df: DataFrame, column: str, kind: str, read: Read, options: _Options)
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
     model = _ship(df.sparkSession.sparkContext, resolve(options.prototxt, options.caffemodel))
-    set_up = SetUp(options.engine, options.precision, options.decode, model)
+    set_up = SetUp(options.engine, options.precision, options.decode, options.limits, model)
     added = (StructField(name, kind) for name, kind in zip(_ADDED, (DoubleType(), StringType()), strict=True))
     schema = StructType([*df.schema.fields, *added])
     return df.mapInArrow(functools.partial(score_batches, set_up, column, read), schema)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model_file import file_sha256, file_size
 from nsfw_caffe.ordered_map import ordered_map
 from nsfw_caffe.preprocess import Source
+from nsfw_caffe.reading import read_file, reason
 
 if TYPE_CHECKING:
     import pyarrow
@@ -62,6 +64,8 @@ class SetUp:
     ----------
     engine, precision, decode : str
         As for `Classifier`.
+    limits : Limits
+        What a picture may ask for.
     model : ShippedModel
         The network.
     """
@@ -69,6 +73,7 @@ class SetUp:
     engine: str
     precision: str
     decode: str
+    limits: Limits
     model: ShippedModel
 
 
@@ -150,6 +155,7 @@ def create_classifier(set_up: SetUp, threads: int) -> Classifier:
         precision=set_up.precision,
         decode=set_up.decode,
         threads=threads,
+        limits=set_up.limits,
     )
 
 
@@ -193,7 +199,9 @@ def _read_path(storage_options: Mapping[str, object], path: str | None) -> Sourc
         return _Unreadable(_NULL)
     try:
         return _read_file(storage_options, path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except (ImportError, NsfwCaffeError):
+        raise  # a missing package is not the path's fault, and stops the job
+    except Exception as error:  # noqa: BLE001 - each kind of store raises its own
         return _Unreadable(_reason(error, path))
 
 
@@ -201,18 +209,13 @@ def _read_file(storage_options: Mapping[str, object], path: str) -> bytes:
     local = path.removeprefix("file:")
     if local != path or "://" not in path:
         # Not through fsspec, for which "::" or "*" in a name has a meaning. Spark writes file:/name, others file:///name.
-        return Path(local.removeprefix("//") if local != path else path).read_bytes()
+        return read_file(local.removeprefix("//") if local != path else path)
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise NsfwCaffeError("paths with a scheme need fsspec: pip install 'nsfw-caffe[spark]'") from error
-    try:
-        file_system, name = url_to_fs(path, **storage_options)
-        content: bytes = file_system.cat_file(name)
-    except (ImportError, OSError):
-        raise  # a missing package is not the path's fault, and stops the job
-    except Exception as error:  # each kind of store raises its own
-        raise OSError(f"{type(error).__name__}: {error}") from error
+    file_system, name = url_to_fs(path, **storage_options)
+    content: bytes = file_system.cat_file(name)
     return content
 
 
@@ -221,5 +224,4 @@ def _reason(error: Exception, path: str) -> str:
     for kind, number in _REASONS.items():
         if isinstance(error, kind):  # which stores raise with nothing but the path
             return os.strerror(number)
-    text = (isinstance(error, OSError) and error.strerror) or str(error)
-    return text.replace(path, "<path>") or type(error).__name__
+    return reason(error).replace(path, "<path>")

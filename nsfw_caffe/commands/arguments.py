@@ -18,6 +18,11 @@ def probabilities(text: str) -> tuple[float, ...]:
     return tuple(probability(part) for part in text.split(","))
 
 
+def limit(text: str) -> int | None:
+    """Read a whole number from 1, or ``none``."""
+    return None if text == "none" else positive(text)
+
+
 def positive(text: str) -> int:
     """Read a whole number from 1."""
     value = int(text)

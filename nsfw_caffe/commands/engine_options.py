@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.commands.arguments import positive
+from nsfw_caffe.commands.arguments import limit, positive
 from nsfw_caffe.commands.common import fetch_model
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
+from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.record import SetUp
 
 if TYPE_CHECKING:
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
 _PUBLISHED = ("cpu", "exact", "float32", None)
 """What the options after the engine are by default, and with --published have to be."""
+
+
+_LIMITS = (
+    ("pixels", "pixels", "width times height; default: 100 million"),
+    ("side", "side", "the longer of width and height; default: 30000"),
+    ("scans", "jpeg_scans", "of a JPEG file; default: 64"),
+    ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
+)
+"""Options after ``--max-``, the fields of `Limits` that they set, and their help."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +46,19 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
     group.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
 
+    group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
+    for option, field, what in _LIMITS:
+        default = getattr(DEFAULT_LIMITS, field)
+        group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=what)
+    default = (DEFAULT_LIMITS.bytes or 0) >> 20
+    group.add_argument("--max-size", type=limit, default=default, metavar="MIB", help=f"the file; default: {default}")
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options say."""
+    size = None if options.max_size is None else options.max_size << 20
+    return Limits(**{field: getattr(options, field) for _, field, _ in _LIMITS}, bytes=size)
+
 
 def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End with a usage error where the options do not go together."""
@@ -54,9 +77,9 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
         fetch_model()
     files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
     if options.published:
-        return Classifier.published(**files)
+        return Classifier.published(**files, limits=limits(options))
     names = ("engine", "device", "decode", "precision", "threads")
-    return Classifier(**{name: getattr(options, name) for name in names}, **files)
+    return Classifier(**{name: getattr(options, name) for name in names}, **files, limits=limits(options))
 
 
 def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:

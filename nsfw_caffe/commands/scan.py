@@ -14,10 +14,16 @@ from pathlib import Path
 
 from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, complain
-from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
+from nsfw_caffe.commands.engine_options import (
+    add_engine_options,
+    check_engine_options,
+    create_classifier,
+    limits,
+    set_up,
+)
 from nsfw_caffe.commands.progress import Progress
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
+from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.side_files import own_files
 
 _DESCRIPTION = """\
@@ -52,13 +58,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     found.add_argument("--include", action="append", default=[], metavar="GLOB", help="only these, *.jpg for example")
     found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="not these")
     found.add_argument("--hidden", action="store_true", help="hidden files and folders too")
-    found.add_argument(
-        "--max-size",
-        type=positive,
-        default=MAX_BYTES >> 20,
-        metavar="MIB",
-        help="larger files are errors; default: 256",
-    )
     parser.add_argument(
         "--frames",
         type=positive,
@@ -119,7 +118,7 @@ def _selection(options: argparse.Namespace) -> Selection:
         include=tuple(options.include),
         exclude=tuple(options.exclude),
         hidden=options.hidden,
-        max_bytes=options.max_size << 20,
+        max_bytes=limits(options).bytes or sys.maxsize,
         leave_out=frozenset(own_files(options.output)),
     )
 

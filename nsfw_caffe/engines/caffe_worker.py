@@ -19,6 +19,7 @@ import numpy as np
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
 from nsfw_caffe.jpeg import JpegCodec, create_codec
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.outcome import timed
 from nsfw_caffe.preprocess import Tensor, preprocess
@@ -34,6 +35,8 @@ class WorkerSetUp:
         The model, which the parent has checked.
     jpeg, decode : str
         What creates the codec.
+    limits : Limits
+        What a picture may ask for.
     blas : str
         The file of the parent's BLAS, to be loaded before Caffe comes.
     threads : int or None
@@ -45,6 +48,7 @@ class WorkerSetUp:
     files: ModelFiles
     jpeg: str
     decode: str
+    limits: Limits
     blas: str
     threads: int | None
     number: int = 0
@@ -63,13 +67,13 @@ def main(descriptor: str) -> None:
         connection.send(None)  # ready
         while True:
             source: str | bytes | Tensor = connection.recv()
-            connection.send(timed(functools.partial(_score, engine, codec, source)))
+            connection.send(timed(functools.partial(_score, engine, codec, set_up.limits, source)))
     except (EOFError, ConnectionError):
         pass
 
 
-def _score(engine: CaffeEngine, codec: JpegCodec, source: str | bytes | Tensor) -> float:
-    tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec)
+def _score(engine: CaffeEngine, codec: JpegCodec, limits: Limits, source: str | bytes | Tensor) -> float:
+    tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec, limits)
     return float(engine.forward(tensor[np.newaxis])[0, 1])
 
 

@@ -17,6 +17,7 @@ from nsfw_caffe.engines.blas import loaded_blas, threads_that_matter
 from nsfw_caffe.engines.caffe_worker import WorkerSetUp
 from nsfw_caffe.errors import EngineUnavailable, ImageError
 from nsfw_caffe.jpeg import JpegCodec
+from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.preprocess import Source, Tensor, describe
@@ -48,11 +49,11 @@ class _Worker:
     tasks: deque[_Task] = field(default_factory=deque)
 
 
-def worker_set_up(files: ModelFiles, codec: JpegCodec) -> WorkerSetUp:
+def worker_set_up(files: ModelFiles, codec: JpegCodec, limits: Limits) -> WorkerSetUp:
     """Return what a worker needs to give the bits of this process, which has loaded Caffe."""
     blas = loaded_blas()
     assert blas is not None
-    return WorkerSetUp(files, codec.name, codec.decode, str(blas.path), threads_that_matter())
+    return WorkerSetUp(files, codec.name, codec.decode, limits, str(blas.path), threads_that_matter())
 
 
 def score(

@@ -10,9 +10,9 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from nsfw_caffe import reading
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.selection import Selection
 
@@ -69,8 +69,8 @@ class ArchiveError(Exception):
 def open_file(archive: Archive) -> Iterator[BinaryIO]:
     """Open an archive's file; an ArchiveError is raised if that cannot be done."""
     try:
-        file = Path(archive.path).open("rb")  # noqa: SIM115 - what fails later is no matter of opening
-    except OSError as error:
+        file = reading.open_file(archive.path)
+    except (OSError, ValueError) as error:
         raise ArchiveError(f"cannot be read ({reason(error)})") from error
     with file:
         yield file

@@ -6,10 +6,10 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
+from nsfw_caffe.reading import read_file, why_unreadable
 from nsfw_caffe.scanning.item import Item
 
 
@@ -48,9 +48,9 @@ def read(item: Item) -> Content:
     if item.error is not None:
         return Content(error=item.error)
     try:
-        data = Path(item.path).read_bytes() if item.path is not None else item.content
-    except OSError as error:
-        return Content(error=f"cannot be read ({error.strerror})", seconds=time.perf_counter() - start)
+        data = read_file(item.path, item.most) if item.path is not None else item.content
+    except Exception as error:  # noqa: BLE001 - no file system is to end a scan
+        return Content(error=why_unreadable(item.source, error), seconds=time.perf_counter() - start)
     assert data is not None, item.source
     sha256 = hashlib.sha256(data).hexdigest()
     width, height, name = _header(data)

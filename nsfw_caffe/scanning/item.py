@@ -19,6 +19,8 @@ class Item:
         When it was changed last, in seconds since 1970 (UTC); None where it is not known.
     path : str or None
         The file to read.
+    most : int or None
+        How many bytes it may have by then.
     content : bytes or None
         What an archive's member holds.
     error : str or None
@@ -30,5 +32,6 @@ class Item:
     size: int | None = None
     mtime: float | None = None
     path: str | None = None
+    most: int | None = None
     content: bytes | None = None
     error: str | None = None

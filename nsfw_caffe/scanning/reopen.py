@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import lzma
 import os
-import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from nsfw_caffe.reading import open_file, reason
 from nsfw_caffe.scanning.archive import UniqueNames
 from nsfw_caffe.scanning.archives import is_archive, is_warc
 
 _CHUNK = 1 << 20
 _ZIP_CHUNK = 1 << 12  # zipfile unpacks all of what it has read of bzip2 and LZMA, so it gets little at a time
-
-_DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    ArithmeticError,  # a position that no file has
-    IndexError,  # a header without a byte
-    NotImplementedError,  # a way of compression that zipfile lacks
-    RuntimeError,  # a password is needed; hundreds of headers of one member
-    ValueError,  # a name that is no UTF-8, a field that is no number
-)
-"""What zipfile and tarfile raise for an archive that they cannot read, besides OSError."""
 
 _Open = Callable[[], IO[bytes] | None]
 
@@ -76,15 +59,15 @@ class Sources:
                     yield chunk
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SourceUnusable("it has gone") from error
-        except OSError as error:
-            raise SourceUnusable(f"it cannot be read ({error.strerror or error})") from error
-        except _DAMAGED as error:
-            raise SourceUnusable(f"it cannot be read ({str(error) or type(error).__name__})") from error
+        except SourceUnusable:
+            raise
+        except Exception as error:  # what zipfile and tarfile raise for a damaged archive is no closed list
+            raise SourceUnusable(f"it cannot be read ({reason(error)})") from error
 
     def _open(self, source: str) -> IO[bytes]:
         parts = split_member(source)
         if parts is None:
-            return _open_file(source)
+            return open_file(source)
         archive, member = parts
         if archive != self._archive:
             self._closing.close()
@@ -103,7 +86,7 @@ class Sources:
     def _index(self, archive: str) -> Iterable[tuple[str, _Open]]:
         if is_warc(archive):
             raise SourceUnusable("a WARC has no names of members to go by")
-        file = self._closing.enter_context(_open_file(archive))
+        file = self._closing.enter_context(open_file(archive))
         if archive.lower().endswith(".zip"):
             zipped = self._closing.enter_context(zipfile.ZipFile(file))
             return [(info.filename, _opener(zipped.open, info)) for info in zipped.infolist() if not info.is_dir()]
@@ -124,15 +107,6 @@ def possible_members(source: str) -> Iterator[tuple[str, str]]:
     for index, character in enumerate(source):
         if character == "!" and is_archive(source[:index]):
             yield source[:index], source[index + 1 :]
-
-
-def _open_file(path: str) -> IO[bytes]:
-    # Not blocking, so that a pipe that has taken the file's place does not hang.
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "not a regular file")
-    return file
 
 
 def _opener(open_member: Callable[..., IO[bytes] | None], info: zipfile.ZipInfo | tarfile.TarInfo) -> _Open:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nsfw_caffe.reading import NOT_REGULAR, why_unreadable
 from nsfw_caffe.scanning.archive import Archive, reason, too_large
 from nsfw_caffe.scanning.archives import is_archive
 from nsfw_caffe.scanning.item import Item
@@ -91,22 +92,22 @@ def _find(path: str, status: os.stat_result, selection: Selection) -> Item | Arc
     size, mtime = status.st_size, status.st_mtime
     if not stat.S_ISREG(status.st_mode):
         # Opening a pipe would wait for somebody to write to it.
-        return Item(path, error="not a regular file")
+        return Item(path, error=NOT_REGULAR)
     if is_archive(path):
         return Archive(path, size, mtime)
     if size > selection.max_bytes:
         return Item(path, size, mtime, error=too_large(selection.max_bytes))
-    return Item(path, size, mtime, path=path)
+    return Item(path, size, mtime, path=path, most=selection.max_bytes)
 
 
 def _status(path: str) -> os.stat_result | Item:
     """Return what the system says of a path, or what is reported if it says that there is nothing."""
     try:
         return os.stat(path)  # noqa: PTH116 - to Path, "" is the current folder
-    except OSError as error:
-        return Item(path, error=f"cannot be read ({reason(error)})")
-    except ValueError:
+    except UnicodeEncodeError:
         return Item(path, error="cannot be read (a path cannot hold this character)")
+    except (OSError, ValueError) as error:
+        return Item(path, error=why_unreadable(path, error))
 
 
 def _join(folder: str, name: str) -> str:
