@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import io
 import itertools
 import os
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
 from nsfw_caffe.cores import available_cores
 from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
@@ -22,9 +24,14 @@ from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import ordered_map
 from nsfw_caffe.outcome import Outcome, timed
+from nsfw_caffe.pillow_settings import knows_more_than_pillow, needs_this_process
 from nsfw_caffe.preprocess import Source, Tensor, preprocess
+from nsfw_caffe.reading import read_source
 
 _Item = TypeVar("_Item")
+
+_ELSEWHERE = (str, os.PathLike, bytes, bytearray, memoryview)
+"""Sources that another process can be sent."""
 
 MANY = 64
 """Pictures from which on worker processes are worth their start, which takes as long as some twenty pictures."""
@@ -106,8 +113,15 @@ class Pipeline:
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
-        """Turn a source into what another process can be sent: what is no path or bytes is preprocessed here."""
+        """Turn a source into what another process can be sent.
+
+        What is no path or bytes is preprocessed here, and so is what only this process can read.
+        """
         with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+            if isinstance(source, _ELSEWHERE) and knows_more_than_pillow():
+                data = read_source(source, self._limits.bytes)
+                if needs_this_process(Image.open(io.BytesIO(data))):
+                    return self._preprocess(source)
             if isinstance(source, (str, os.PathLike)):
                 return os.fsdecode(source)
             if isinstance(source, (bytes, bytearray, memoryview)):
