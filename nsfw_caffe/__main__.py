@@ -2,6 +2,15 @@
 
 import sys
 
-from nsfw_caffe.cli import main
+from nsfw_caffe import cli
+from nsfw_caffe.said import keep_apart
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line as a program of its own and return its exit status."""
+    keep_apart()
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

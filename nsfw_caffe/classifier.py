@@ -37,12 +37,16 @@ class Result:
         Why not; None if it was scored.
     seconds : float
         How long it was worked on, waiting left out.
+    warnings : tuple of str
+        What Pillow and the libraries below it said of it, in the processes of the library's own that Caffe's workers
+        are. What they say in this process goes to its `warnings` and its standard error, as ever.
     """
 
     source: Source
     score: float | None
     error: str | None
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -157,7 +161,7 @@ class Classifier:
         ImageError
             If the source is not a picture, or exceeds a limit; the message names it.
         """
-        ((_, (score, _)),) = self._pipeline.score([source], workers=1)
+        ((_, (score, *_)),) = self._pipeline.score([source], workers=1)
         if isinstance(score, ImageError):
             raise score
         return score
@@ -183,7 +187,7 @@ class Classifier:
             If a source is not a picture; the message names it and its index. `scan` goes on instead.
         """
         scores = []
-        for index, (_, (score, _)) in enumerate(self._score(sources, workers)):
+        for index, (_, (score, *_)) in enumerate(self._score(sources, workers)):
             if isinstance(score, ImageError):
                 raise ImageError(f"source {index}: {score}") from score
             scores.append(score)
@@ -212,10 +216,10 @@ class Classifier:
             If `workers` is less than 1.
         """
         return (
-            Result(source, None, str(score), seconds)
+            Result(source, None, str(score), seconds, said)
             if isinstance(score, ImageError)
-            else Result(source, score, None, seconds)
-            for source, (score, seconds) in self._score(sources, workers)
+            else Result(source, score, None, seconds, said)
+            for source, (score, seconds, said) in self._score(sources, workers)
         )
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:

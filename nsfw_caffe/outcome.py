@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nsfw_caffe.errors import ImageError
+from nsfw_caffe.said import collected
 
 
 class Outcome(NamedTuple):
@@ -18,17 +19,21 @@ class Outcome(NamedTuple):
         The NSFW probability, 0 to 1, or what is wrong with the source.
     seconds : float
         How long it was worked on, waiting left out; its share where several were computed together.
+    warnings : tuple of str
+        What was said of the picture meanwhile: see `Result`.
     """
 
     score: float | ImageError
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def timed(compute: Callable[[], float]) -> Outcome:
     """Compute a score and note how long that took."""
     start = time.perf_counter()
-    try:
-        score: float | ImageError = compute()
-    except ImageError as error:
-        score = error
-    return Outcome(score, time.perf_counter() - start)
+    with collected() as said:
+        try:
+            score: float | ImageError = compute()
+        except ImageError as error:
+            score = error
+    return Outcome(score, time.perf_counter() - start, tuple(said))

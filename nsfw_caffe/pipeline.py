@@ -27,6 +27,7 @@ from nsfw_caffe.outcome import Outcome, timed
 from nsfw_caffe.pillow_settings import knows_more_than_pillow, needs_this_process
 from nsfw_caffe.preprocess import Source, Tensor, preprocess
 from nsfw_caffe.reading import read_source
+from nsfw_caffe.said import collected
 
 _Item = TypeVar("_Item")
 
@@ -96,15 +97,15 @@ class Pipeline:
         if self._engine.batch_size == 1:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
         for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), self._engine.batch_size):
-            tensors = [tensor for _, (tensor, _) in chunk if not isinstance(tensor, ImageError)]
+            tensors = [tensor for _, (tensor, _, _) in chunk if not isinstance(tensor, ImageError)]
             start = time.perf_counter()
             scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
             share = (time.perf_counter() - start) / max(len(tensors), 1)
-            for source, (tensor, seconds) in chunk:
+            for source, (tensor, seconds, said) in chunk:
                 if isinstance(tensor, ImageError):
-                    yield source, Outcome(tensor, seconds)
+                    yield source, Outcome(tensor, seconds, said)
                 else:
-                    yield source, Outcome(next(scores), seconds + share)
+                    yield source, Outcome(next(scores), seconds + share, said)
 
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
@@ -117,6 +118,11 @@ class Pipeline:
 
         What is no path or bytes is preprocessed here, and so is what only this process can read.
         """
+        # What is said meanwhile is dropped: these are frames, whose file has been looked at, or a user's program.
+        with collected():
+            return self._sendable(source)
+
+    def _sendable(self, source: Source) -> str | bytes | Tensor | ImageError:
         with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
             if isinstance(source, _ELSEWHERE) and knows_more_than_pillow():
                 data = read_source(source, self._limits.bytes)
@@ -128,9 +134,11 @@ class Pipeline:
                 return bytes(source)
         return self._preprocess(source)
 
-    def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float]:
+    def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float, tuple[str, ...]]:
         start = time.perf_counter()
-        return self._preprocess(source), time.perf_counter() - start
+        with collected() as said:
+            tensor = self._preprocess(source)
+        return tensor, time.perf_counter() - start, tuple(said)
 
     def _preprocess(self, source: Source) -> Tensor | ImageError:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import probability
-from nsfw_caffe.commands.common import OK, SOME_FAILED, complain
+from nsfw_caffe.commands.common import OK, SOME_FAILED, add_verbose_option, complain, warn
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--threshold", type=probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
     )
+    add_verbose_option(parser)
     add_engine_options(parser)
 
 
@@ -39,6 +40,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     failed = False
     for image, result in zip(options.images, results, strict=True):
         print_result(image, result)
+        if options.verbose:
+            warn(image, result.warnings)
         if result.error is not None:
             failed = True
             complain(result.error)

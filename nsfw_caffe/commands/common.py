@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -12,6 +14,19 @@ OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 def complain(message: str) -> None:
     """Write a message on standard error."""
     print(f"nsfw-caffe: {message}", file=sys.stderr)
+
+
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Add --verbose."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say what Pillow and its libraries warn of, picture by picture"
+    )
+
+
+def warn(name: str, warnings: Iterable[str]) -> None:
+    """Write what was said of a picture on standard error."""
+    for text in warnings:
+        complain(f"{name}: warning: {text}")
 
 
 def fetch_model() -> None:

@@ -24,6 +24,7 @@ from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.outcome import timed
 from nsfw_caffe.pillow_settings import Settings, set_pillow
 from nsfw_caffe.preprocess import Tensor, preprocess
+from nsfw_caffe.said import keep_apart
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def main(descriptor: str) -> None:
     """Score what comes over the connection, until the parent closes it or dies."""
     # Ctrl-C reaches the whole process group: the parent ends this process by closing the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_apart()
     connection: Connection = Connection(int(descriptor))
     try:
         set_up: WorkerSetUp = connection.recv()

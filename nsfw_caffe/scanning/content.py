@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from nsfw_caffe.reading import read_file, why_unreadable
+from nsfw_caffe.said import collected, heedless
 from nsfw_caffe.scanning.item import Item
 
 
@@ -59,7 +60,8 @@ def read(item: Item) -> Content:
 
 def _header(data: bytes) -> tuple[int | None, int | None, str | None]:
     try:
-        picture = Image.open(io.BytesIO(data))
+        with collected():  # and dropped: the same is said when it is decoded
+            picture = heedless(lambda: Image.open(io.BytesIO(data)))
     except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
         return None, None, None
     return picture.width, picture.height, picture.format

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from nsfw_caffe.said import collected, load
+
 
 def later_frames(data: bytes, count: int) -> Iterator[Image.Image]:
     """Decode frames of a picture, evenly spaced from the first, which is left out, to the last.
@@ -28,8 +30,12 @@ def later_frames(data: bytes, count: int) -> Iterator[Image.Image]:
     if count == 1:
         return
     with contextlib.suppress(Exception):  # Pillow's plugins raise whatever their format makes them raise
-        picture = Image.open(io.BytesIO(data))
-        last = getattr(picture, "n_frames", 1) - 1
+        with collected():
+            picture = Image.open(io.BytesIO(data))
+            last = getattr(picture, "n_frames", 1) - 1
         for index in sorted({round(step * last / (count - 1)) for step in range(1, count)} - {0}):
-            picture.seek(index)
-            yield picture.copy()
+            with collected():  # and dropped: the same is said of the file
+                picture.seek(index)
+                load(picture)
+                frame = picture.copy()
+            yield frame

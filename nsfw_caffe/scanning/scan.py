@@ -13,7 +13,7 @@ from nsfw_caffe.results.formats import check_path
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.ledger import Ledger
-from nsfw_caffe.scanning.score import ItemScorer, Score
+from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
 from nsfw_caffe.scanning.side_files import Reserve, locked
 
 _COMMIT_EVERY = 1.0
@@ -41,6 +41,7 @@ def scan(
     rescore: bool = False,
     retry: bool = False,
     done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
+    warned: Warned | None = None,
 ) -> None:
     """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
 
@@ -63,6 +64,8 @@ def scan(
         Score again what is an error in RESULTS, whether it has changed or not.
     done : callable, optional
         Told of each item's record, and whether it is a new one.
+    warned : callable, optional
+        Told of what was said of an item while it was scored: see `Result.warnings`.
 
     Raises
     ------
@@ -76,7 +79,9 @@ def scan(
     check_path(results)
     try:
         with locked(results), Reserve(results) as reserve:
-            _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(find, score, set_up, retry=retry)
+            _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(
+                find, score, set_up, retry=retry, warned=warned
+            )
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
@@ -94,10 +99,10 @@ class _Scan:
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
-    def run(self, find: Find, score: Score, set_up: SetUp, *, retry: bool) -> None:
+    def run(self, find: Find, score: Score, set_up: SetUp, *, retry: bool, warned: Warned | None) -> None:
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry)
+            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, warned=warned)
             scorer.run(find(scorer.is_known))
             self._journal.commit()
             if self._changed:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nsfw_caffe._version import __version__
@@ -31,6 +32,9 @@ _LONGEST_QUEUE = 1000
 
 Score = Callable[[Iterable[Source]], Generator[Result, None, None]]
 """`Classifier.scan`: scores sources in order, and reads them as it goes on, in the caller's thread."""
+
+Warned = Callable[[str, Sequence[str]], None]
+"""Takes a source's name, and what was said of it."""
 
 
 @dataclass
@@ -63,6 +67,8 @@ class ItemScorer:
         Told of each item's record, and whether it is a new one.
     retry : bool, default False
         Take errors for unknown.
+    warned : Warned, optional
+        Told of what was said of an item while it was scored.
     """
 
     def __init__(
@@ -73,12 +79,14 @@ class ItemScorer:
         done: Callable[[Record, bool], None],
         *,
         retry: bool = False,
+        warned: Warned | None = None,
     ) -> None:
         self._journal = journal
         self._set_up = set_up
         self._score = score
         self._done = done
         self._retry = retry
+        self._warned = warned
         self._queue: deque[_Entry] = deque()
         self._under_way: deque[_Entry] = deque()
         self._queued: dict[str, _Entry] = {}
@@ -152,6 +160,10 @@ class ItemScorer:
             record = self._record(entry)
             self._journal.put(record)
             self._done(record, True)
+            if self._warned is not None:
+                self._warned(
+                    entry.item.source, list(dict.fromkeys(itertools.chain(*(r.warnings for r in entry.results))))
+                )
 
     def _record(self, entry: _Entry) -> Record:
         item, content = entry.item, entry.content
