@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 
 from nsfw_caffe.report.page import Picture
 from nsfw_caffe.results.record import Record
+from nsfw_caffe.said import collected, heedless, load
 from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
 
 BLURRED = "The thumbnails are blurred for good: the page does not hold the pictures."
@@ -98,7 +99,9 @@ def thumbnails_of(names: Iterable[str], *, clear: bool = False) -> tuple[Thumbna
 
 def _thumbnail(source: str, read: Callable[[], bytes], clear: bool) -> Thumbnail:
     try:
-        picture = shrink(read(), clear=clear)
+        content = read()
+        with collected():  # and dropped: it was said of the picture when it was scored
+            picture = heedless(partial(shrink, content, clear=clear))
     except SourceUnusable as error:
         return Thumbnail(source, None, 0, 0, str(error))
     output = io.BytesIO()
@@ -118,6 +121,7 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             picture.draft("RGB", (SIDE, SIDE))
+            load(picture)
             small = picture.convert("RGB")
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise SourceUnusable("it cannot be decoded") from error
