@@ -8,7 +8,7 @@ A score is the probability, 0 to 1, that a picture is pornographic:
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
 
 __all__ = [
     "Classifier",
@@ -17,6 +17,7 @@ __all__ = [
     "ModelError",
     "NsfwCaffeError",
     "Result",
+    "ScoreError",
     "__version__",
     "classify",
     "classify_batch",

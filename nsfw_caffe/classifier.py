@@ -5,20 +5,23 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device
+from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device, require_engine
 from nsfw_caffe.engines.blas import use_atlas
-from nsfw_caffe.errors import ImageError
+from nsfw_caffe.engines.loaded import LoadedEngines
+from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.jpeg import create_codec
 from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.model import resolve
 from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.pipeline import Pipeline
 from nsfw_caffe.preprocess import Source, describe
+from nsfw_caffe.reloading import Options, blas_of, reload
 
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -57,7 +60,9 @@ class Result:
 class Classifier:
     """The open_nsfw network, loaded, with everything that turns a picture into its score.
 
-    It may be used from several threads.
+    It may be used from several threads, and in a child after `os.fork`, which loads the engine anew. Pickled it is its
+    options, with the engine that "auto" has chosen: where it is unpickled, the model must lie at the same paths (the
+    original is found, or downloaded) and hold the same, or that is an error.
 
     Parameters
     ----------
@@ -113,12 +118,28 @@ class Classifier:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         codec = create_codec(jpeg, decode)
-        files = resolve(prototxt, caffemodel)
         options = EngineOptions(parse_device(device), precision, threads)
+        require_engine(engine, options)  # before a download
+        files = resolve(prototxt, caffemodel)
         loaded = create_engine(engine, files, options)
+        engines = LoadedEngines(loaded, files, options)
+        self._pipeline = Pipeline(engines, codec, limits)
         self.engine = loaded.name
-        self.model_sha256 = files.sha256()
-        self._pipeline = Pipeline(loaded, files, options, codec, limits)
+        self.model_sha256 = engines.model_sha256
+        self._options = Options(
+            engine=loaded.name,
+            device=device,
+            prototxt=None if prototxt is None else str(Path(prototxt).absolute()),
+            caffemodel=None if caffemodel is None else str(Path(caffemodel).absolute()),
+            jpeg=jpeg,
+            decode=decode,
+            precision=precision,
+            threads=threads,
+            limits=limits,
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
+        return reload, (type(self), self._options, self.model_sha256, blas_of(self.engine))
 
     @classmethod
     def published(
@@ -160,9 +181,13 @@ class Classifier:
         ------
         ImageError
             If the source is not a picture, or exceeds a limit; the message names it.
+        ScoreError
+            If the network's output for it is no probability, which only a model of your own does.
+        EngineUnavailable
+            If the engine fails, for want of memory for example.
         """
         ((_, (score, *_)),) = self._pipeline.score([source], workers=1)
-        if isinstance(score, ImageError):
+        if isinstance(score, NsfwCaffeError):
             raise score
         return score
 
@@ -185,11 +210,13 @@ class Classifier:
         ------
         ImageError
             If a source is not a picture; the message names it and its index. `scan` goes on instead.
+        ScoreError, EngineUnavailable
+            As for `classify`.
         """
         scores = []
         for index, (_, (score, *_)) in enumerate(self._score(sources, workers)):
-            if isinstance(score, ImageError):
-                raise ImageError(f"source {index}: {score}") from score
+            if isinstance(score, NsfwCaffeError):
+                raise type(score)(f"source {index}: {score}") from score
             scores.append(score)
         return scores
 
@@ -214,10 +241,12 @@ class Classifier:
         ------
         ValueError
             If `workers` is less than 1.
+        EngineUnavailable
+            If the engine fails, or the scan was begun before `os.fork` and goes on in the child.
         """
         return (
             Result(source, None, str(score), seconds, said)
-            if isinstance(score, ImageError)
+            if isinstance(score, NsfwCaffeError)
             else Result(source, score, None, seconds, said)
             for source, (score, seconds, said) in self._score(sources, workers)
         )
@@ -246,5 +275,12 @@ def _default() -> Classifier:
         return _create_default()
 
 
+def _renew_lock() -> None:
+    """Make a new lock in a forked child: a thread that the child lacks may have held the old one."""
+    global _default_lock
+    _default_lock = threading.Lock()
+
+
 _default_lock = threading.Lock()
 _create_default = functools.cache(Classifier)
+os.register_at_fork(after_in_child=_renew_lock)

@@ -47,23 +47,14 @@ def check_custom(files: ModelFiles) -> None:
     """
     network = read_prototxt(files.prototxt)
     weights = read_caffemodel(files.caffemodel)
-    refuse_old_format(network, files.prototxt, weights, files.caffemodel)
-    _refuse_types(network, files.prototxt)
     layers = layers_in_test(network)
+    _refuse_types(layers, files.prototxt)
     _check_input(network, layers, files.prototxt)
     check_blobs(layers, weights, files.prototxt, files.caffemodel)
 
 
-def refuse_old_format(network: NetParameter, prototxt: Path, weights: NetParameter, caffemodel: Path) -> None:
-    """Raise the ModelError for a file in the format before 2014."""
-    tools = (network, prototxt, "upgrade_net_proto_text"), (weights, caffemodel, "upgrade_net_proto_binary")
-    for content, path, tool in tools:
-        if content.layers:
-            raise ModelError(f"{path} has the old format (`layers`, V1); upgrade it with Caffe's {tool}")
-
-
-def _refuse_types(network: NetParameter, path: Path) -> None:
-    for layer in network.layer:
+def _refuse_types(layers: list[LayerParameter], path: Path) -> None:
+    for layer in layers:
         if layer.type in _REFUSED_TYPES:
             reason = _REFUSED_TYPES[layer.type]
             raise ModelError(

@@ -7,6 +7,7 @@ breaks off, and several processes may download into one folder.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import subprocess
@@ -26,6 +27,7 @@ from nsfw_caffe.model_file import ModelFile
 
 SOURCE_VARIABLE = "NSFW_CAFFE_MODEL_SOURCE"
 _CHUNK = 1 << 18
+_log = logging.getLogger(__name__)
 _TIMEOUT = 10.0  # seconds, for the connection and for each read
 
 
@@ -58,8 +60,10 @@ def download(spec: ModelSpec, directory: Path, progress: Progress) -> None:
             try:
                 source(spec, directory, progress)
             except _SourceError as error:
+                _log.info("not from %s: %s", name, error)
                 reasons.append(f"{name}: {error}")
             else:
+                _log.info("downloaded from %s", name)
                 return
     except OSError as error:
         raise ModelError(

@@ -11,6 +11,10 @@ class ModelError(NsfwCaffeError):
     """A model file is missing, damaged, or not a network that this library can run."""
 
 
+class ScoreError(ModelError):
+    """The network's output for a picture is no probability; the message names the source, which may be fine."""
+
+
 class ImageError(NsfwCaffeError, ValueError):
     """A source could not be turned into a picture; the message names the source."""
 

@@ -45,15 +45,15 @@ class SetUp:
     cpu: str
 
 
-def measure(paths: list[Path], *, published: bool) -> tuple[SetUp, list[Measured]]:
-    """Preprocess and score pictures in a child process, with the published set-up or the default one.
+def measure(paths: list[Path], *, published: bool = False, engine: str = "caffe") -> tuple[SetUp, list[Measured]]:
+    """Preprocess and score pictures in a child process, with the published set-up or the default one of an engine.
 
     Raises
     ------
     EngineUnavailable
         If the set-up is not available here, or the child process died.
     """
-    options = ["--published"] if published else []
+    options = ["--published"] if published else ["--engine", engine]
     run = subprocess.run(
         child.command("measure", *options, "--", *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
@@ -67,8 +67,8 @@ def measure(paths: list[Path], *, published: bool) -> tuple[SetUp, list[Measured
     return SetUp(**answer["set_up"]), [Measured(**picture) for picture in answer["pictures"]]
 
 
-def _measure_here(paths: list[Path], *, published: bool) -> dict[str, object]:
-    classifier = Classifier.published() if published else Classifier(engine="caffe")
+def _measure_here(paths: list[Path], *, published: bool, engine: str) -> dict[str, object]:
+    classifier = Classifier.published() if published else Classifier(engine=engine)
     codec = "ijg9d" if published else "pillow"
     pictures = [
         Measured(
@@ -113,10 +113,11 @@ def _main() -> None:
     """Be the child process: measure, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m nsfw_caffe.measure")
     parser.add_argument("--published", action="store_true")
+    parser.add_argument("--engine", default="caffe")
     parser.add_argument("paths", nargs="*", type=Path)
     arguments = parser.parse_args()
     try:
-        json.dump(_measure_here(arguments.paths, published=arguments.published), sys.stdout)
+        json.dump(_measure_here(arguments.paths, published=arguments.published, engine=arguments.engine), sys.stdout)
     except NsfwCaffeError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

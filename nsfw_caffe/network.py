@@ -1,14 +1,28 @@
-"""Reading a model's two files."""
+"""Reading a model's two files, with what Caffe reads: older formats, and bytes that are no UTF-8."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule
+from nsfw_caffe.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule, V1LayerParameter
+from nsfw_caffe.upgrade import upgrade
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_ESCAPE = re.compile(rb"\\(?:([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})|.)", re.DOTALL)
+"""An escape in a string: octal, hexadecimal, or another one."""
+
+# What `surrogateescape` makes of bytes that are no UTF-8, and the private characters that stand for them here:
+# protobuf's strings take no surrogates.
+_PRIVATE = {0xDC00 + byte: 0xF0000 + byte for byte in range(0x80, 0x100)}
 
 
 def read_prototxt(path: Path, *, allow_unknown_fields: bool = True) -> NetParameter:
@@ -24,7 +38,7 @@ def read_prototxt(path: Path, *, allow_unknown_fields: bool = True) -> NetParame
     Returns
     -------
     NetParameter
-        The network; its layers hold no blobs.
+        The network; its layers hold no blobs. Layers of the format V1 have become new ones.
 
     Raises
     ------
@@ -32,17 +46,13 @@ def read_prototxt(path: Path, *, allow_unknown_fields: bool = True) -> NetParame
         The file cannot be read, or is not a prototxt; the message has the parser's line and column.
     """
     try:
-        text = _read(path).decode("utf-8")
+        text = _as_text(_ESCAPE.sub(_unescape, _read(path).removeprefix(_BYTE_ORDER_MARK)))
         network = text_format.Parse(text, NetParameter(), allow_unknown_field=allow_unknown_fields)
-    except UnicodeDecodeError as error:
-        raise ModelError(
-            f"{path} is not a prototxt: it is not UTF-8 text ({error.reason}, byte {error.start})"
-        ) from error
     except text_format.ParseError as error:
         raise ModelError(f"{path} is not a prototxt that can be read: {error}") from error
     except RecursionError as error:
         raise ModelError(f"{path} is not a prototxt: it is nested too deep") from error
-    return _with_layers(network, path)
+    return _with_new_layers(network, path)
 
 
 def read_caffemodel(path: Path) -> NetParameter:
@@ -66,9 +76,35 @@ def read_caffemodel(path: Path) -> NetParameter:
     network = NetParameter()
     try:
         network.ParseFromString(_read(path))
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter from protobuf's implementation in Python
         raise ModelError(f"{path} is not a whole caffemodel: {error}") from error
-    return _with_layers(network, path)
+    # Names are what weights are found by. What is no UTF-8 comes as bytes, and cannot be copied.
+    layers: list[LayerParameter | V1LayerParameter] = [*network.layer, *network.layers]
+    for layer in layers:
+        if layer.HasField("name"):
+            layer.name = _as_text(layer.name)
+        for field in ("bottom", "top", "param"):
+            layer.ClearField(field)
+    return _with_new_layers(network, path)
+
+
+@contextmanager
+def for_caffe(prototxt: Path) -> Iterator[Path]:
+    """Give a path under which Caffe can read a prototxt: its own, or that of a copy without a byte order mark.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read.
+    """
+    content = _read(prototxt)
+    if not content.startswith(_BYTE_ORDER_MARK):
+        yield prototxt
+        return
+    with os.fdopen(os.memfd_create("prototxt"), "wb") as copy:
+        copy.write(content.removeprefix(_BYTE_ORDER_MARK))
+        copy.flush()
+        yield Path(f"/proc/self/fd/{copy.fileno()}")
 
 
 def layers_in_test(network: NetParameter) -> list[LayerParameter]:
@@ -115,7 +151,22 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"{path} cannot be read: {error}") from error
 
 
-def _with_layers(network: NetParameter, path: Path) -> NetParameter:
-    if not network.layer and not network.layers:
+def _with_new_layers(network: NetParameter, path: Path) -> NetParameter:
+    upgrade(network, path)
+    if not network.layer:
         raise ModelError(f"{path} holds no network: it has no layers")
     return network
+
+
+def _unescape(escape: re.Match[bytes]) -> bytes:
+    """Give the byte that an escape stands for, unless it is ASCII: those are the parser's."""
+    octal, hexadecimal = escape.groups()
+    byte = int(octal, 8) if octal else int(hexadecimal or b"0", 16)
+    return bytes([byte]) if byte >= 0x80 else escape.group()
+
+
+def _as_text(content: str | bytes) -> str:
+    """Decode UTF-8; each byte that is none becomes a private character, so that other bytes stay other names."""
+    if isinstance(content, str):
+        return content
+    return content.decode("utf-8", "surrogateescape").translate(_PRIVATE)

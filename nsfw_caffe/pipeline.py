@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import io
 import itertools
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
@@ -17,15 +15,15 @@ import numpy as np
 from PIL import Image
 
 from nsfw_caffe.cores import available_cores
-from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
-from nsfw_caffe.errors import ImageError
+from nsfw_caffe.engines.base import Engine
+from nsfw_caffe.engines.loaded import LoadedEngines
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import Limits
-from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import ordered_map
-from nsfw_caffe.outcome import Outcome, timed
+from nsfw_caffe.outcome import Outcome, score_of, timed
 from nsfw_caffe.pillow_settings import knows_more_than_pillow, needs_this_process
-from nsfw_caffe.preprocess import Source, Tensor, preprocess
+from nsfw_caffe.preprocess import Source, Tensor, describe, preprocess
 from nsfw_caffe.reading import read_source
 from nsfw_caffe.said import collected
 
@@ -46,71 +44,71 @@ class Pipeline:
 
     Parameters
     ----------
-    engine : Engine
-        The loaded network.
-    files, options : ModelFiles, EngineOptions
-        What it was created from, to create more of its kind where many pictures are worked on at once.
+    engines : LoadedEngines
+        The network.
     codec : JpegCodec
         The preprocessing's JPEG library.
     limits : Limits
         What a picture may ask for.
     """
 
-    def __init__(
-        self, engine: Engine, files: ModelFiles, options: EngineOptions, codec: JpegCodec, limits: Limits
-    ) -> None:
-        self._engine = engine
-        self._files = files
-        self._options = options
+    def __init__(self, engines: LoadedEngines, codec: JpegCodec, limits: Limits) -> None:
+        self._engines = engines
         self._codec = codec
         self._limits = limits
-        self._concurrent_engines: dict[int, Engine] = {}
-        self._lock = threading.Lock()
 
     def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         """Score sources, in order."""
-        if workers is None:
-            workers = self._default_workers(sources)
-        if workers > 1 and self._engine.parallelism == "processes":
-            return self._score_in_processes(sources, workers)
-        if workers > 1 and self._engine.parallelism == "threads":
-            return ordered_map(functools.partial(self._score_one, self._concurrent_engine(workers)), sources, workers)
-        return self._score_in_batches(sources, workers)
+        process = os.getpid()
+        for source, outcome in self._score(sources, workers):
+            if isinstance(outcome.score, ScoreError):  # which has come from where sources have no names
+                outcome = outcome._replace(score=ScoreError(f"{describe(source)}: {outcome.score}"))
+            yield source, outcome
+            if os.getpid() != process:
+                raise EngineUnavailable(
+                    "a scan that was begun before os.fork cannot go on in the child, which has none of its threads or "
+                    "workers: begin a new one there"
+                )
 
-    def _default_workers(self, sources: Iterable[Source]) -> int:
-        few = isinstance(sources, Sized) and len(sources) < (MANY if self._engine.parallelism == "processes" else FEW)
+    def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        engine = self._engines.get()
+        if workers is None:
+            workers = self._default_workers(sources, engine)
+        if workers > 1 and engine.parallelism == "processes":
+            return self._score_in_processes(sources, workers)
+        if workers > 1 and engine.parallelism == "threads":
+            return ordered_map(functools.partial(self._score_one, self._engines.get(workers)), sources, workers)
+        return self._score_in_batches(engine, sources, workers)
+
+    def _default_workers(self, sources: Iterable[Source], engine: Engine) -> int:
+        few = isinstance(sources, Sized) and len(sources) < (MANY if engine.parallelism == "processes" else FEW)
         return 1 if few else available_cores()
 
-    def _concurrent_engine(self, workers: int) -> Engine:
-        """Return an engine that gives each of several callers its share of the cores: the least waiting for others."""
-        with self._lock:
-            if workers not in self._concurrent_engines:
-                options = dataclasses.replace(self._options, concurrency=workers)
-                self._concurrent_engines[workers] = create_engine(self._engine.name, self._files, options)
-            return self._concurrent_engines[workers]
-
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
-        return timed(lambda: float(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0, 1]))
+        return timed(lambda: score_of(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0]))
 
-    def _score_in_batches(self, sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Outcome]]:
+    def _score_in_batches(
+        self, engine: Engine, sources: Iterable[Source], threads: int
+    ) -> Iterator[tuple[Source, Outcome]]:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
-        if self._engine.batch_size == 1:
+        if engine.batch_size == 1:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
-        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), self._engine.batch_size):
+        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), engine.batch_size):
             tensors = [tensor for _, (tensor, _, _) in chunk if not isinstance(tensor, ImageError)]
             start = time.perf_counter()
-            scores = iter(self._engine.forward(np.stack(tensors))[:, 1].tolist() if tensors else [])
+            outputs: Iterator[Tensor] = iter(engine.forward(np.stack(tensors)) if tensors else [])
             share = (time.perf_counter() - start) / max(len(tensors), 1)
             for source, (tensor, seconds, said) in chunk:
                 if isinstance(tensor, ImageError):
                     yield source, Outcome(tensor, seconds, said)
                 else:
-                    yield source, Outcome(next(scores), seconds + share, said)
+                    score, *_ = timed(functools.partial(score_of, next(outputs)))
+                    yield source, Outcome(score, seconds + share, said)
 
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
 
-        set_up = caffe_workers.worker_set_up(self._files, self._codec, self._limits)
+        set_up = caffe_workers.worker_set_up(self._engines.files, self._codec, self._limits)
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from importlib import resources
@@ -9,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nsfw_caffe.errors import ImageError, ModelError
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError
 from nsfw_caffe.measure import Measured, SetUp, measure
 
 RECORDED = resources.files("nsfw_caffe") / "recorded.json"
 """Tensors and scores of pictures from scikit-image's wheel; `benchmarks/fidelity.py --record` writes it."""
+
+PORTABLE_ENGINES = ("onnxruntime", "openvino")
+
+TOLERANCE = 5e-6
+"""How far a portable engine's score may be from Caffe's, whose own ones differ by 3e-7 from BLAS to BLAS."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,25 @@ class Finding:
         return "different" not in (self.file, self.tensor, self.score)
 
 
+@dataclass(frozen=True)
+class PortableFinding:
+    """A portable engine's verdict.
+
+    Attributes
+    ----------
+    engine : str
+        Its name.
+    verdict : str
+        "equal", "different", or "not installed"; equal is within `TOLERANCE` of each of Caffe's recorded scores.
+    reason : str
+        What was found.
+    """
+
+    engine: str
+    verdict: str
+    reason: str
+
+
 def recorded_pictures() -> list[Expected]:
     """Return the pictures of scikit-image's wheel whose bits are recorded."""
     import skimage
@@ -120,6 +145,40 @@ def check(expected: list[Expected], *, published: bool) -> tuple[SetUp, list[Fin
             raise ImageError(f"{picture.path}: the picture is missing")
     set_up, measured = measure([picture.path for picture in expected], published=published)
     return set_up, [_compare(*pair, set_up) for pair in zip(expected, measured, strict=True)]
+
+
+def check_portable(expected: list[Expected]) -> list[PortableFinding]:
+    """Score the recorded ones of the pictures with each portable engine, in a child process, and compare with Caffe's.
+
+    Parameters
+    ----------
+    expected : list of Expected
+        The pictures; those without recorded scores are left out.
+    """
+    recorded = [picture for picture in expected if "pillow" in picture.scores]
+    return [_check_engine(engine, recorded) for engine in PORTABLE_ENGINES]
+
+
+def _check_engine(engine: str, recorded: list[Expected]) -> PortableFinding:
+    if importlib.util.find_spec(engine) is None:
+        return PortableFinding(engine, "not installed", f"pip install '.[{engine}]' from the checkout")
+    try:
+        _, measured = measure([picture.path for picture in recorded], engine=engine)
+    except EngineUnavailable as error:
+        return PortableFinding(engine, "different", str(error))
+    distances = [
+        max(abs(score - here.score) for score in picture.scores["pillow"].values())
+        for picture, here in zip(recorded, measured, strict=True)
+    ]
+    changed = [
+        picture.path.name
+        for picture, here in zip(recorded, measured, strict=True)
+        if (here.sha256, here.tensor) != (picture.sha256, picture.tensors["pillow"])
+    ]
+    reason = f"at most {max(distances):.1e} from Caffe's recorded scores; {TOLERANCE:.0e} is allowed"
+    if changed:
+        reason += f"; the engine was given something else for {', '.join(changed)}: the file or the tensor differs"
+    return PortableFinding(engine, "equal" if max(distances) <= TOLERANCE else "different", reason)
 
 
 def _compare(expected: Expected, measured: Measured, set_up: SetUp) -> Finding:

@@ -6,7 +6,7 @@ import pytest
 
 import nsfw_caffe
 from nsfw_caffe.model import ModelFiles, fetch
-from tests.support import REPOSITORY, run
+from tests.support import REPOSITORY, made_once, run
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,9 @@ def portable(model_files: ModelFiles) -> nsfw_caffe.Classifier:  # noqa: ARG001 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of 150 different pictures of several formats, three of them broken; not to be changed."""
-    folder = tmp_path_factory.mktemp("pictures") / "pictures"
-    child = run(REPOSITORY / "benchmarks/make_pictures.py", folder, "--count", "150", "--seed", "5")
-    assert child.returncode == 0, child.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        child = run(REPOSITORY / "benchmarks/make_pictures.py", folder, "--count", "150", "--seed", "5")
+        assert child.returncode == 0, child.stderr
+
+    return made_once(tmp_path_factory, "pictures", make)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import skimage
 
 Child = subprocess.CompletedProcess[str]
@@ -38,3 +42,19 @@ def nsfw_caffe(*arguments: str | Path, stdin: bytes = b"", environment: dict[str
 def heed_interrupts() -> None:
     """Let a child end on SIGINT even where this process was started in the background, which ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` has filled: the first of pytest-xdist's processes to ask for it does that for all."""
+    run_folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run_folder = run_folder.parent  # each process has a folder of its own in the whole run's
+    folder, unfinished = run_folder / name, run_folder / f"{name}.unfinished"
+    with (run_folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a process that failed
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder

@@ -12,7 +12,7 @@ from PIL import Image
 
 import nsfw_caffe
 from nsfw_caffe import Classifier, EngineUnavailable, ImageError, ModelError, NsfwCaffeError, Result
-from nsfw_caffe.preprocess import Source
+from nsfw_caffe.preprocess import Source, describe
 from tests.support import PHOTOS, run
 
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png", "retina.jpg", "text.png")
@@ -78,7 +78,7 @@ def test_scan_refuses_no_workers_at_the_call(classifier: Classifier, workers: in
 
 
 @pytest.mark.parametrize(
-    "source", ["a.jpg", Path("a.jpg"), b"data", io.BytesIO(b"data"), np.zeros((2, 2, 3), np.uint8)], ids=repr
+    "source", ["a.jpg", Path("a.jpg"), b"data", io.BytesIO(b"data"), np.zeros((2, 2, 3), np.uint8)], ids=describe
 )
 def test_one_source_where_several_are_expected(classifier: Classifier, source: Any) -> None:
     with pytest.raises(TypeError, match="is one source: expected several"):

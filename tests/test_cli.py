@@ -56,6 +56,7 @@ def test_threshold_is_reached_by_equality(classifier: Classifier) -> None:
     assert child.stdout == f"{score!r}\t{COFFEE}\tnsfw\n"
 
 
+@pytest.mark.slow
 def test_standard_input(classifier: Classifier) -> None:
     child = nsfw_caffe("classify", "-", stdin=COFFEE.read_bytes())
     assert child.stdout == f"{classifier.classify(COFFEE)!r}\t-\n"
@@ -85,6 +86,7 @@ def test_published_differs_from_the_default(classifier: Classifier) -> None:
     assert abs(score - classifier.classify(ROCKET)) < 0.03
 
 
+@pytest.mark.slow
 def test_fast_decode(classifier: Classifier, tmp_path: Path) -> None:
     large, small = tmp_path / "large.jpg", tmp_path / "small.jpg"
     with Image.open(COFFEE) as photo:

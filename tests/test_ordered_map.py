@@ -42,8 +42,28 @@ def test_an_error_is_raised_in_its_place(threads: int) -> None:
         next(results)
 
 
-def test_leaving_early_ends_the_threads() -> None:
-    results = ordered_map(slow_square, itertools.count(), 3)
+def test_leaving_early_ends_the_threads_and_begins_nothing_more() -> None:
+    before = set(threading.enumerate())
+    begun, ended = [], []
+    gate = threading.Event()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        assert number == 0 or gate.wait(30)
+        ended.append(number)
+
+    results = ordered_map(work, itertools.count(), 2)
     next(results)
+    assert set(threading.enumerate()) > before
+    threading.Timer(0.2, gate.set).start()
     results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nsfw_caffe")]
+    assert gate.is_set()
+    assert sorted(ended) == sorted(begun)
+    assert set(begun) <= {0, 1, 2}
+    assert {thread for thread in threading.enumerate() if not isinstance(thread, threading.Timer)} == before
+
+
+def test_one_thread_is_the_callers() -> None:
+    assert {thread for _, thread in ordered_map(lambda _: threading.current_thread(), range(3), 1)} == {
+        threading.current_thread()
+    }

@@ -18,6 +18,8 @@ from nsfw_caffe import Classifier, __version__
 from nsfw_caffe.model import OPEN_NSFW, ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 PHOTO = PHOTOS / "coffee.png"
 
 

@@ -88,6 +88,13 @@ def test_image_and_array_equal_their_lossless_file(codec: JpegCodec) -> None:
     assert (preprocess(turned.swapaxes(0, 1), codec) == expected).all()
 
 
+def test_opened_image_is_taken_as_pillow_decodes_it(codec: JpegCodec) -> None:
+    with Image.open(PHOTOS / "rocket.jpg") as image:
+        decoded = np.asarray(image)
+    with Image.open(PHOTOS / "rocket.jpg") as image:
+        assert (preprocess(image, codec) == preprocess(decoded, codec)).all()
+
+
 def test_users_image_is_left_as_it_was() -> None:
     image = Image.new("RGBA", (30, 20), (1, 2, 3, 4))
     image.info["comment"] = b"mine"
@@ -141,7 +148,7 @@ def test_first_frame_of_an_animation() -> None:
         (42, "not a source"),
         ("a\0b", "cannot be read"),
     ],
-    ids=repr,
+    ids=describe,
 )
 def test_bad_source(source: Any, message: str, codec: JpegCodec) -> None:
     with pytest.raises(ImageError) as caught:

@@ -79,12 +79,14 @@ def assert_same(pixels: Pixels) -> None:
             assert found.tobytes() == expected, (pixels.shape, type(source), path)
 
 
+@pytest.mark.slow
 def test_thousands_of_sizes_and_contents() -> None:
     random = np.random.default_rng(0)
     for number, (width, height) in enumerate(sizes(random)):
         assert_same(CONTENTS[number % len(CONTENTS)](random, width, height))
 
 
+@pytest.mark.slow
 def test_widths_and_heights_one_by_one() -> None:
     """Each size up to four times the result's, where windows are short, and every ninth beyond."""
     random = np.random.default_rng(1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx.folding import fold
-from nsfw_caffe.caffe_to_onnx.graph import Graph, Layer, Shape, Value, refusal
+from nsfw_caffe.caffe_to_onnx.graph import Graph, Layer, Node, Shape, Value, refusal
 from nsfw_caffe.caffe_to_onnx.rules import RULES, refuse_unknown, refuse_unknown_type
 from nsfw_caffe.caffe_to_onnx.version import VERSION
-from nsfw_caffe.custom_model import check_blobs, refuse_old_format
+from nsfw_caffe.custom_model import check_blobs
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.network import layers_in_test, read_caffemodel, read_prototxt
 from nsfw_caffe.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
@@ -39,14 +40,8 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
     EngineUnavailable
         The package onnx is missing.
     """
-    try:
-        from nsfw_caffe.caffe_to_onnx.write import write
-    except ImportError as error:
-        raise EngineUnavailable(
-            f"converting the model: {error}; get it with pip install '.[onnxruntime]' from the checkout"
-        ) from error
+    write = require_onnx()
     network, weights = _read(prototxt), read_caffemodel(caffemodel)
-    refuse_old_format(network, prototxt, weights, caffemodel)
     layers = layers_in_test(network)
     for layer in layers:
         refuse_unknown(layer, prototxt)
@@ -61,6 +56,23 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
         return write(source, fold(graph.nodes, output.name), output, VERSION)
     except OverflowError as error:
         raise ModelError(f"{prototxt} with {caffemodel}: {error}") from error
+
+
+def require_onnx() -> Callable[[Value, list[Node], Value, str], bytes]:
+    """Give what writes the graph.
+
+    Raises
+    ------
+    EngineUnavailable
+        The package onnx is missing.
+    """
+    try:
+        from nsfw_caffe.caffe_to_onnx.write import write
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"converting the model: {error}; get it with pip install '.[onnxruntime]' from the checkout"
+        ) from error
+    return write
 
 
 def _read(prototxt: Path) -> NetParameter:

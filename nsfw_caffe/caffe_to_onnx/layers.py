@@ -24,7 +24,8 @@ def batch_norm(layer: Layer) -> Value:
     mean, variance = (layer.weights(index, channels) for index in range(2))
     (total,) = layer.weights(2, (1,))
     share = 0 if total == 0 else 1 / total
-    spread = variance * share + options.eps
+    # A float32, which protobuf's implementation in Python gives unrounded.
+    spread = variance * share + float(np.float32(options.eps))
     layer.require(bool((spread > 0).all()), "the variance is not positive")
     factor = 1 / np.sqrt(spread)
     return layer.affine(bottom, *(_along(bottom, 1, array) for array in (factor, -mean * share * factor)))

@@ -100,7 +100,8 @@ def refuse_unknown(layer: LayerParameter, prototxt: Path) -> None:
             for option, _ in value.ListFields():
                 if option.name not in rule.options and option.name not in _HARMLESS_OPTIONS:
                     raise refusal(prototxt, layer, f"the option {rule.parameter}.{option.name} is not supported")
-        elif field.name not in _HARMLESS_FIELDS:
+        # Options of other types: each type of Caffe's reads its own alone.
+        elif field.name not in _HARMLESS_FIELDS and not field.name.endswith("_param"):
             raise refusal(prototxt, layer, f"{field.name} is not supported here")
     if layer.phase == TRAIN and layer.HasField("phase"):
         raise refusal(prototxt, layer, "phase: TRAIN makes it work as in training")

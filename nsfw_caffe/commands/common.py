@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -29,12 +29,22 @@ def warn(name: str, warnings: Iterable[str]) -> None:
         complain(f"{name}: warning: {text}")
 
 
-def fetch_model() -> None:
-    """Fetch the original model unless it is here, with progress bars on standard error."""
+def fetch_model(look: Callable[[], object] = lambda: None) -> None:
+    """Fetch the original model unless it is here, with progress bars where standard error is a terminal.
+
+    Parameters
+    ----------
+    look : callable
+        Called before a download: it raises the error of what the model is fetched for and is not there.
+    """
     from nsfw_caffe import model
 
     if model.is_here():
         return  # whether it is whole, too, is checked where it is loaded
+    look()
+    if sys.stderr is None or not sys.stderr.isatty():
+        model.fetch()
+        return
     from tqdm import tqdm
 
     with contextlib.ExitStack() as bars:

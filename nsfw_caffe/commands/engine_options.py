@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import limit, positive
 from nsfw_caffe.commands.common import fetch_model
-from nsfw_caffe.engines.base import ENGINES, PRECISIONS, parse_device
+from nsfw_caffe.engines.base import ENGINES, PRECISIONS, EngineOptions, parse_device, require_engine
+from nsfw_caffe.engines.blas import use_atlas
+from nsfw_caffe.jpeg import create_codec
 from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.record import SetUp
 
@@ -74,12 +76,21 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
     from nsfw_caffe.classifier import Classifier
 
     if options.prototxt is None:
-        fetch_model()
+        fetch_model(lambda: _look(options))
     files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
     if options.published:
         return Classifier.published(**files, limits=limits(options))
     names = ("engine", "device", "decode", "precision", "threads")
     return Classifier(**{name: getattr(options, name) for name in names}, **files, limits=limits(options))
+
+
+def _look(options: argparse.Namespace) -> None:
+    """Raise the error of an engine that is not there, before the model is downloaded for it."""
+    if options.published:
+        use_atlas()
+    create_codec("ijg9d" if options.published else "pillow", options.decode)
+    engine = "caffe" if options.published else options.engine
+    require_engine(engine, EngineOptions(parse_device(options.device), options.precision, options.threads))
 
 
 def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nsfw_caffe import model
-from nsfw_caffe.commands.common import OK, fetch_model
+from nsfw_caffe.commands.common import OK, SOME_FAILED, complain, fetch_model
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model_file import write_whole
 
@@ -44,8 +44,19 @@ def _run_path(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def _run_verify(options: argparse.Namespace) -> int:
+    from nsfw_caffe.caffe_to_onnx.cache import kept_conversions
+
     status = _run_path(options)  # finding the files includes verifying them
     print("size and SHA-256 of both files are right")
+    kept = kept_conversions(model.fetch())
+    for path, right in kept.items():
+        if right:
+            print(path, "its SHA-256 is that of the conversion for onnxruntime and openvino", sep="\n")
+        else:
+            complain(f"{path} is not the original's conversion; it is never loaded: delete it")
+            status = SOME_FAILED
+    if not any(kept.values()):
+        print("there is no conversion for onnxruntime and openvino yet; their first use makes it")
     return status
 
 
@@ -55,9 +66,10 @@ def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) ->
     if options.output.exists() and not options.force:
         parser.error(f"{options.output} is there already; --force replaces it")
     from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+    from nsfw_caffe.caffe_to_onnx.convert import require_onnx
 
     if options.prototxt is None:
-        fetch_model()
+        fetch_model(require_onnx)
     content = onnx_model(model.resolve(options.prototxt, options.caffemodel))
     try:
         write_whole(options.output, content)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.common import OK, SOME_FAILED, UNAVAILABLE, complain, fetch_model
-from nsfw_caffe.errors import ImageError
+from nsfw_caffe.errors import EngineUnavailable, ImageError
 
 if TYPE_CHECKING:
     from nsfw_caffe.measure import SetUp
@@ -31,18 +31,34 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from nsfw_caffe import verify
+    from nsfw_caffe.engines.base import EngineOptions, require_engine
 
-    fetch_model()
+    fetch_model(lambda: require_engine("caffe" if options.published else "auto", EngineOptions()))
     expected = verify.recorded_pictures()
     if options.against is not None:
         expected += verify.published_pictures(options.against)
+    status = OK
     try:
         set_up, findings = verify.check(expected, published=options.published)
     except ImageError as error:
         complain(str(error))
         return UNAVAILABLE
-    _print_findings(set_up, findings)
-    return OK if all(finding.equal for finding in findings) else SOME_FAILED
+    except EngineUnavailable as error:
+        if options.published:
+            raise
+        complain(str(error))
+        status = UNAVAILABLE
+    else:
+        _print_findings(set_up, findings)
+        status = OK if all(finding.equal for finding in findings) else SOME_FAILED
+    if options.published:  # a set-up of Caffe's
+        return status
+    print()
+    for portable in verify.check_portable(expected):
+        print(f"{portable.engine:<24}{portable.verdict:<15}{portable.reason}")
+        if portable.verdict == "different":
+            status = status or SOME_FAILED
+    return status
 
 
 def _print_findings(set_up: SetUp, findings: Iterable[Finding]) -> None:

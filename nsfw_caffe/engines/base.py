@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.cores import available_cores
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
 from nsfw_caffe.model import ModelFiles
 
 ENGINES = ("caffe", "onnxruntime", "openvino")
@@ -81,6 +83,11 @@ class Engine(Protocol):
         -------
         numpy.ndarray
             float32, (n, 2): the probabilities of sfw and nsfw.
+
+        Raises
+        ------
+        EngineUnavailable
+            If the engine fails: there is not enough memory for example.
         """
         ...
 
@@ -104,8 +111,36 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
     EngineUnavailable
         If the engine is not installed or does not have what `options` ask for; for "auto", if no engine does.
     ModelError
-        If the engine cannot run the model.
+        If the engine cannot run the model, or there is not enough memory to load it.
     """
+
+    def load(module: Any) -> Any:  # noqa: ANN401
+        engine = module.__name__.rpartition(".")[2]
+        with _ending_foreign_errors(ModelError, f"{files.prototxt}: {engine} cannot run this model"):
+            return module.create(files, options)
+
+    engine: Engine = _first(name, options, load)
+    return engine
+
+
+def require_engine(name: str, options: EngineOptions) -> None:
+    """Look whether there is such an engine, without a model: before one is downloaded for nothing.
+
+    Parameters
+    ----------
+    name, options
+        As for `create_engine`.
+
+    Raises
+    ------
+    ValueError, EngineUnavailable
+        As for `create_engine`.
+    """
+    _first(name, options, lambda module: module.require(options))
+
+
+def _first(name: str, options: EngineOptions, use: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    """Give what comes of the first of the named engines' modules that is available."""
     if name not in (*ENGINES, "auto"):
         raise ValueError(f"engine={name!r}: expected one of {', '.join((*ENGINES, 'auto'))}")
     if options.precision not in PRECISIONS:
@@ -114,13 +149,10 @@ def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engin
         raise ValueError(f"threads={options.threads}: expected 1 or more")
     reasons = []
     for candidate in ENGINES if name == "auto" else (name,):
-        module = importlib.import_module(f"nsfw_caffe.engines.{candidate}")
         try:
-            engine: Engine = module.create(files, options)
+            return use(importlib.import_module(f"nsfw_caffe.engines.{candidate}"))
         except EngineUnavailable as error:
             reasons.append(str(error))
-        else:
-            return engine
     raise EngineUnavailable("\n".join(reasons))
 
 
@@ -152,20 +184,20 @@ def require_float32(engine: str, options: EngineOptions) -> None:
         raise EngineUnavailable(f"{engine}: precision {options.precision!r} is there only with engine 'openvino'")
 
 
-def check_portable(engine: Engine, files: ModelFiles) -> None:
-    """Run a user's own model once on a grey picture.
+def failing_alone(engine: str) -> contextlib.AbstractContextManager[None]:
+    """Make what an engine raises in a forward pass an EngineUnavailable: its own classes are not public."""
+    return _ending_foreign_errors(EngineUnavailable, f"{engine}: a forward pass failed")
 
-    Raises
-    ------
-    ModelError
-        If it does not give two finite numbers.
-    """
-    if files.original:
-        return
-    output = engine.forward(np.zeros((1, 3, 224, 224), np.float32))
-    if output.shape != (1, 2):
-        raise ModelError(f"{files.prototxt}: expected an output of shape (n, 2), found (n, {output.size})")
-    if not np.isfinite(output).all():
-        raise ModelError(
-            f"{files.prototxt}: the output for a grey picture is {output[0].tolist()}, not two finite numbers"
-        )
+
+@contextlib.contextmanager
+def _ending_foreign_errors(kind: type[NsfwCaffeError], what: str) -> Iterator[None]:
+    try:
+        yield
+    except NsfwCaffeError:
+        raise
+    except Exception as error:
+        # OpenVINO's have several lines, with places in its sources.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+            reason = "not enough memory"
+        raise kind(f"{what}: {reason}") from error

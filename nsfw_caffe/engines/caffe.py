@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from nsfw_caffe import child
 from nsfw_caffe.custom_model import check_custom
-from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, require_float32
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, failing_alone, require_float32
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.network import for_caffe
 
 _TRIAL_SECONDS = 300
 
@@ -40,11 +41,8 @@ def create(files: ModelFiles, options: EngineOptions) -> CaffeEngine:
     ModelError
         If Caffe cannot run the model.
     """
-    require_float32("caffe", options)
-    caffe = import_caffe()
+    caffe = require(options)
     gpu = options.gpu
-    if gpu is not None:
-        _require_gpu(caffe, gpu)
     if not files.original:
         check_custom(files)
     if gpu is not None or not files.original:
@@ -53,6 +51,21 @@ def create(files: ModelFiles, options: EngineOptions) -> CaffeEngine:
     if options.threads is not None:
         set_openblas_threads(options.threads)
     return engine
+
+
+def require(options: EngineOptions) -> Any:  # noqa: ANN401
+    """Give pycaffe, where it has what the options ask for.
+
+    Raises
+    ------
+    EngineUnavailable
+        If it cannot be imported, or cannot use the device or the precision.
+    """
+    require_float32("caffe", options)
+    caffe = import_caffe()
+    if options.gpu is not None:
+        _require_gpu(caffe, options.gpu)
+    return caffe
 
 
 class CaffeEngine:
@@ -70,9 +83,9 @@ class CaffeEngine:
         self._lock = threading.Lock()
         self.batch_size = 1 if gpu is None else GPU_BATCH_SIZE
         self.parallelism: Parallelism = "processes" if gpu is None else "batches"
-        with self._lock:
+        with self._lock, for_caffe(files.prototxt) as prototxt:
             self._set_mode()
-            self._net = caffe.Net(str(files.prototxt), caffe.TEST, weights=str(files.caffemodel))
+            self._net = caffe.Net(str(prototxt), caffe.TEST, weights=str(files.caffemodel))
         (self._input,) = self._net.inputs
         if len(self._net.outputs) != 1:
             raise ModelError(f"{files.prototxt}: expected one output, found {', '.join(self._net.outputs)}")
@@ -83,12 +96,12 @@ class CaffeEngine:
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
-        with self._lock:
+        with self._lock, failing_alone(self.name):
             self._set_mode()
             chunks = [
                 self._forward(batch[start : start + self.batch_size]) for start in range(0, len(batch), self.batch_size)
             ]
-        return np.concatenate(chunks)
+            return np.concatenate(chunks)
 
     def _forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         blob = self._net.blobs[self._input]

@@ -21,7 +21,7 @@ from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
 from nsfw_caffe.jpeg import JpegCodec, create_codec
 from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.outcome import timed
+from nsfw_caffe.outcome import score_of, timed
 from nsfw_caffe.pillow_settings import Settings, set_pillow
 from nsfw_caffe.preprocess import Tensor, preprocess
 from nsfw_caffe.said import keep_apart
@@ -81,7 +81,7 @@ def main(descriptor: str) -> None:
 
 def _score(engine: CaffeEngine, codec: JpegCodec, limits: Limits, source: str | bytes | Tensor) -> float:
     tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec, limits)
-    return float(engine.forward(tensor[np.newaxis])[0, 1])
+    return score_of(engine.forward(tensor[np.newaxis])[0])
 
 
 def _load_blas(set_up: WorkerSetUp) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import signal
 import socket
 import subprocess
@@ -89,6 +90,7 @@ def score(
         If a worker dies before it has loaded the model.
     """
     run = _Run(sources, prepare, set_up, workers)
+    process = os.getpid()
     try:
         while True:
             busy = run.distribute()
@@ -100,9 +102,12 @@ def score(
     finally:
         for worker in run.workers:
             worker.connection.close()
-            worker.process.terminate()
-        for worker in run.workers:
-            worker.process.wait()
+        # In a forked child, which has the iteration too, they are the parent's, who may be at work with them.
+        if os.getpid() == process:
+            for worker in run.workers:
+                worker.process.terminate()
+            for worker in run.workers:
+                worker.process.wait()
 
 
 class _Run:

@@ -13,10 +13,11 @@ from nsfw_caffe.engines.base import (
     GPU_BATCH_SIZE,
     EngineOptions,
     Parallelism,
-    check_portable,
+    failing_alone,
     require_float32,
 )
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.engines.trial import try_model
+from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.model import ModelFiles
 
 _CUDA = "CUDAExecutionProvider"
@@ -32,6 +33,20 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
     ModelError
         If the model cannot be converted or run.
     """
+    engine = OnnxRuntimeEngine(require(options), files, options)
+    if not files.original:
+        try_model(engine, files)
+    return engine
+
+
+def require(options: EngineOptions) -> Any:  # noqa: ANN401
+    """Give onnxruntime, where it has what the options ask for.
+
+    Raises
+    ------
+    EngineUnavailable
+        If it is missing, or cannot use the device or the precision.
+    """
     require_float32("onnxruntime", options)
     # From 1.29 on it would report itself when it is imported, and keep an id of the machine in the home.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -44,9 +59,7 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
             f"device 'gpu:{options.gpu}': this onnxruntime is built for the CPU; "
             "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
         )
-    engine = OnnxRuntimeEngine(onnxruntime, files, options)
-    check_portable(engine, files)
-    return engine
+    return onnxruntime
 
 
 class OnnxRuntimeEngine:
@@ -62,14 +75,11 @@ class OnnxRuntimeEngine:
         self.parallelism: Parallelism = "threads" if options.gpu is None else "batches"
         content = onnx_model(files)
         settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3  # errors; the default is to warn of what nobody here can change
+        settings.log_severity_level = 4  # what ends the process; errors are raised too
         # Threads that wait for work by spinning take the cores from the preprocessing.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         settings.intra_op_num_threads = options.threads_a_picture
-        try:
-            self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
-        except Exception as error:  # of many classes, none of them public
-            raise ModelError(f"{files.prototxt}: onnxruntime cannot run this model: {error}") from error
+        self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
         if options.gpu is not None and _CUDA not in self._session.get_providers():
             # onnxruntime takes the CPU instead and only prints why.
             raise EngineUnavailable(
@@ -81,11 +91,12 @@ class OnnxRuntimeEngine:
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
-        chunks = [
-            self._session.run(self._outputs, {self._input: batch[start : start + self.batch_size]})[0]
-            for start in range(0, len(batch), self.batch_size)
-        ]
-        return np.concatenate(chunks).reshape(len(batch), -1)
+        with failing_alone(self.name):
+            chunks = [
+                self._session.run(self._outputs, {self._input: batch[start : start + self.batch_size]})[0]
+                for start in range(0, len(batch), self.batch_size)
+            ]
+            return np.concatenate(chunks).reshape(len(batch), -1)
 
 
 def _providers(options: EngineOptions) -> list[str | tuple[str, dict[str, str]]]:

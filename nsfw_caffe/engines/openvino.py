@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
 from nsfw_caffe.custom_model import INPUT_SHAPE
-from nsfw_caffe.engines.base import EngineOptions, Parallelism, check_portable
-from nsfw_caffe.errors import EngineUnavailable, ModelError
+from nsfw_caffe.engines.base import EngineOptions, Parallelism, failing_alone
+from nsfw_caffe.engines.trial import try_model
+from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.model import ModelFiles
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -37,6 +38,20 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     ModelError
         If the model cannot be converted or run.
     """
+    engine = OpenVinoEngine(require(options), files, options)
+    if not files.original:
+        try_model(engine, files)
+    return engine
+
+
+def require(options: EngineOptions) -> Any:  # noqa: ANN401
+    """Give OpenVINO's core, where it has what the options ask for.
+
+    Raises
+    ------
+    EngineUnavailable
+        If openvino is missing, or cannot use the device or the precision.
+    """
     openvino = _import_openvino()
     if options.gpu is not None:
         raise EngineUnavailable(
@@ -45,9 +60,7 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     core = openvino.Core()
     if options.precision == "bfloat16":
         _require_bfloat16(core)
-    engine = OpenVinoEngine(core, files, options)
-    check_portable(engine, files)
-    return engine
+    return core
 
 
 class OpenVinoEngine:
@@ -68,12 +81,11 @@ class OpenVinoEngine:
             "NUM_STREAMS": options.concurrency,
         }
         content = onnx_model(files)
-        try:
-            model = core.read_model(content)
-            model.reshape([1, *INPUT_SHAPE])
-            self._compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
-            raise ModelError(f"{files.prototxt}: openvino cannot run this model: {error}") from error
+        model = core.read_model(content)
+        model.reshape([1, *INPUT_SHAPE])
+        if not files.original:
+            _let_nan_pass(model)
+        self._compiled = core.compile_model(model, "CPU", settings)
         # One for each caller at a time, each run once here: openvino's bindings set themselves up when they are first
         # used, and two threads that do that at once wait for each other for ever.
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -86,10 +98,25 @@ class OpenVinoEngine:
         """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
         request = self._requests.get()
         try:
-            outputs = [request.infer([batch[index : index + 1]])[0] for index in range(len(batch))]
+            with failing_alone(self.name):
+                outputs = [request.infer([batch[index : index + 1]])[0] for index in range(len(batch))]
+                return np.concatenate(outputs).reshape(len(batch), -1)
         finally:
             self._requests.put(request)
-        return np.concatenate(outputs).reshape(len(batch), -1)
+
+
+def _let_nan_pass(model: Any) -> None:  # noqa: ANN401
+    """Put maximum(0, x) for each ReLU: its bits are the same, but of NaN it makes NaN, as Caffe does, and not 0.
+
+    Both end in x86's MAXPS, which gives the second operand where one is NaN, and that is 0 in OpenVINO's ReLU: what has
+    overflowed in a user's network would go on as a number. This takes 2 % more time; nothing overflows in the original.
+    """
+    from openvino import opset13 as operations
+
+    for layer in model.get_ops():
+        if layer.get_type_name() == "Relu":
+            maximum = operations.maximum(operations.constant(np.float32(0)), layer.input_value(0))
+            layer.output(0).replace(maximum.output(0))
 
 
 def _import_openvino() -> Any:  # noqa: ANN401

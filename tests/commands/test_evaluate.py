@@ -32,6 +32,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     return cache
 
 
+@pytest.mark.slow
 def test_two_folders_end_to_end(folders: Path, tmp_path: Path, portable: Classifier, cache: Path) -> None:
     page, figures, plots = tmp_path / "e.html", tmp_path / "e.json", tmp_path / "plots"
     arguments = ("evaluate", "--nsfw", folders / "nsfw", "--sfw", folders / "sfw", *ENGINE, "--by", "format")
@@ -54,6 +55,7 @@ def test_two_folders_end_to_end(folders: Path, tmp_path: Path, portable: Classif
     assert kept.stat().st_mtime_ns == before.st_mtime_ns  # nothing was scored again
 
 
+@pytest.mark.slow
 def test_a_table_of_sources_is_scored(folders: Path, tmp_path: Path) -> None:
     files = sorted(folders.rglob("*.jpg"))[::4]
     missing = tmp_path / "missing.jpg"
@@ -116,6 +118,7 @@ def test_the_same_folder_on_both_sides_is_told_of(folders: Path) -> None:
     assert "is labelled both nsfw and sfw: decide for one" in child.stderr
 
 
+@pytest.mark.slow
 def test_one_picture_under_both_labels_is_told_of(folders: Path, tmp_path: Path) -> None:
     for label in ("nsfw", "sfw"):
         (tmp_path / label).mkdir()
@@ -128,6 +131,7 @@ def test_one_picture_under_both_labels_is_told_of(folders: Path, tmp_path: Path)
     assert "There are only 3 sfw samples: the intervals are wide" in child.stdout
 
 
+@pytest.mark.slow
 def test_compare(tmp_path: Path) -> None:
     rows = [scored(f"{number:02}", number / 100) for number in range(100)]
     write_results(tmp_path / "a.csv", [*rows, failed("x")])

@@ -111,6 +111,7 @@ def test_no_engine_is_status_3_and_leaves_nothing(folder: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+@pytest.mark.slow
 def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
     assert nsfw_caffe("scan", folder, "-o", results, *ENGINE).returncode == 0
@@ -121,6 +122,7 @@ def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     assert {record.engine for record in read_results(results)} == {"caffe"}
 
 
+@pytest.mark.slow
 def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
     assert nsfw_caffe("scan", folder, "-o", results, "--published").returncode == 0
@@ -150,23 +152,29 @@ def test_results_among_the_sources_are_no_source(folder: Path) -> None:
     assert len(list(read_results(results))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_politely(pictures: Path, unbroken: list[Record], tmp_path: Path, stop: signal.Signals) -> None:
     results = tmp_path / "r.csv"
-    with start(pictures, "-o", results) as child:
-        await_journal(results)
-        time.sleep(0.3)
-        child.send_signal(stop)
-        _, errors = child.communicate(timeout=60)
-    assert child.returncode == 4
-    assert errors == "nsfw-caffe: stopped; what was scored is kept: run the same command again to go on\n"
-    so_far = list(read_results(results))
+    so_far: list[Record] = []
+    for pause in (0.3, 1, 3, 10):  # where others use the machine, it may have scored nothing yet
+        with start(pictures, "-o", results) as child:
+            await_journal(results)
+            time.sleep(pause)
+            child.send_signal(stop)
+            _, errors = child.communicate(timeout=60)
+        assert child.returncode == 4
+        assert errors == "nsfw-caffe: stopped; what was scored is kept: run the same command again to go on\n"
+        so_far = list(read_results(results))
+        if so_far:
+            break
     assert 0 < len(so_far) < 150
     child_again = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
     assert child_again.stdout.endswith(f"3 errors, {len(so_far)} of them known before\n")
     assert facts(list(read_results(results))) == facts(unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
     """`benchmarks/kill_scan.py` does this with thousands of pictures and ten kills."""
@@ -187,6 +195,7 @@ def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == [results.name]
 
 
+@pytest.mark.slow
 def test_a_second_scan_at_once_is_refused(pictures: Path, unbroken: list[Record], tmp_path: Path) -> None:
     results = tmp_path / "r.sqlite"
     with start(pictures, "-o", results) as child:
@@ -213,6 +222,7 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", str(path)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
     disk = tmp_path / "disk"
@@ -294,6 +304,7 @@ def write_warc(path: Path, files: list[Path]) -> None:
                 writer.write_record(record)
 
 
+@pytest.mark.slow
 def test_archives_give_the_scores_of_their_files(pictures: Path, unbroken: list[Record], tmp_path: Path) -> None:
     files = sorted(path for path in pictures.rglob("*") if path.is_file())[:30]
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as zipped:

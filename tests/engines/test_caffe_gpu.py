@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.engines import caffe
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE
 from nsfw_caffe.model import ModelFiles
 from tests.support import PHOTOS, run
 
@@ -60,3 +65,53 @@ def test_missing_cuda_says_how_to_get_it(tmp_path: Path) -> None:
     code = "import nsfw_caffe; nsfw_caffe.Classifier(engine='caffe')"
     child = run("-c", code, environment={"PYTHONPATH": str(tmp_path)})
     assert f"{reason}; apt-get install libcublas11 libcudart11.0 libcurand10" in child.stderr
+
+
+class FakeCaffe:
+    """What pycaffe is to the engine, on a machine without a GPU: it notes each thread's device, as Caffe keeps it."""
+
+    TEST = 1
+
+    def __init__(self) -> None:
+        self.set_up = threading.local()
+        self.shapes: list[tuple[int, ...]] = []
+        self.inputs, self.outputs = ["data"], ["prob"]
+        self.blobs = {name: FakeBlob(shape) for name, shape in (("data", (1, 3, 224, 224)), ("prob", (1, 2)))}
+
+    def Net(self, *_: object, **__: object) -> FakeCaffe:  # noqa: N802 - pycaffe's
+        self.forward()
+        return self
+
+    def set_device(self, number: int) -> None:
+        self.set_up.device = number
+
+    def set_mode_gpu(self) -> None:
+        self.set_up.mode = "gpu"
+
+    def forward(self) -> dict[str, Any]:
+        assert (self.set_up.device, self.set_up.mode) == (3, "gpu")
+        batch = self.blobs["data"].data
+        self.shapes.append(batch.shape)
+        self.blobs["prob"].reshape(len(batch), 2)
+        self.blobs["prob"].data[:, 1] = batch[:, 0, 0, 0]
+        return {"prob": self.blobs["prob"].data}
+
+
+class FakeBlob(SimpleNamespace):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(data=np.zeros(shape, np.float32))
+
+    def reshape(self, *shape: int) -> None:
+        self.data = np.zeros(shape, np.float32)
+
+
+def test_batches_on_the_gpu_that_was_asked_for_in_every_thread(model_files: ModelFiles) -> None:
+    fake = FakeCaffe()
+    engine = caffe.CaffeEngine(fake, model_files, 3)
+    assert (engine.batch_size, engine.parallelism) == (GPU_BATCH_SIZE, "batches")
+    batch = np.zeros((2 * GPU_BATCH_SIZE + 5, 3, 224, 224), np.float32)
+    batch[:, 0, 0, 0] = np.arange(len(batch))
+    with ThreadPoolExecutor(1) as pool:
+        outputs = pool.submit(engine.forward, batch).result()
+    assert outputs[:, 1].tolist() == list(range(len(batch)))
+    assert [shape[0] for shape in fake.shapes] == [1, GPU_BATCH_SIZE, GPU_BATCH_SIZE, 5]

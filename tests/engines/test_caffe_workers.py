@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from nsfw_caffe.engines import caffe_workers
 from nsfw_caffe.engines.caffe_workers import WINDOW
 from nsfw_caffe.preprocess import Source
 from tests.support import PHOTOS, heed_interrupts, run
+
+pytestmark = pytest.mark.slow
 
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png", "text.png")
 PATHS = [str(PHOTOS / name) for name in NAMES]
@@ -144,9 +147,10 @@ def test_workers_that_cannot_start(
 def test_leaving_early_ends_the_workers(classifier: Classifier) -> None:
     results = classifier.scan(itertools.repeat(PATHS[0]), workers=2)
     next(results)
-    assert len(children()) == 2
+    processes = children()
+    assert len(processes) == 2
     results.close()
-    assert children() == []
+    assert not any(Path(f"/proc/{process}").exists() for process in processes)  # not even as zombies
 
 
 def test_sources_are_read_no_further_than_the_window(classifier: Classifier) -> None:
@@ -163,6 +167,36 @@ def test_sources_are_read_no_further_than_the_window(classifier: Classifier) -> 
         next(results)
         assert read <= taken + 2 * WINDOW
     results.close()
+
+
+def test_a_slow_worker_lets_the_other_go_no_further_than_the_window(classifier: Classifier) -> None:
+    read = taken = 0
+    stopped: list[int] = []
+    timers: list[threading.Timer] = []
+
+    def count() -> Iterator[str]:
+        nonlocal read
+        for path in itertools.cycle(PATHS):
+            read += 1
+            assert read <= taken + 1 + 2 * WINDOW
+            if stopped and not timers and read == taken + 2 * WINDOW:
+                timers.append(threading.Timer(2, os.kill, (stopped[0], signal.SIGCONT)))
+                timers[0].start()
+            yield path
+
+    results = classifier.scan(count(), workers=2)
+    try:
+        while taken < 3 * WINDOW:
+            next(results)
+            taken += 1
+            if taken == 5:
+                stopped.append(children()[0])
+                os.kill(stopped[0], signal.SIGSTOP)
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+        results.close()
+    assert timers
 
 
 def test_few_pictures_start_no_worker(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
-from nsfw_caffe.engines.base import EngineOptions, create_engine
+from nsfw_caffe.engines import onnxruntime
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, create_engine
 from nsfw_caffe.jpeg import PillowCodec
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.preprocess import preprocess
@@ -61,6 +65,16 @@ def test_forward(name: str, model_files: ModelFiles) -> None:
     assert (engine.forward(batch[::-1].copy()) == kept[::-1]).all()
     assert (engine.forward(batch[:, :, ::-1][:, :, ::-1]) == kept).all()  # a view that is not contiguous
     assert (together == kept).all()  # a result is no view of the engine's memory
+
+
+def test_forward_in_batches(model_files: ModelFiles) -> None:
+    """What onnxruntime's GPU does: several pictures a call, the last chunk a small one."""
+    engine = create_engine("onnxruntime", model_files, EngineOptions())
+    batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
+    one_by_one = engine.forward(batch)
+    assert len(set(one_by_one[:, 1].round(4))) == len(batch)
+    engine.batch_size = 2
+    assert np.abs(engine.forward(batch) - one_by_one).max() < 1e-6
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -159,6 +173,46 @@ def test_auto_without_caffe_and_without_any() -> None:
 def test_gpu_is_refused_where_it_cannot_be_used(name: str) -> None:
     with pytest.raises(EngineUnavailable, match="'gpu:0'"):
         Classifier(engine=name, device="gpu:0")
+
+
+def fake_onnxruntime(providers: list[str], asked: list[Any]) -> SimpleNamespace:
+    """Return an onnxruntime whose sessions have these providers, whatever is asked for, as it does without CUDA."""
+    blobs = [SimpleNamespace(name="blob")]
+    session = SimpleNamespace(get_providers=lambda: providers, get_inputs=lambda: blobs, get_outputs=lambda: blobs)
+
+    def start(content: bytes, settings: object, providers: list[object]) -> object:  # noqa: ARG001
+        asked.extend(providers)
+        return session
+
+    settings = SimpleNamespace(add_session_config_entry=lambda *_: None)
+    return SimpleNamespace(InferenceSession=start, SessionOptions=lambda: settings)
+
+
+def test_onnxruntime_is_told_the_gpu_and_not_to_round_to_tf32(model_files: ModelFiles) -> None:
+    asked: list[Any] = []
+    fake = fake_onnxruntime(["CUDAExecutionProvider", "CPUExecutionProvider"], asked)
+    engine = onnxruntime.OnnxRuntimeEngine(fake, model_files, EngineOptions(gpu=3))
+    assert (engine.batch_size, engine.parallelism) == (GPU_BATCH_SIZE, "batches")
+    assert asked == [("CUDAExecutionProvider", {"device_id": "3", "use_tf32": "0"})]
+
+
+def test_onnxruntime_taking_the_cpu_for_a_gpu_is_refused(model_files: ModelFiles) -> None:
+    fake = fake_onnxruntime(["CPUExecutionProvider"], [])
+    with pytest.raises(EngineUnavailable, match="onnxruntime cannot use CUDA here"):
+        onnxruntime.OnnxRuntimeEngine(fake, model_files, EngineOptions(gpu=3))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_failed_forward_leaves_the_engine_usable(name: str, model_files: ModelFiles) -> None:
+    engine = create_engine(name, model_files, EngineOptions())
+    with pytest.raises(Exception, match=r"\d"):
+        engine.forward(np.zeros((1, 3, 10, 10), np.float32))
+    outputs = []
+    batch = np.zeros((1, 3, 224, 224), np.float32)
+    again = Thread(target=lambda: outputs.append(engine.forward(batch)), daemon=True)  # which may wait for ever
+    again.start()
+    again.join(60)
+    assert [output.shape for output in outputs] == [(1, 2)]
 
 
 @pytest.mark.parametrize("name", ["caffe", "onnxruntime"])

@@ -81,6 +81,12 @@ def exponential(auc: float, nsfw: int, sfw: int) -> float:
     return (auc * (1 - auc) + (mean - 1) * (q1 - auc**2) + (mean - 1) * (q2 - auc**2)) / (nsfw * sfw)
 
 
+@pytest.mark.filterwarnings("error")  # NumPy's own about the variance of one number
+@pytest.mark.parametrize(("labels", "method"), [([1, 0, 0, 1, 0], "DeLong, logit"), ([0, 1, 0, 0, 0], "Newcombe")])
+def test_two_of_a_class_have_a_variance(labels: list[int], method: str) -> None:
+    assert auc_interval(labels, [0.1, 0.2, 0.3, 0.4, 0.5]).method == method
+
+
 def test_an_area_near_1_stays_below_it() -> None:
     labels, scores = separated(30, 30, seed=1)
     plain, logit = (auc_interval(labels, scores, logit=logit) for logit in (False, True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,29 +10,33 @@ import pytest
 from nsfw_caffe.model import ModelFiles
 from tests.fidelity import corpus
 from tests.fidelity.oracle import Expected, Oracle, sha256
+from tests.support import made_once
 
 
 @pytest.fixture(scope="session")
 def corpus_paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return corpus.generate(tmp_path_factory.mktemp("corpus"))
+    return sorted(made_once(tmp_path_factory, "corpus", corpus.generate).iterdir())
 
 
 @pytest.fixture(scope="session")
-def oracle(model_files: ModelFiles) -> Oracle:
-    return Oracle(model_files.prototxt, model_files.caffemodel)
-
-
-@pytest.fixture(scope="session")
-def expected(corpus_paths: list[Path], oracle: Oracle) -> dict[Path, Expected]:
+def expected(
+    corpus_paths: list[Path], model_files: ModelFiles, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Path, Expected]:
     """Return the answers for the files that the original can read."""
-    answers = {}
-    for path in corpus_paths:
-        data = path.read_bytes()
-        try:
-            answers[path] = Expected(sha256(oracle.tensor(data)), oracle.score(data))
-        except OSError:
-            continue
-    return answers
+
+    def ask(folder: Path) -> None:
+        oracle = Oracle(model_files.prototxt, model_files.caffemodel)
+        answers = {}
+        for path in corpus_paths:
+            data = path.read_bytes()
+            try:
+                answers[path.name] = sha256(oracle.tensor(data)), oracle.score(data)
+            except OSError:
+                continue
+        (folder / "answers.json").write_text(json.dumps(answers))  # a float's repr has all of its bits
+
+    answers = json.loads((made_once(tmp_path_factory, "oracle", ask) / "answers.json").read_text())
+    return {path: Expected(*answers[path.name]) for path in corpus_paths if path.name in answers}
 
 
 @pytest.fixture(scope="session")

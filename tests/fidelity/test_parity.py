@@ -10,6 +10,8 @@ import pytest
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.model import ModelFiles
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 5e-6
 THRESHOLDS = (0.2, 0.5, 0.8)
 

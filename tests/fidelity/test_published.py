@@ -89,6 +89,8 @@ def _find_python() -> str:
     pytest.skip(f"no Python {OLD_PYTHONS[-1]} to {OLD_PYTHONS[0]} for Pillow 8.4.0")
 
 
+@pytest.mark.slow
+@pytest.mark.network  # the first time; the environment is kept in .pytest_cache
 def test_ijg_codec_gives_the_tensors_of_pillow_8_4(corpus_paths: list[Path], original_sums: dict[Path, str]) -> None:
     codec = Ijg9dCodec()
     compared: Counter[bool] = Counter()

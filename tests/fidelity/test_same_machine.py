@@ -19,6 +19,8 @@ from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.preprocess import preprocess
 from tests.fidelity.oracle import Expected, sha256
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "classify_nsfw.py"
 FEWEST_FILES = 300
 

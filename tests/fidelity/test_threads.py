@@ -5,7 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from nsfw_caffe import Classifier
+
+pytestmark = pytest.mark.slow
 
 THREADS = 4
 SCORES = 100

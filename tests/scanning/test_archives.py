@@ -13,6 +13,7 @@ from nsfw_caffe.scanning.archive import Archive
 from nsfw_caffe.scanning.archives import count_members, is_archive, read_archive
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.selection import Selection
+from nsfw_caffe.scanning.unpacked import MOST_HEADERS
 from tests.scanning.support import CHANGED, ENDINGS, PICTURES, find, pack, read
 
 MIB = 1 << 20
@@ -37,6 +38,14 @@ def test_archive_is_known_by_its_name_and_read(tmp_path: Path, ending: str, uppe
 
 def test_other_files_are_no_archives() -> None:
     assert not any(map(is_archive, ("x.zip.png", "zip", "xzip", "x.gz", "x.rar", "x.warc.png")))
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "warc", "warc.gz"])
+def test_member_larger_than_what_headers_may_be(tmp_path: Path, ending: str) -> None:
+    members = {"a.png": random.Random(1).randbytes(MOST_HEADERS + 1), "b.png": b"small"}
+    path = pack(tmp_path / f"x.{ending}", members)
+    assert [read(item) for item in find(path)] == list(members.values())
+    assert [item.content for item in find(path, max_bytes=1000)] == [None, b"small"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

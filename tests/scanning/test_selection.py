@@ -66,6 +66,7 @@ def test_address_ends_where_its_query_begins_and_cannot_be_hidden() -> None:
     assert selection.takes_address("http://example.com/.x/a.jpg?w=3/4#top")
     assert not selection.takes_address("http://example.com/a.png?b.jpg")
     assert not selection.takes_address("http://ads.example.com/a.jpg")
+    assert Selection().takes_address("http://example.com/a")
 
 
 def test_file_is_left_out_by_any_of_its_names(tmp_path: Path) -> None:

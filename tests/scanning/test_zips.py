@@ -56,6 +56,11 @@ def test_member_has_its_own_size_and_time_in_utc(tmp_path: Path) -> None:
     assert find(path) == [Item(f"{path}!a/moon.png", len(content), CHANGED, content=content)]
 
 
+def test_directory_may_have_another_order_than_the_members(tmp_path: Path) -> None:
+    path = pack_and_change(tmp_path / "x.zip", lambda archive: archive.filelist.reverse())
+    assert [read(item) for item in find(path)] == list(PICTURES.values())[::-1]
+
+
 def test_time_that_is_none_is_left_out(tmp_path: Path) -> None:
     path = pack_and_change(tmp_path / "x.zip", declare(0, date_time=(2017, 0, 0, 0, 0, 0)))
     assert [item.mtime is None for item in find(path)] == [True] + [False] * (len(PICTURES) - 1)
