@@ -165,10 +165,12 @@ def test_nobody_is_called(plain: Watched) -> None:
     assert plain.traced(r'sun_path=@?"([^"]*)"') <= NAME_SERVICE
 
 
+@pytest.mark.slow
 def test_spark_leaves_the_home_alone(spark: Watched) -> None:
     assert spark.appeared == set()
 
 
+@pytest.mark.slow
 def test_spark_calls_none_but_this_machine(spark: Watched) -> None:
     calls = "connect|bind|send"
     assert spark.traced(r'(?:inet_addr\(|AF_INET6, )"([^"]*)"', calls) <= LOOPBACK
