@@ -78,13 +78,14 @@ def read_caffemodel(path: Path) -> NetParameter:
         network.ParseFromString(_read(path))
     except (DecodeError, UnicodeDecodeError) as error:  # the latter from protobuf's implementation in Python
         raise ModelError(f"{path} is not a whole caffemodel: {error}") from error
-    # Names are what weights are found by. What is no UTF-8 comes as bytes, and cannot be copied.
+    # Names are what weights are found by. What is no UTF-8 comes as bytes, which cannot be copied to a new layer.
     layers: list[LayerParameter | V1LayerParameter] = [*network.layer, *network.layers]
     for layer in layers:
         if layer.HasField("name"):
             layer.name = _as_text(layer.name)
+    for old in network.layers:
         for field in ("bottom", "top", "param"):
-            layer.ClearField(field)
+            old.ClearField(field)
     return _with_new_layers(network, path)
 
 

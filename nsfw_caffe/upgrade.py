@@ -43,7 +43,7 @@ def upgrade(network: NetParameter, path: Path) -> None:
     Raises
     ------
     ModelError
-        The format is the one before V1, which had a layer inside each of `layers`.
+        The format is the one before V1, which had a layer inside each of `layers`, or there are two formats.
     """
     if not network.layers:
         return
@@ -52,8 +52,8 @@ def upgrade(network: NetParameter, path: Path) -> None:
             f"{path} has the format before V1 (`layers` with a `layer` inside), which is not supported; "
             "Caffe's tools upgrade_net_proto_text and upgrade_net_proto_binary upgrade such files"
         )
-    # As in Caffe: where a file has layers of both formats, the new ones are dropped.
-    del network.layer[:]
+    if network.layer:
+        raise ModelError(f"{path} has layers of two formats, `layers` and `layer`, which Caffe refuses")
     network.layer.extend(map(_upgraded, network.layers))
     del network.layers[:]
 

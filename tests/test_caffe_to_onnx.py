@@ -201,7 +201,7 @@ TWO = 'bottom: "data" bottom: "data" top: "it"'
     [
         (layer("Deconvolution", "convolution_param { num_output: 2 }"), "this type is not supported"),
         (layer("Crop", "crop_param { axis: 2 }"), "this type is not supported"),
-        (layer("ReLU", "pooling_param { pool: MAX }"), "pooling_param is not supported here"),
+        (layer("ReLU", "pooling_param { pol: MAX }"), 'no field named "pol"'),
         (layer("ReLU", "frobnicate: 1"), 'no field named "frobnicate"'),
         (layer("ReLU", "relu_param { slope: 1 }"), 'no field named "slope"'),
         (layer("ReLU", "blobs { data: 1 }"), "blobs is not supported here"),

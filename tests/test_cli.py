@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -159,11 +160,27 @@ def test_missing_model() -> None:
     assert child.stderr == "nsfw-caffe: there is no file /missing\n"
 
 
-def test_model_path_and_verify(model_files: ModelFiles) -> None:
-    paths = f"{model_files.prototxt}\n{model_files.caffemodel}\n"
-    assert nsfw_caffe("model", "path").stdout == paths
-    assert nsfw_caffe("model", "fetch").stdout == paths
-    assert nsfw_caffe("model", "verify").stdout == paths + "size and SHA-256 of both files are right\n"
+def test_model_path_and_verify(model_files: ModelFiles, tmp_path: Path) -> None:
+    for path in (model_files.prototxt, model_files.caffemodel):
+        (tmp_path / path.name).symlink_to(path)
+    environment = {"NSFW_CAFFE_MODEL_DIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    paths = f"{tmp_path / model_files.prototxt.name}\n{tmp_path / model_files.caffemodel.name}\n"
+    assert nsfw_caffe("model", "path", environment=environment).stdout == paths
+    assert nsfw_caffe("model", "fetch", environment=environment).stdout == paths
+    whole = paths + "size and SHA-256 of both files are right\n"
+    child = nsfw_caffe("model", "verify", environment=environment)
+    assert (child.returncode, child.stderr) == (0, "")
+    assert child.stdout == whole + "there is no conversion for onnxruntime and openvino yet; their first use makes it\n"
+    assert nsfw_caffe("classify", "--engine", "onnxruntime", COFFEE, environment=environment).returncode == 0
+    (kept,) = tmp_path.glob("*.onnx")
+    child = nsfw_caffe("model", "verify", environment=environment)
+    assert (child.returncode, child.stderr) == (0, "")
+    assert child.stdout == f"{whole}{kept}\nits SHA-256 is that of the conversion for onnxruntime and openvino\n"
+    planted = kept.with_name(kept.name.rpartition("-")[0] + f"-{hashlib.sha256(b'').hexdigest()}.onnx")
+    planted.touch()
+    child = nsfw_caffe("model", "verify", environment=environment)
+    assert child.returncode == 1
+    assert child.stderr == f"nsfw-caffe: {planted} is not the original's conversion; it is never loaded: delete it\n"
 
 
 def test_model_export(tmp_path: Path, model_files: ModelFiles) -> None:

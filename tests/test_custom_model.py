@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from google.protobuf import text_format
 
 from nsfw_caffe.custom_model import check_custom
 from nsfw_caffe.errors import ModelError
@@ -145,13 +144,9 @@ def test_refused_type(layer_type: str, tmp_path: Path) -> None:
     assert "deploy.prototxt" in message
 
 
-def test_old_format(tmp_path: Path) -> None:
-    files = model(tmp_path, 'layers { name: "it" type: CONVOLUTION bottom: "data" top: "x" }', [])
-    assert "upgrade_net_proto_text" in refusal(files)
-    files.prototxt.write_text(INPUT)
-    weights = text_format.Parse('layers { name: "it" }', NetParameter())
-    files.caffemodel.write_bytes(weights.SerializeToString())
-    assert "upgrade_net_proto_binary" in refusal(files)
+def test_refused_types_of_training_alone_are_left_out_as_caffe_does(tmp_path: Path) -> None:
+    data = 'layer { name: "t" type: "Data" top: "data" include { phase: TRAIN } data_param { source: "x" } }'
+    check_custom(model(tmp_path, data + INPUT, None))
 
 
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "x" }'

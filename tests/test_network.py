@@ -19,7 +19,9 @@ from nsfw_caffe.schema.caffe_pb2 import NetParameter
         (b'name: "x"\nlayer { top: }', r"own\.prototxt is not a prototxt that can be read: 2:14 : .*Expected string"),
         (b"layer {", "not a prototxt that can be read"),
         (b"layer { pooling_param { pool: MEDIAN } }", "not a prototxt that can be read: 1:31 : .*MEDIAN"),
-        (b'name: "\xff"', r"not UTF-8 text \(invalid start byte, byte 7\)"),
+        (b"\xff\xfelayer {", "not a prototxt that can be read: 1:1"),
+        (b'name: "x" layers { layer { name: "it" type: "conv" } }', "format before V1"),
+        (b'layer { name: "a" } layers { name: "b" }', "layers of two formats"),
         (b"", "holds no network"),
         (b'name: "x"', "holds no network"),
         (b"a {" * 100_000, "nested too deep"),
@@ -42,10 +44,27 @@ def test_not_a_file(read: Callable[[Path], NetParameter], name: str, tmp_path: P
 
 def test_unknown_fields(tmp_path: Path) -> None:
     path = tmp_path / "own.prototxt"
-    path.write_text('layer { name: "it" type: "Power" power_param { power: 2 } }')
+    path.write_text('layer { name: "it" type: "Power" power_parm { power: 2 } }')
     assert read_prototxt(path).layer[0].type == "Power"
-    with pytest.raises(ModelError, match=r"1:34 : .*power_param"):
+    with pytest.raises(ModelError, match=r"1:34 : .*power_parm"):
         read_prototxt(path, allow_unknown_fields=False)
+
+
+@pytest.mark.parametrize(
+    "written", [b'"caf\xe9"', b'"caf\\351"', b'"caf\\xe9"', b'"caf\\303\\251"', b'"caf\\\\351"', b'"caf\xc3\xa9"']
+)
+def test_names_are_those_of_the_weights(written: bytes, tmp_path: Path) -> None:
+    """Bytes stay the same bytes, however they are written: what pycaffe's parser makes of a name finds its weights."""
+    from caffe.proto import caffe_pb2 as real
+
+    name = {b'"caf\xc3\xa9"': "é".encode(), b'"caf\\303\\251"': b"\xc3\xa9", b'"caf\\\\351"': b"\\351"}
+    raw = b"caf" + name.get(written, b"\xe9")
+    prototxt, caffemodel = tmp_path / "own.prototxt", tmp_path / "own.caffemodel"
+    prototxt.write_bytes(b"layer { name: " + written + b" }")
+    layer = b"\x0a" + bytes([len(raw)]) + raw
+    caffemodel.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+    assert len(real.NetParameter.FromString(caffemodel.read_bytes()).layer) == 1
+    assert read_prototxt(prototxt).layer[0].name == read_caffemodel(caffemodel).layer[0].name
 
 
 @pytest.mark.parametrize("end", [0, 1, 1000, 1_000_000, 23_815_354])

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nsfw_caffe import EngineUnavailable, ModelError
-from nsfw_caffe.caffe_to_onnx import cache
+from nsfw_caffe import Classifier, EngineUnavailable, ModelError
+from nsfw_caffe.caffe_to_onnx import cache, convert
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE
 from nsfw_caffe.model import ModelFiles
-from tests.support import run
+from tests.engines.test_caffe import SMALL, write
+from tests.support import PHOTOS, run
 
 
 @pytest.fixture
@@ -70,6 +75,7 @@ def test_other_inputs_and_other_versions_have_other_names(
     onnx_model(files)
     monkeypatch.setattr(cache, "VERSION", "other")
     onnx_model(files)
+    files.caffemodel.parent.chmod(0o755)
     tuned = tmp_path / "tuned.prototxt"
     tuned.write_text(files.prototxt.read_text() + "\n# another file\n")
     onnx_model(ModelFiles(tuned, files.caffemodel, original=False))
@@ -125,3 +131,131 @@ def test_missing_onnx_says_how_to_get_it(files: ModelFiles, monkeypatch: pytest.
     with pytest.raises(EngineUnavailable, match=r"pip install '\.\[onnxruntime\]'"):
         onnx_model(files)
     assert kept(files.caffemodel.parent) == []
+
+
+def plant(folder: Path, prefix: str, content: bytes) -> Path:
+    """Put a file there under the name that fits its content."""
+    path = folder / cache._name(prefix, hashlib.sha256(content).hexdigest())
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Give another network, as ONNX."""
+    folder = tmp_path_factory.mktemp("foreign")
+    small = write(folder, SMALL)
+    return onnx_model(small)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_planted_file_is_never_the_original(
+    name: str, files: ModelFiles, foreign: bytes, tmp_path: Path, classifier: Classifier
+) -> None:
+    (tmp_path / "cache" / "nsfw_caffe").mkdir(parents=True)
+    for folder in (files.caffemodel.parent, tmp_path / "cache" / "nsfw_caffe"):
+        path = plant(folder, cache._prefix(files), foreign)
+        assert not cache.kept_conversions(files)[path]
+    planted = Classifier(engine=name, prototxt=files.prototxt, caffemodel=files.caffemodel)
+    photo = PHOTOS / "coffee.png"
+    assert abs(planted.classify(photo) - classifier.classify(photo)) <= 5e-6
+    assert hashlib.sha256(onnx_model(files)).hexdigest() == ORIGINAL_SHA256
+    assert sorted(cache.kept_conversions(files).values()) == [False, False, True]
+
+
+def test_planted_file_under_the_original_conversions_name(files: ModelFiles, foreign: bytes) -> None:
+    path = files.caffemodel.parent / cache._name(cache._prefix(files), ORIGINAL_SHA256)
+    path.write_bytes(foreign)
+    assert cache.kept_conversions(files) == {path: False}
+    first = onnx_model(files)
+    assert hashlib.sha256(first).hexdigest() == ORIGINAL_SHA256
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("implementation", ["upb", "python"])
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_conversion_has_the_known_bytes(implementation: str, seed: str, files: ModelFiles) -> None:
+    code = (
+        "import hashlib, sys\n"
+        "from pathlib import Path\n"
+        "from nsfw_caffe.caffe_to_onnx.convert import convert\n"
+        "content = convert(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "print(len(content), hashlib.sha256(content).hexdigest())"
+    )
+    environment = {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": implementation, "PYTHONHASHSEED": seed}
+    child = run("-c", code, files.prototxt, files.caffemodel, environment=environment)
+    assert child.stdout == f"{ORIGINAL_SIZE} {ORIGINAL_SHA256}\n", child.stderr
+
+
+def test_bytes_that_are_not_the_known_ones_are_not_kept(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another version of onnx may write one day: made from known files, but not to be found again."""
+    monkeypatch.setattr(cache, "ORIGINAL_SHA256", "0" * 64)
+    assert len(onnx_model(files)) == ORIGINAL_SIZE
+    assert kept(files.caffemodel.parent) == []
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFiles:
+    """Give a model of one's own, in a folder of its own, and no cache of the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    folder = tmp_path / "own"
+    folder.mkdir(mode=0o755)
+    return write(folder, SMALL)
+
+
+def test_own_model_is_kept(own: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    umask = os.umask(0o002)
+    try:
+        first = onnx_model(own)
+    finally:
+        os.umask(umask)
+    (path,) = kept(own.caffemodel.parent)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    monkeypatch.setattr(convert, "convert", None)  # nothing can be converted any more
+    assert onnx_model(own) == first
+
+
+def link(path: Path) -> None:
+    path.symlink_to(path.rename(path.parent.parent / "elsewhere.onnx"))
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def of_another(path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(path, 54321, 54321)
+
+
+MISTRUSTED: dict[str, Callable[[Path], None]] = {
+    "link": link,
+    "pipe": pipe,
+    "of another user": of_another,
+    "its group can write": lambda path: path.chmod(0o664),
+    "all can write": lambda path: path.chmod(0o646),
+    "in a folder of another user": lambda path: of_another(path.parent),
+    "in a folder that its group can write": lambda path: path.parent.chmod(0o775),
+    "in a folder that all can write": lambda path: path.parent.chmod(0o1777),
+}
+
+
+@pytest.mark.parametrize("make", MISTRUSTED.values(), ids=MISTRUSTED)
+def test_planted_file_is_not_the_own_model(
+    make: Callable[[Path], None], own: ModelFiles, foreign: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = foreign + b"\x42\x00"  # another file, as good as any here: the lie is in its name alone
+    path = plant(own.caffemodel.parent, cache._prefix(own), other)
+    path.chmod(0o644)
+    assert onnx_model(own) == other  # this user's own file is believed
+    make(path)
+    monkeypatch.setattr(cache, "_store", lambda *_, **__: False)
+    assert onnx_model(own) != other
+
+
+def test_own_model_is_not_kept_where_it_would_not_be_believed(own: ModelFiles) -> None:
+    own.caffemodel.parent.chmod(0o777)
+    onnx_model(own)
+    assert kept(own.caffemodel.parent) == []

@@ -48,7 +48,7 @@ def test_each_line_is_said_of_the_right_picture(engine: str, noisy: list[Path], 
     assert one_by_one[str(noisy[-1])] == [TRANSPARENCY]
     assert all(text.startswith("Fax4Decode: ") for text in one_by_one[str(noisy[0])][:-1])
     results = tmp_path / "results.csv"
-    options = ["--engine", engine, "--workers", "4", "-o", results]
+    options: list[str | Path] = ["--engine", engine, "--workers", "4", "-o", results]
     together = warned(nsfw_caffe("scan", "--verbose", *options, noisy[0].parent).stderr)
     assert {path: texts for path, texts in together.items() if path in one_by_one} == one_by_one
     child = nsfw_caffe("scan", "--rescore", *options, noisy[0].parent)

@@ -22,8 +22,8 @@ caffe_pb2.DESCRIPTOR.CopyToProto(OWN_FILE)
 REAL_FILE = FileDescriptorProto()
 real.DESCRIPTOR.CopyToProto(REAL_FILE)
 REAL_MESSAGES = {message.name: message for message in REAL_FILE.message_type}
-# Only detected, or only partly read; every other message is whole.
-PARTIAL = {"LayerParameter", "V1LayerParameter"}
+# Only detected; every other message is whole.
+PARTIAL = {"V0LayerParameter"}
 
 
 def fields_of(message: DescriptorProto) -> dict[str, object]:

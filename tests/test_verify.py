@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from nsfw_caffe.measure import Measured, SetUp, measure
 from nsfw_caffe.verify import (
     Expected,
     _compare,
+    check_portable,
     published_pictures,
     recorded_pictures,
     units_in_last_place,
@@ -27,7 +30,10 @@ def test_recorded_bits_on_a_recorded_kernel() -> None:
     assert child.returncode == 0, child.stdout
     assert child.stdout.count("equal      equal      equal") == len(recorded_pictures()) == 6
     assert "BLAS    openblas Haswell, one thread, /usr/lib" in child.stdout
-    assert child.stdout.endswith("every recorded bit is equal\n")
+    *_, bits, _, onnxruntime, openvino = child.stdout.splitlines()
+    assert bits == "every recorded bit is equal"
+    for line, engine in ((onnxruntime, "onnxruntime"), (openvino, "openvino")):
+        assert re.fullmatch(rf"{engine} +equal +at most [0-9.e-]+ from Caffe's recorded scores; 5e-06 is allowed", line)
 
 
 def test_recorded_bits_of_the_published_set_up() -> None:
@@ -36,6 +42,36 @@ def test_recorded_bits_of_the_published_set_up() -> None:
     assert "IJG libjpeg 9d" in child.stdout
     assert "BLAS    atlas, one thread, /usr/lib" in child.stdout
     assert child.stdout.count("equal      equal      equal") == 6
+
+
+def test_portable_engine_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its scores are real; what is recorded is said to be other."""
+    coffee = next(picture for picture in recorded_pictures() if picture.path.name == "coffee.png")
+    found = {finding.engine: finding for finding in check_portable([coffee])}
+    assert [finding.verdict for finding in found.values()] == ["equal", "equal"]
+    far = {"pillow": {blas: score + 1e-5 for blas, score in coffee.scores["pillow"].items()}}
+    monkeypatch.setattr("nsfw_caffe.verify.PORTABLE_ENGINES", ("onnxruntime",))
+    (finding,) = check_portable([replace(coffee, scores=far, sha256="0")])
+    assert finding.verdict == "different"
+    assert finding.reason.startswith("at most 1.0e-05 from Caffe's recorded scores")
+    assert "something else for coffee.png" in finding.reason
+
+
+def test_portable_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nsfw_caffe.verify.PORTABLE_ENGINES", ("missing_engine",))
+    (finding,) = check_portable(recorded_pictures())
+    assert (finding.verdict, finding.reason) == ("not installed", "pip install '.[missing_engine]' from the checkout")
+
+
+def test_without_caffe_the_portable_engines_are_still_checked(tmp_path: Path) -> None:
+    (tmp_path / "caffe.py").write_text("raise ModuleNotFoundError('No module named caffe')")
+    child = nsfw_caffe("verify", environment={"PYTHONPATH": str(tmp_path)})
+    assert child.returncode == 3
+    assert "Caffe: No module named caffe" in child.stderr
+    assert [line.split()[:2] for line in child.stdout.splitlines()[1:]] == [
+        ["onnxruntime", "equal"],
+        ["openvino", "equal"],
+    ]
 
 
 def test_published_scores() -> None:

@@ -61,6 +61,11 @@ class Record:
         How long the source was worked on; 0 where identical content had been scored before.
     scored_at : str
         When, in UTC: 2026-11-23T07:15:00Z.
+
+    Raises
+    ------
+    ValueError
+        If the score is no number from 0 to 1.
     """
 
     source: str
@@ -80,6 +85,11 @@ class Record:
     version: str
     seconds: float | None
     scored_at: str
+
+    def __post_init__(self) -> None:
+        # Here, for what is read and what is written alike: one such row would make RESULTS unreadable.
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"score is {self.score!r}: expected 0 to 1")
 
     @property
     def set_up(self) -> SetUp:

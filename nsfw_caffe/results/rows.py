@@ -124,11 +124,8 @@ def _check(record: Record) -> None:
     """Raise ValueError for values that are of the right type, but not of a result."""
     if record.score is None and record.error is None:
         raise ValueError("neither a score nor an error")
-    if record.score is not None:
-        if record.error is not None:
-            raise ValueError("both a score and an error")
-        if not 0 <= record.score <= 1:
-            raise ValueError(f"score is {record.score!r}: expected 0 to 1")
+    if record.score is not None and record.error is not None:
+        raise ValueError("both a score and an error")
     for name, number in (("mtime", record.mtime), ("seconds", record.seconds)):
         if number is not None and not math.isfinite(number):
             raise ValueError(f"{name} is {number!r}: expected a finite number")

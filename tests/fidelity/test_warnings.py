@@ -9,7 +9,6 @@ import pytest
 
 from tests.support import run
 
-
 pytestmark = pytest.mark.slow
 
 
@@ -33,7 +32,7 @@ def test_classify(corpus_paths: list[Path], plain: list[str]) -> None:
 
 def test_scan(corpus_paths: list[Path], plain: list[str], tmp_path: Path) -> None:
     results, folder = tmp_path / "results.csv", corpus_paths[0].parent
-    options = ["--engine", "onnxruntime", "--workers", "2", "--verbose", "-o", results]
+    options: list[str | Path] = ["--engine", "onnxruntime", "--workers", "2", "--verbose", "-o", results]
     child = run("-W", "error", "-m", "nsfw_caffe", "scan", *options, folder)
     lines = child.stderr.splitlines()
     assert lines
@@ -48,6 +47,6 @@ def test_workers(corpus_paths: list[Path], tmp_path: Path) -> None:
     few, results = [*corpus_paths[::8]], tmp_path / "results.csv"
     listed = tmp_path / "list"
     listed.write_text("\n".join(map(str, few)))
-    scan = ["scan", "--engine", "caffe", "--workers", "2", "--verbose", "--list", listed, "-o"]
+    scan: list[str | Path] = ["scan", "--engine", "caffe", "--workers", "2", "--verbose", "--list", listed, "-o"]
     child = run("-W", "error", "-m", "nsfw_caffe", *scan, results)
     assert [line for line in child.stderr.splitlines() if not names_a_picture(line, few[0].parent)] == []
