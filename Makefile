@@ -1,5 +1,6 @@
 # `make demo` and `make test` work on a fresh Debian 12; `make help` lists the rest.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+# One name at a time: to dash, `command -v` takes no more. The redirection has make ask the shell, whose builtin it is.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check

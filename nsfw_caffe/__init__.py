@@ -7,8 +7,11 @@ A score is the probability, 0 to 1, that a picture is pornographic:
 """
 
 from nsfw_caffe._version import __version__
-from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
+    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
 
 __all__ = [
     "Classifier",
@@ -22,3 +25,14 @@ __all__ = [
     "classify",
     "classify_batch",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nsfw_caffe import classifier, errors
+
+    value: object = getattr(errors if hasattr(errors, name) else classifier, name)
+    globals()[name] = value
+    return value

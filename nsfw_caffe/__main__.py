@@ -1,15 +1,62 @@
-"""`python -m nsfw_caffe` is `nsfw-caffe`."""
+"""Where the program begins: `python -m nsfw_caffe` and `nsfw-caffe`.
 
+Most of a short command's time is spent on imports, and a signal may come then as well. So this module imports nothing
+of weight before it has seen to that.
+"""
+
+# These two are there already; the third takes its time.
+import os
 import sys
 
-from nsfw_caffe import cli
-from nsfw_caffe.said import keep_apart
+try:
+    import signal
+except KeyboardInterrupt:
+    os._exit(130)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+_INTERRUPTED, _STOPPED = 130, 4  # commands/common.py's
+_IMPORT = "<frozen importlib"
 
 
 def main() -> int:
-    """Run the command line as a program of its own and return its exit status."""
-    keep_apart()
-    return cli.main()
+    """Run the command line and return its exit status."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
+        signal.signal(signal.SIGINT, _interrupt)
+    if sys.argv[1:2] == ["scan"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _stop_scan)
+    try:
+        from nsfw_caffe import cli, said
+
+        said.keep_apart()
+        status = cli.main()
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 0
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        # What is left is Python's end, which has nothing to tell either.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(status))
+    return status
+
+
+def _interrupt(_number: int, frame: "FrameType | None") -> None:
+    """Raise KeyboardInterrupt; but end at once where a module is being imported, for C modules make other errors of it.
+
+    Nothing is half done then that would have to be put in order.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORT):
+            os._exit(_INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _stop_scan(*_: object) -> None:
+    """End a scan that has not begun as one that has; `nsfw_caffe.commands.scan` takes over when it begins."""
+    os._exit(_STOPPED)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def download(spec: ModelSpec, directory: Path, progress: Progress) -> None:
     files = [f"{file.name} ({file.size} bytes, sha256 {file.sha256})" for file in spec.files]
     raise ModelError(
         "\n  ".join(["the model could not be downloaded:", *reasons])
-        + "\n  ".join([f"\nOffline, put these files into {directory} yourself:", *files])
+        + "\n  ".join([f"\n  Offline, put these files into {directory} yourself:", *files])
     )
 
 

@@ -135,13 +135,15 @@ class Ijg9dCodec:
         found = (ctypes.c_int * 2)()
         with _memory_file(data) as path:
             # The library writes as many pixels as the file announces: know that number before it does.
-            self._library.read_jpeg_info(
-                path, None, found, None, None, None, None, None, None, None, (ctypes.c_int * 1)(), None
-            )
+            with _in_plain_words():
+                self._library.read_jpeg_info(
+                    path, None, found, None, None, None, None, None, None, None, (ctypes.c_int * 1)(), None
+                )
             if tuple(found) != (height, width):
                 raise OSError(f"IJG libjpeg 9d finds {found[1]}x{found[0]} pixels where Pillow finds {width}x{height}")
             pixels = np.empty((height, width, channels), np.uint8)
-            self._library.read_jpeg_spatial(path, _address(pixels), None, None, color_space, None, None, None)
+            with _in_plain_words():
+                self._library.read_jpeg_spatial(path, _address(pixels), None, None, color_space, None, None, None)
         # Like Pillow, take every four-channel JPEG for Adobe's, which stores inverted ink.
         return 255 - pixels if mode == "CMYK" else pixels
 
@@ -232,6 +234,15 @@ def _memory_file(data: bytes) -> Iterator[str]:
         file.write(data)
         file.flush()
         yield f"/proc/self/fd/{descriptor}"
+
+
+@contextlib.contextmanager
+def _in_plain_words() -> Iterator[None]:
+    """Say what an error of jpeglib's means: its own says that reading a path failed, and the path is ours."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError("IJG libjpeg 9d cannot decode it, though Pillow's library can") from error
 
 
 def _address(pixels: Pixels) -> ctypes.c_void_p:

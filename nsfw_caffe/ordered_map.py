@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +11,19 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 WINDOW = 8
-"""Items a thread that may be under way or finished out of order: what bounds the memory."""
+"""Items a thread that may be under way or finished out of order: what bounds the memory, and so do..."""
+
+ROOM = 1 << 28
+"""... the bytes that they hold together, the last one not counted: 256 MiB, as many as one file may have by default."""
 
 
 def ordered_map(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, window: int = WINDOW
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    threads: int,
+    window: int = WINDOW,
+    weigh: Callable[[_Item], int] = lambda item: 0,  # noqa: ARG005 - light ones
+    room: int = ROOM,
 ) -> Generator[tuple[_Item, _Result], None, None]:
     """Apply a function in several threads.
 
@@ -30,6 +37,10 @@ def ordered_map(
         How many; with one, everything is done in the caller's thread.
     window : int, default WINDOW
         Items a thread that may be under way or finished out of order.
+    weigh : callable, optional
+        Says how many bytes an item holds, or its result will.
+    room : int, default ROOM
+        Bytes that the items under way or finished out of order may hold, the last of them not counted.
 
     Yields
     ------
@@ -40,15 +51,25 @@ def ordered_map(
         yield from ((item, function(item)) for item in items)
         return
     remaining = iter(items)
-    under_way: deque[tuple[_Item, Future[_Result]]] = deque()
+    under_way: deque[tuple[_Item, int, Future[_Result]]] = deque()
+    weight = 0
+    exhausted = False
     executor = ThreadPoolExecutor(threads, thread_name_prefix="nsfw_caffe")
     try:
         while True:
-            for item in itertools.islice(remaining, window * threads - len(under_way)):
-                under_way.append((item, executor.submit(function, item)))
+            while not exhausted and len(under_way) < window * threads and weight < room:
+                try:
+                    item = next(remaining)
+                except StopIteration:
+                    exhausted = True
+                else:
+                    under_way.append((item, weigh(item), executor.submit(function, item)))
+                    weight += under_way[-1][1]
             if not under_way:
                 return
-            item, future = under_way.popleft()
+            item, size, future = under_way.popleft()
             yield item, future.result()
+            weight -= size
+            del item, future  # large ones are not to wait for the next
     finally:
         executor.shutdown(wait=True, cancel_futures=True)

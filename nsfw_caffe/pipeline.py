@@ -20,10 +20,10 @@ from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import Limits
-from nsfw_caffe.ordered_map import ordered_map
+from nsfw_caffe.ordered_map import ROOM, ordered_map
 from nsfw_caffe.outcome import Outcome, score_of, timed
 from nsfw_caffe.pillow_settings import knows_more_than_pillow, needs_this_process
-from nsfw_caffe.preprocess import Source, Tensor, describe, preprocess
+from nsfw_caffe.preprocess import Source, Tensor, describe, held_bytes, preprocess
 from nsfw_caffe.reading import read_source
 from nsfw_caffe.said import collected
 
@@ -77,7 +77,8 @@ class Pipeline:
         if workers > 1 and engine.parallelism == "processes":
             return self._score_in_processes(sources, workers)
         if workers > 1 and engine.parallelism == "threads":
-            return ordered_map(functools.partial(self._score_one, self._engines.get(workers)), sources, workers)
+            score = functools.partial(self._score_one, self._engines.get(workers))
+            return ordered_map(score, sources, workers, weigh=held_bytes, room=ROOM * workers)
         return self._score_in_batches(engine, sources, workers)
 
     def _default_workers(self, sources: Iterable[Source], engine: Engine) -> int:
@@ -93,7 +94,8 @@ class Pipeline:
         """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
         if engine.batch_size == 1:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
-        for chunk in _chunks(ordered_map(self._timed_preprocess, sources, threads), engine.batch_size):
+        preprocessed = ordered_map(self._timed_preprocess, sources, threads, weigh=held_bytes, room=ROOM * threads)
+        for chunk in _chunks(preprocessed, engine.batch_size):
             tensors = [tensor for _, (tensor, _, _) in chunk if not isinstance(tensor, ImageError)]
             start = time.perf_counter()
             outputs: Iterator[Tensor] = iter(engine.forward(np.stack(tensors)) if tensors else [])

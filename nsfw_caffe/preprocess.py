@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from nsfw_caffe.errors import ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.other_formats import hint
 from nsfw_caffe.reading import UnreadableError, read_source, reason, short_path
 from nsfw_caffe.resize import RESIZE, Pixels, resize
 from nsfw_caffe.said import heedless, load
@@ -85,10 +86,22 @@ def describe(source: object) -> str:
             return f"<{memoryview(source).nbytes} bytes>"
         if isinstance(source, np.ndarray):
             return f"<array {source.dtype} {source.shape}>"
-        name = getattr(source, "filename", None) or getattr(source, "name", None)
+        name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
         if isinstance(name, str) and name:
             return name
     return f"<{type(source).__name__}>"
+
+
+def held_bytes(source: object) -> int:
+    """Return how many bytes of memory a source takes while it waits, as far as one sees."""
+    with contextlib.suppress(ValueError):  # a memoryview that has been released
+        if isinstance(source, (bytes, bytearray)):
+            return len(source)
+        if isinstance(source, (memoryview, np.ndarray)):
+            return int(source.nbytes)
+        if isinstance(source, Image.Image):
+            return source.width * source.height * len(source.getbands())
+    return 0
 
 
 class _SourceError(Exception):
@@ -107,7 +120,7 @@ def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image |
         # A name that lies about the format is common; Pillow goes by the content.
         picture = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
-        raise _SourceError("not in any picture format that Pillow knows") from error
+        raise _SourceError(f"not in any picture format that Pillow knows{hint(data)}") from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise _SourceError(f"the picture cannot be opened ({reason(error)})") from error
     return _to_rgb(picture, data, codec)

@@ -24,7 +24,7 @@ _NO_SOURCE = "not a source: give a path, bytes, a binary file object, a Pillow i
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _BASE64 = re.compile(
     r"(/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[01]|SUkqA|TU0AK)[A-Za-z0-9+/_-]{24,}[A-Za-z0-9+/_\s=-]*"
-    rf"|[A-Za-z0-9+/_\s=-]{{{_LONGEST_PATH + 1},}}"
+    rf"|[A-Za-z0-9+/_\r\n=-]{{{_LONGEST_PATH + 1},}}"
 )
 """What a JPEG, PNG, GIF, WebP, BMP or TIFF file begins with in base64; or any file, where it is too long for a path."""
 _EXPECTED = (

@@ -14,9 +14,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 _T = TypeVar("_T")
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from PIL import Image
 from nsfw_caffe import Classifier, __version__
 from nsfw_caffe.cli import main
 from nsfw_caffe.model import OPEN_NSFW, ModelFiles
-from tests.support import PHOTOS, heed_interrupts, nsfw_caffe
+from tests.support import PHOTOS, REPOSITORY, heed_interrupts, nsfw_caffe
 
 COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"
 
@@ -77,7 +78,7 @@ def test_a_path_that_is_no_utf8(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff.png"
     Path(os.fsdecode(path)).symlink_to(COFFEE)
     child = subprocess.run([sys.executable, "-m", "nsfw_caffe", "classify", path], capture_output=True, check=True)
-    assert child.stdout.endswith(b"\t" + path + b"\n")
+    assert child.stdout.endswith(b"/\\udcff.png\n")
 
 
 def test_published_differs_from_the_default(classifier: Classifier) -> None:
@@ -246,3 +247,58 @@ def test_interrupt() -> None:
         _, errors = child.communicate(timeout=60)
     assert child.returncode == 130
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photo.jpg"], "there is no command photo.jpg; to score a picture: nsfw-caffe classify photo.jpg"),
+        (["."], "there is no command .; to score a folder: nsfw-caffe scan . -o results.csv"),
+        (["classify", "-", "-"], "- is standard input, which gives one picture, once"),
+        (["scan", "-o", "r.csv", "-"], "to scan what it lists: --list -"),
+        (["scan", "-o", "r.csv", "--list", "-", "--list", "-"], "standard input can be read once"),
+        (["scan", "-o", "r.csv", "https://example.org/a.jpg"], "expected a path, found a URL: download it first"),
+        (["scan", "-o", "r.csv", "~/a.jpg"], "expected a path, found ~"),
+        (["scan", "-o", "r.csv", "file:///a.jpg"], "expected a path, found a file: URL"),
+        (["scan", "-o", "r.csv", "data:image/png;base64,AA=="], "expected a path, found a data: URL"),
+        (["scan", "-o", "r.csv", ""], "expected a path, found an empty text"),
+    ],
+    ids=" ".join,
+)
+def test_what_was_meant(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_no_command_at_all_gets_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert "score folders, lists and archives into a file" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", str(COFFEE), "-o", "/proc/r.csv"]) == 2
+    assert capsys.readouterr().err.startswith("nsfw-caffe: /proc/r.csv: the folder /proc cannot be written (")
+
+
+def test_classify_names_scan_for_a_folder(tmp_path: Path) -> None:
+    child = nsfw_caffe("classify", "--engine", "onnxruntime", tmp_path)
+    assert child.returncode == 1
+    assert child.stderr.endswith(f"; to score a folder: nsfw-caffe scan {tmp_path} -o results.csv\n")
+
+
+@pytest.mark.skipif(shutil.which("make") is None or shutil.which("dash") is None, reason="needs make and dash")
+def test_make_finds_a_python_by_another_name(tmp_path: Path) -> None:
+    for name in ("make", "dash"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    (tmp_path / "python3").symlink_to(sys.executable)
+    show = ["--eval=.PHONY: show", "--eval=show: ; $(info $(PYTHON))", f"SHELL={shutil.which('dash')}", "show"]
+    child = subprocess.run(
+        [tmp_path / "make", "-f", REPOSITORY / "Makefile", *show],
+        cwd=REPOSITORY,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert child.stdout.splitlines()[0] == f"{tmp_path}/python3", child.stderr

@@ -174,3 +174,10 @@ def test_codecs_that_there_are_not(jpeg: str, decode: str, message: str) -> None
         create_codec(jpeg, decode)
     with pytest.raises(ValueError, match=message):
         Classifier(jpeg=jpeg, decode=decode)
+
+
+def test_what_9d_cannot_read_is_said_in_plain_words(capfd: pytest.CaptureFixture[str]) -> None:
+    codec = create_codec("ijg9d", "exact")
+    with Image.open(PHOTOS / "rocket.jpg") as picture, pytest.raises(OSError, match="IJG libjpeg 9d cannot decode it"):
+        codec.decode_source(picture, b"no JPEG at all")
+    capfd.readouterr()  # the C library's line

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import sys
+import os
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import probability
-from nsfw_caffe.commands.common import OK, SOME_FAILED, add_verbose_option, complain, warn
+from nsfw_caffe.commands.common import OK, SOME_FAILED, add_verbose_option, warn
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
+from nsfw_caffe.commands.streams import begin_csv, complain, csv_line, say, standard_input
+from nsfw_caffe.results.names import encode_name, visible
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Result
@@ -34,8 +36,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     check_engine_options(options, parser)
+    if options.images.count("-") > 1:
+        parser.error("- is standard input, which gives one picture, once")
     classifier = create_classifier(options)
-    results = classifier.scan([sys.stdin.buffer if image == "-" else image for image in options.images])
+    results = classifier.scan([standard_input() if image == "-" else image for image in options.images])
     print_result = _printer(options)
     failed = False
     for image, result in zip(options.images, results, strict=True):
@@ -44,35 +48,40 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             warn(image, result.warnings)
         if result.error is not None:
             failed = True
-            complain(result.error)
+            complain(result.error + _advice(image))
     return SOME_FAILED if failed else OK
+
+
+def _advice(image: str) -> str:
+    if not os.path.isdir(image):  # noqa: PTH112 - any text may come here
+        return ""
+    return f"; to score a folder: nsfw-caffe scan {shlex.quote(image)} -o results.csv"
 
 
 def _printer(options: argparse.Namespace) -> Callable[[str, Result], None]:
     """Return what writes one result in the form that was asked for."""
 
     def row(image: str, result: Result) -> dict[str, str | float | None]:
-        columns: dict[str, str | float | None] = {"source": image, "score": result.score, "error": result.error}
+        error = None if result.error is None else encode_name(result.error)
+        columns: dict[str, str | float | None] = {"source": encode_name(image), "score": result.score, "error": error}
         if options.threshold is not None:
             columns["verdict"] = _verdict(result.score, options.threshold)
         return columns
 
     def print_json(image: str, result: Result) -> None:
-        print(json.dumps(row(image, result)), flush=True)
+        say(json.dumps(row(image, result)), flush=True)
 
     def print_csv(image: str, result: Result) -> None:
-        writer.writerow(row(image, result))
-        sys.stdout.flush()
+        say(csv_line(row(image, result).values()), flush=True)
 
     def print_text(image: str, result: Result) -> None:
         if result.score is not None:
             verdict = _verdict(result.score, options.threshold)
-            print(f"{result.score!r}\t{image}" + (f"\t{verdict}" if verdict else ""), flush=True)
+            say(f"{result.score!r}\t{visible(image)}" + (f"\t{verdict}" if verdict else ""), flush=True)
 
     if options.csv:
-        names = ["source", "score", "error"] + (["verdict"] if options.threshold is not None else [])
-        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
-        writer.writeheader()
+        begin_csv()
+        say(csv_line(["source", "score", "error"] + (["verdict"] if options.threshold is not None else [])))
         return print_csv
     return print_json if options.json else print_text
 

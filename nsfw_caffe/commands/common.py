@@ -1,4 +1,4 @@
-"""What several subcommands share: exit status, complaints, the model's download."""
+"""What several subcommands share: exit status, the model's download."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from nsfw_caffe.commands.streams import complain
+
 OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
-
-def complain(message: str) -> None:
-    """Write a message on standard error."""
-    print(f"nsfw-caffe: {message}", file=sys.stderr)
 
 
 def add_verbose_option(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +44,14 @@ def fetch_model(look: Callable[[], object] = lambda: None) -> None:
         return
     from tqdm import tqdm
 
+    from nsfw_caffe.commands.streams import complain
+
     with contextlib.ExitStack() as bars:
         shown: dict[str, tqdm[NoReturn]] = {}
 
         def show(what: str, done: int, total: int | None) -> None:
             if total is None:  # a line of pip's
-                print(what, file=sys.stderr)
+                complain(what)
                 return
             if what not in shown:
                 shown[what] = bars.enter_context(tqdm(desc=what, total=total, unit="B", unit_scale=True))

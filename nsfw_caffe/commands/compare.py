@@ -31,8 +31,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.comparing import compare_runs
+    from nsfw_caffe.evaluate.libraries import check_libraries
     from nsfw_caffe.evaluate.load import pair, read_labelled
 
+    check_libraries()
     check_page_options(options, parser, "evaluate")
     labelled = read_labelled(options.labels or options.first)
     first, second = pair(labelled, options.first, options.second)

@@ -61,7 +61,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.evaluation import evaluate
+    from nsfw_caffe.evaluate.libraries import check_libraries
 
+    check_libraries()
     check_page_options(options, parser, "evaluate")
     asked = _asked(options)
     evaluation = evaluate(load(options, parser), asked)

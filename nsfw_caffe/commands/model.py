@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 
 from nsfw_caffe import model
-from nsfw_caffe.commands.common import OK, SOME_FAILED, complain, fetch_model
+from nsfw_caffe.commands.common import OK, SOME_FAILED, fetch_model
+from nsfw_caffe.commands.streams import complain, say
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model_file import write_whole
+from nsfw_caffe.results.names import visible
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +41,8 @@ def _run_path(options: argparse.Namespace) -> int:  # noqa: ARG001
     files = model.find()
     if files is None:
         raise ModelError("the model is not here; get it with 'nsfw-caffe model fetch'")
-    print(files.prototxt, files.caffemodel, sep="\n")
+    for path in (files.prototxt, files.caffemodel):
+        say(visible(str(path)))
     return OK
 
 
@@ -47,16 +50,16 @@ def _run_verify(options: argparse.Namespace) -> int:
     from nsfw_caffe.caffe_to_onnx.cache import kept_conversions
 
     status = _run_path(options)  # finding the files includes verifying them
-    print("size and SHA-256 of both files are right")
+    say("size and SHA-256 of both files are right")
     kept = kept_conversions(model.fetch())
     for path, right in kept.items():
         if right:
-            print(path, "its SHA-256 is that of the conversion for onnxruntime and openvino", sep="\n")
+            say(f"{visible(str(path))}\nits SHA-256 is that of the conversion for onnxruntime and openvino")
         else:
             complain(f"{path} is not the original's conversion; it is never loaded: delete it")
             status = SOME_FAILED
     if not any(kept.values()):
-        print("there is no conversion for onnxruntime and openvino yet; their first use makes it")
+        say("there is no conversion for onnxruntime and openvino yet; their first use makes it")
     return status
 
 
@@ -75,5 +78,5 @@ def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) ->
         write_whole(options.output, content)
     except OSError as error:
         parser.error(f"{options.output} cannot be written: {error.strerror}")
-    print(options.output)
+    say(visible(str(options.output)))
     return OK

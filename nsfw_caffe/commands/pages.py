@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nsfw_caffe.commands.arguments import positive
+from nsfw_caffe.commands.streams import say
 from nsfw_caffe.errors import ResultsError
 
 _PAGE_ENDINGS = (".html", ".htm")
@@ -72,8 +73,8 @@ def write_output(path: Path, content: bytes) -> None:
 def write_figures(path: Path | None, json: str, text: str) -> None:
     """Print the text; write the JSON where that is asked for, to standard output in the text's place."""
     if path == Path("-"):
-        print(json)
+        say(json)
         return
     if path is not None:
         write_output(path, f"{json}\n".encode())
-    print(text, end="")
+    say(text, end="")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import positive
 from nsfw_caffe.commands.common import OK
+from nsfw_caffe.commands.streams import begin_csv, csv_line, say
 
 if TYPE_CHECKING:
     from nsfw_caffe.results.record import Record
@@ -52,28 +51,22 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, records: Iterable[Record]) -> None:
-    from nsfw_caffe.report.wording import visible
+    from nsfw_caffe.results.names import visible
     from nsfw_caffe.results.record import COLUMNS
     from nsfw_caffe.results.rows import to_row
 
     def json_line(record: Record) -> str:
         return json.dumps(dict(zip(COLUMNS, to_row(record), strict=True)))
 
-    def csv_line(record: Record) -> str:
-        return _csv_line(to_row(record))
+    def csv_row(record: Record) -> str:
+        return csv_line(to_row(record))
 
     def text_line(record: Record) -> str:
         return f"{record.score!r}\t{visible(record.source)}"
 
     if options.csv:
-        print(_csv_line(COLUMNS))
-    line: Callable[[Record], str] = csv_line if options.csv else json_line if options.json else text_line
+        begin_csv()
+        say(csv_line(COLUMNS))
+    line: Callable[[Record], str] = csv_row if options.csv else json_line if options.json else text_line
     for record in records:
-        print(line(record))
-
-
-def _csv_line(values: Iterable[object]) -> str:
-    output = io.StringIO()
-    # Up to Python 3.12, a carriage return in a name is quoted only where rows end with one.
-    csv.writer(output, lineterminator="\r\n").writerow(values)
-    return output.getvalue().removesuffix("\r\n")
+        say(line(record))

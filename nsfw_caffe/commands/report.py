@@ -8,6 +8,7 @@ from pathlib import Path
 from nsfw_caffe.commands.arguments import positive, probabilities
 from nsfw_caffe.commands.common import OK
 from nsfw_caffe.commands.pages import add_page_options, check_page_options, write_output
+from nsfw_caffe.commands.streams import say
 from nsfw_caffe.report.summary import THRESHOLDS
 
 
@@ -41,5 +42,5 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         from nsfw_caffe.report.scan_page import to_html
 
         write_output(options.html, to_html(summary, str(options.results), pictures=pictures, clear=options.clear))
-    print(to_text(summary, options.top), end="")
+    say(to_text(summary, options.top), end="")
     return OK

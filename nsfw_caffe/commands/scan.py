@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import itertools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from nsfw_caffe.commands.arguments import positive
-from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, add_verbose_option, complain, warn
+from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, add_verbose_option, warn
 from nsfw_caffe.commands.engine_options import (
     add_engine_options,
     check_engine_options,
@@ -22,7 +24,10 @@ from nsfw_caffe.commands.engine_options import (
     set_up,
 )
 from nsfw_caffe.commands.progress import Progress
+from nsfw_caffe.commands.streams import complain, say, standard_input
 from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.reading import reason, short_path, why_unreadable
+from nsfw_caffe.results.names import visible
 from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.side_files import own_files
 
@@ -75,21 +80,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.results.formats import check_path
-    from nsfw_caffe.scanning.find import count_items, find_items
+    from nsfw_caffe.scanning.find import check_sources, count_items, find_items
     from nsfw_caffe.scanning.scan import scan
 
     check_engine_options(options, parser)
     _check_sources(options, parser)
     check_path(options.output)  # before the model is loaded
+    check_sources(options.sources)
     classifier = create_classifier(options)
     selection = _selection(options)
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
-    # What ends a scan politely ends it as Ctrl-C does: RESULTS is written with what is scored.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Progress(quiet=options.quiet) as progress:
-        if not options.list:
-            progress.count(lambda: count_items(options.sources, selection))
-        try:
+    try:
+        _heed_signals()
+        with Progress(quiet=options.quiet) as progress:
+            if not options.list:
+                progress.count(lambda: count_items(options.sources, selection))
             scan(
                 options.output,
                 lambda known: find_items(sources, selection, known),
@@ -100,19 +105,37 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 done=progress.done,
                 warned=warn if options.verbose else None,
             )
-        except KeyboardInterrupt:
-            complain("stopped; what was scored is kept: run the same command again to go on")
-            return STOPPED
-    print(f"{options.output}: {progress.summary}")
+    except KeyboardInterrupt:
+        complain("stopped; what was scored is kept: run the same command again to go on")
+        return STOPPED
+    say(f"{visible(str(options.output))}: {progress.summary}")
     return SOME_FAILED if progress.errors else OK
+
+
+def _heed_signals() -> None:
+    """Let what ends a scan politely end it as Ctrl-C does, and that raise an error: RESULTS has what is scored then."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # called from Python, where no signal comes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     if not options.sources and not options.list:
         parser.error("what shall be scanned? Give a SOURCE, or --list FILE")
+    if options.list.count("-") > 1:
+        parser.error("--list -: standard input can be read once")
     for path in options.sources + [path for path in options.list if path != "-"]:
         if not os.path.lexists(path):
-            parser.error(f"{path}: no such file or folder")
+            parser.error(_not_there(path))
+
+
+def _not_there(path: str) -> str:
+    if path == "-":
+        return "-: standard input is no source; to scan what it lists: --list -"
+    why = why_unreadable(path, FileNotFoundError(errno.ENOENT, "no such file or folder"))
+    return f"{short_path(path)}: {why}"
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -130,7 +153,7 @@ def _listed(options: argparse.Namespace) -> Iterator[str]:
 
     for path in options.list:
         try:
-            with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as stream:
+            with contextlib.nullcontext(standard_input()) if path == "-" else Path(path).open("rb") as stream:
                 yield from read_list(stream, nul=options.null)
-        except (OSError, ValueError) as error:
-            raise NsfwCaffeError(f"{path}: {error}") from error
+        except (OSError, ValueError, TypeError) as error:  # TypeError: a caller from Python has put text there
+            raise NsfwCaffeError(f"{path}: cannot be read ({reason(error)})") from error

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import probability
-from nsfw_caffe.commands.common import OK, SOME_FAILED, complain
+from nsfw_caffe.commands.common import OK, SOME_FAILED
+from nsfw_caffe.commands.streams import complain, say
 
 if TYPE_CHECKING:
     from nsfw_caffe.sorting.order import Order
@@ -51,8 +52,9 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 
 def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
-    from nsfw_caffe.report.wording import count_of, size, visible
+    from nsfw_caffe.report.wording import count_of, size
     from nsfw_caffe.results.formats import read_results
+    from nsfw_caffe.results.names import visible
     from nsfw_caffe.scanning.reopen import Sources
     from nsfw_caffe.sorting.carry_out import carry_out, foresee
     from nsfw_caffe.sorting.order import PAST
@@ -67,14 +69,14 @@ def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
                 outcome = foresee(record, target, order.action)
             counts[outcome.state] += 1
             if outcome.state == "skipped":
-                complain(f"skipped {visible(record.source)}: {visible(outcome.reason or '')}")
+                complain(f"skipped {record.source}: {outcome.reason}")
             elif outcome.state != "before":
                 total += record.bytes or 0
-                print(f"{visible(record.source)} -> {visible(str(target))}", flush=do_it)
+                say(f"{visible(record.source)} -> {visible(str(target))}", flush=do_it)
     what = f"{count_of(counts['done' if do_it else 'ready'], 'picture')}, {size(total)}"
     rest = f"; {counts['before']:,} there already, {counts['skipped']:,} skipped"
     if do_it:
-        print(f"{PAST[order.action]} {what}{rest}")
+        say(f"{PAST[order.action]} {what}{rest}")
     else:
-        print(f"would {order.action} {what}{rest}; nothing has been done: add --yes to do it")
+        say(f"would {order.action} {what}{rest}; nothing has been done: add --yes to do it")
     return counts

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.commands.common import OK, SOME_FAILED, UNAVAILABLE, complain, fetch_model
+from nsfw_caffe.commands.common import OK, SOME_FAILED, UNAVAILABLE, fetch_model
+from nsfw_caffe.commands.streams import complain, say
 from nsfw_caffe.errors import EngineUnavailable, ImageError
+from nsfw_caffe.results.names import visible
 
 if TYPE_CHECKING:
     from nsfw_caffe.measure import SetUp
@@ -53,26 +55,26 @@ def _run(options: argparse.Namespace) -> int:
         status = OK if all(finding.equal for finding in findings) else SOME_FAILED
     if options.published:  # a set-up of Caffe's
         return status
-    print()
+    say("")
     for portable in verify.check_portable(expected):
-        print(f"{portable.engine:<24}{portable.verdict:<15}{portable.reason}")
+        say(f"{portable.engine:<24}{portable.verdict:<15}{portable.reason}")
         if portable.verdict == "different":
             status = status or SOME_FAILED
     return status
 
 
 def _print_findings(set_up: SetUp, findings: Iterable[Finding]) -> None:
-    print(f"JPEG    {set_up.jpeg}")
-    print(f"resize  {set_up.resize}")
-    print(f"BLAS    {set_up.blas}, one thread, {set_up.blas_path}")
-    print(f"CPU     {set_up.cpu}")
-    print(f"\n{'picture':<24}{'file':<11}{'tensor':<11}{'score':<11}")
+    say(f"JPEG    {set_up.jpeg}")
+    say(f"resize  {set_up.resize}")
+    say(f"BLAS    {set_up.blas}, one thread, {visible(set_up.blas_path)}")
+    say(f"CPU     {set_up.cpu}")
+    say(f"\n{'picture':<24}{'file':<11}{'tensor':<11}{'score':<11}")
     equal = True
     for finding in findings:
         equal = equal and finding.equal
-        print(
-            f"{finding.path.name:<24}{finding.file:<11}{finding.tensor:<11}{finding.score:<11}{finding.measured.score!r}"
+        say(
+            f"{visible(finding.path.name):<24}{finding.file:<11}{finding.tensor:<11}{finding.score:<11}{finding.measured.score!r}"
         )
         if finding.reason:
-            print(f"    {finding.reason}")
-    print(f"\n{'every recorded bit is equal' if equal else 'some bits differ from the record'}")
+            say(f"    {finding.reason}")
+    say(f"\n{'every recorded bit is equal' if equal else 'some bits differ from the record'}")

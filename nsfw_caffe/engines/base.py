@@ -153,7 +153,7 @@ def _first(name: str, options: EngineOptions, use: Callable[[Any], Any]) -> Any:
             return use(importlib.import_module(f"nsfw_caffe.engines.{candidate}"))
         except EngineUnavailable as error:
             reasons.append(str(error))
-    raise EngineUnavailable("\n".join(reasons))
+    raise EngineUnavailable("\n  ".join(reasons))
 
 
 def parse_device(device: str) -> int | None:

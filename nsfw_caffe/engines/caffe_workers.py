@@ -20,9 +20,10 @@ from nsfw_caffe.errors import EngineUnavailable, ImageError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.ordered_map import ROOM
 from nsfw_caffe.outcome import Outcome
 from nsfw_caffe.pillow_settings import pillow_settings
-from nsfw_caffe.preprocess import Source, Tensor, describe
+from nsfw_caffe.preprocess import Source, Tensor, describe, held_bytes
 
 AHEAD = 2
 """Pictures that a worker has: the one that it works on, and the next."""
@@ -193,8 +194,9 @@ class _Run:
         return None
 
     def _has_room(self) -> bool:
-        under_way = sum(len(worker.tasks) for worker in self.workers)
-        return under_way + len(self._finished) < WINDOW * self._limit
+        sources = [task.source for worker in self.workers for task in worker.tasks]
+        sources += [source for source, _ in self._finished.values()]
+        return len(sources) < WINDOW * self._limit and sum(map(held_bytes, sources)) < ROOM * self._limit
 
     def _give(self, worker: _Worker, task: _Task | None) -> None:
         if task is not None:

@@ -20,3 +20,18 @@ def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
         return importlib.import_module(module)
     except ImportError as error:
         raise EvaluationError("evaluation needs scikit-learn: pip install 'nsfw-caffe[evaluate]'") from error
+
+
+def check_libraries() -> None:
+    """Find out before the work whether what evaluation needs is there.
+
+    Raises
+    ------
+    EvaluationError
+        pyarrow or scikit-learn is not installed; the message says the command that installs it.
+    """
+    load("sklearn")
+    try:
+        import pyarrow  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise EvaluationError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error

@@ -72,11 +72,12 @@ def scores_of(records: Sequence[Record], by: Sequence[str] = ()) -> pyarrow.Tabl
 
     names = [*_RESULTS, *(name for name in by if name in COLUMNS)]
     columns: dict[str, Any] = {name: [getattr(record, name) for record in records] for name in dict.fromkeys(names)}
-    columns["source"] = [encode_name(source) for source in columns["source"]]
     types = {name: pyarrow.float64() if name in NUMBERS else pyarrow.string() for name in columns}
     return pyarrow.table(
         {
-            name: pyarrow.array([value if name in NUMBERS else value and str(value) for value in values], types[name])
+            name: pyarrow.array(
+                [value if name in NUMBERS else value and encode_name(str(value)) for value in values], types[name]
+            )
             for name, values in columns.items()
         }
     )

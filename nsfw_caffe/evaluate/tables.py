@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsfw_caffe.errors import EvaluationError, NsfwCaffeError
+from nsfw_caffe.reading import open_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,6 +54,8 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
     except KeyError:
         raise EvaluationError(f"{path}: its ending says no format: use {', '.join(_ENDINGS)}") from None
     try:
+        if not path.is_dir():
+            open_file(path).close()  # Arrow and SQLite would wait for a pipe
         table = reader(path, columns)
         return pyarrow.table({name: _typed(table[name], name) for name in table.column_names})
     except OSError as error:

@@ -34,7 +34,7 @@ def plots(evaluation: Evaluation) -> tuple[Plot, ...]:
         f"the dashed diagonal is chance.{point}",
         "roc-log": "The same curve with a logarithmic axis of false positive rates, for the low ones at which "
         f"thresholds are set in practice. One sfw sample flagged is a rate of {percent(1 / evaluation.sfw)}: what is "
-        f"lower than that, this data cannot tell.{point}",
+        f"lower than that, this data cannot tell; at the left end, none is flagged.{point}",
         "precision-recall": "What share of all that is flagged is nsfw (precision) for what share of the nsfw is "
         "caught (recall). The dashed line is the share of nsfw in this data, which is what flagging at random gives; "
         "with another share of nsfw the curve is another one.",
@@ -90,10 +90,10 @@ def _roc_log(evaluation: Evaluation, figure: Figure) -> None:
     lowest = 1 / evaluation.sfw
     chance = np.geomspace(lowest, 1, 100) if lowest < 1 else np.ones(1)
     axes.plot(chance, chance, "--", color="grey", linewidth=1)
-    known = evaluation.roc.fpr > 0
-    axes.plot(evaluation.roc.fpr[known], evaluation.roc.tpr[known], color=FIRST)
+    # No place on a logarithmic axis is 0: its left end stands for it.
+    axes.plot(np.maximum(evaluation.roc.fpr, _left_end(evaluation)), evaluation.roc.tpr, color=FIRST)
     axes.set_xscale("log")
-    axes.set_xlim(lowest * 0.8, 1.1)
+    axes.set_xlim(_left_end(evaluation), 1.1)
     _mark(axes, evaluation)
     axes.xaxis.set_major_formatter(_percent_axis)
 
@@ -171,10 +171,14 @@ def _rates_axes(figure: Figure, across: str, up: str) -> Axes:
 
 def _mark(axes: Axes, evaluation: Evaluation) -> None:
     chosen = evaluation.choice
-    # No place on a logarithmic axis is 0: one sample less than one is at its left end.
     if chosen is not None:
-        lowest = 1 / evaluation.sfw if axes.get_xscale() == "log" else 0
+        lowest = _left_end(evaluation) if axes.get_xscale() == "log" else 0
         axes.plot(max(chosen.fpr, lowest), 1 - chosen.fnr, "o", color=SECOND, clip_on=False, zorder=3)
+
+
+def _left_end(evaluation: Evaluation) -> float:
+    """Return the lowest rate of the logarithmic axis: a little less than one sfw sample's."""
+    return 0.8 / evaluation.sfw
 
 
 def _percent_axis(rate: float, _position: float) -> str:

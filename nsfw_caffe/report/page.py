@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nsfw_caffe.report.style import STYLE
-from nsfw_caffe.report.wording import visible
+from nsfw_caffe.results.names import visible
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The Content-Security-Policy: what a browser refuses even if something slipped past the escaping."""

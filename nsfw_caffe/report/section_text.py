@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from nsfw_caffe.report.page import Facts, Paragraph, Part, Section, Table
-from nsfw_caffe.report.wording import visible
+from nsfw_caffe.results.names import visible
 
 _WIDTH = 100
 """Characters of a line of text, at most; a table is as wide as it is."""

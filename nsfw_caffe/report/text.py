@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nsfw_caffe.report.summary import BINS, EDGES, Summary
-from nsfw_caffe.report.wording import duration, share, size, visible
+from nsfw_caffe.report.wording import duration, share, size
+from nsfw_caffe.results.names import visible
 
 _BAR = 40
 """Characters of the histogram's longest bar."""

@@ -4,18 +4,6 @@ from __future__ import annotations
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
-# Controls would move the cursor or change the colours of a terminal; those that turn the direction of writing make
-# gpj.exe of exe.jpg; a line separator ends a line where it is not expected.
-_HIDDEN = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-}
-
-
-def visible(name: str) -> str:
-    r"""Write a name that strangers gave so that it shows nothing but itself: its control characters as \x1b."""
-    return name.translate(_HIDDEN)
-
 
 def count_of(count: int, what: str) -> str:
     """Write a count with its noun: 1 picture, 12,345 pictures."""

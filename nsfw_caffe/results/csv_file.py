@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
 
@@ -53,7 +55,7 @@ def read(path: Path) -> Iterator[Record]:
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not empty, each with the number of the line where it begins."""
     # Spreadsheet programs begin UTF-8 with a byte order mark, which is no part of the first column's name.
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
         # The limit is the whole process's, so it is raised, never lowered.
         csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
         reader = csv.reader(file, strict=True)

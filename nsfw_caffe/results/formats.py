@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.reading import NOT_REGULAR
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
 
@@ -41,15 +44,34 @@ def check_path(path: Path) -> None:
     Raises
     ------
     ResultsError
-        If the name's ending is no format's, its folder is missing, it is a folder itself, or the format needs a
-        package that is not installed.
+        If the name's ending is no format's, its folder is missing or cannot be written, it is something else than a
+        file, or the format needs a package that is not installed.
     """
+    _check(path)
+    # It is written beside the path, and renamed: so the folder has to be writable, and the file need not be.
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # room may be made while there is a scan
+            raise unwritable(path, error.strerror or str(error)) from error
+
+
+def _check(path: Path) -> None:
     if _format(path) is parquet_file:
         parquet_file.check_installed(path)
     if path.is_dir():
         raise ResultsError(f"{path}: a folder: give the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise ResultsError(f"{path}: {NOT_REGULAR}")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise ResultsError(f"{path}: {path.parent} is a file and no folder")
     if not path.parent.is_dir():
         raise ResultsError(f"{path}: there is no folder {path.parent}: make it first")
+
+
+def unwritable(path: Path, why: str) -> ResultsError:
+    """Return the error for a file in a folder where none can be made."""
+    return ResultsError(f"{path}: the folder {path.parent} cannot be written ({why})")
 
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
@@ -69,12 +91,12 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
     Raises
     ------
     ResultsError
-        As for `check_path`, and where SQLite, which keeps each source once, is given one twice.
+        As for `check_path`, the folder left out, and where SQLite, which keeps each source once, is given one twice.
     OSError
         If the disk is full (errno.ENOSPC), or the file cannot be written for another reason. The ``.part`` file is
         gone then, as it is after an error of `records` itself.
     """
-    check_path(path)
+    _check(path)
     part = side_file(path, "part")
     try:
         # What a process that was killed has left.

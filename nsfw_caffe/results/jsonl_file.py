@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import from_row, to_row
 
@@ -40,7 +42,7 @@ def read(path: Path) -> Iterator[Record]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers."""
     number = 0
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with TextIOWrapper(open_file(path), encoding="utf-8", newline="\n") as file:
         try:
             for number, line in enumerate(file, start=1):
                 if not line.isspace():

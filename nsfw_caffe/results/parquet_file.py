@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
 
@@ -39,7 +40,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
 
 def read(path: Path) -> Iterator[Record]:
     """Read a file a batch of rows at a time; ResultsError says what is wrong with it."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for number, row in enumerate(_rows(path, file), start=1):
             yield from_row(row, path, "row", number)
 

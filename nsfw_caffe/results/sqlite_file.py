@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, Value, find_columns, from_row, to_row
 
@@ -52,9 +53,8 @@ def write(path: Path, records: Iterable[Record]) -> None:
 
 def read(path: Path) -> Iterator[Record]:
     """Read a file row by row; ResultsError says what is wrong with it."""
-    # SQLite says no more than "unable to open".
-    with path.open("rb"):
-        pass
+    # SQLite says no more than "unable to open", and waits for a pipe.
+    open_file(path).close()
     for number, row in enumerate(_rows(path), start=1):
         yield from_row(row, path, "row", number)
 

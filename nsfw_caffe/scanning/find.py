@@ -41,9 +41,14 @@ def find_items(sources: Iterable[str], selection: Selection, known: Known) -> It
         If warcio is not installed and `sources` is a list or tuple that names a WARC file: at once. A WARC file that
         is come across later is an item with that error instead, because the search may have taken hours by then.
     """
+    check_sources(sources)
+    return _find(sources, selection, known)
+
+
+def check_sources(sources: Iterable[str]) -> None:
+    """Find out before a scan whether something that it needs for its sources is missing; see `find_items`."""
     if isinstance(sources, Sequence) and any(map(is_warc, sources)):
         require_warcio()
-    return _find(sources, selection, known)
 
 
 def _find(sources: Iterable[str], selection: Selection, known: Known) -> Iterator[Item]:

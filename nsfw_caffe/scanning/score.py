@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ _READERS = max(4, available_cores() // 4)
 """Threads that read and hash: more than a core or two could use, since they wait for the disk."""
 
 _READ_AHEAD = 2
-"""Files a reader that may wait to be scored: they are in memory as a whole, and may be large."""
+"""Files a reader that may wait to be scored: they are in memory as a whole."""
 
 _LONGEST_QUEUE = 1000
 """Items whose turn may not have come yet; so many come together where one picture is slow and the next are known."""
@@ -39,17 +38,28 @@ Warned = Callable[[str, Sequence[str]], None]
 
 @dataclass
 class _Entry:
-    """An item whose turn has not come yet."""
+    """An item whose turn has not come yet; what it holds is not kept: long queues are for what need not be scored."""
 
     item: Item
     content: Content
-    results: list[Result] = field(default_factory=list)
     awaited: int = 1
     """Results that are still to come, and one more until it is known how many that will be."""
     same: _Entry | Record | None = None
     """What has identical content: an entry ahead of this one, or a record."""
     score: float | None = None
     error: str | None = None
+    seconds: float = 0.0
+    warnings: dict[str, None] = field(default_factory=dict)
+
+    def add(self, result: Result) -> None:
+        """Take the highest score of the frames, or what is wrong with the first one."""
+        self.awaited -= 1
+        self.seconds += result.seconds
+        self.warnings.update(dict.fromkeys(result.warnings))
+        if result.score is None:
+            self.error = self.error or result.reason
+        else:
+            self.score = max(result.score, self.score or 0.0)
 
 
 class ItemScorer:
@@ -98,13 +108,12 @@ class ItemScorer:
 
     def run(self, items: Iterable[Item]) -> None:
         """Score all items that are not known."""
-        with contextlib.closing(ordered_map(read, self._unknown(items), _READERS, _READ_AHEAD)) as contents:
+        read_ahead = ordered_map(read, self._unknown(items), _READERS, _READ_AHEAD, lambda item: item.size or 0)
+        with contextlib.closing(read_ahead) as contents:
             while not self._exhausted:
                 with contextlib.closing(self._score(self._sources(contents))) as results:
                     for result in results:
-                        entry = self._under_way.popleft()
-                        entry.results.append(result)
-                        entry.awaited -= 1
+                        self._under_way.popleft().add(result)
                         self._put_finished()
                 self._put_finished()
 
@@ -128,28 +137,27 @@ class ItemScorer:
     def _sources(self, contents: Iterator[tuple[Item, Content]]) -> Iterator[Source]:
         """Queue items, and give what is to be scored of them, until there are too many or none are left."""
         for item, content in contents:
-            entry = _Entry(item, content)
+            entry = _Entry(dataclasses.replace(item, content=None), dataclasses.replace(content, data=None))
             self._queue.append(entry)
-            for source in self._to_score(entry):
+            for source in self._to_score(entry, content.data):
                 entry.awaited += 1
                 self._under_way.append(entry)
                 yield source
             entry.awaited -= 1
-            entry.content = dataclasses.replace(content, data=None)  # long queues are for what need not be scored
             self._put_finished()
             if len(self._queue) >= _LONGEST_QUEUE:
                 return
         self._exhausted = True
 
-    def _to_score(self, entry: _Entry) -> Iterator[Source]:
-        content = entry.content
-        if content.data is None or content.sha256 is None:
+    def _to_score(self, entry: _Entry, data: bytes | None) -> Iterator[Source]:
+        sha256 = entry.content.sha256
+        if data is None or sha256 is None:
             return
-        entry.same = self._queued.get(content.sha256) or self._settled(self._journal.of_content(content.sha256))
+        entry.same = self._queued.get(sha256) or self._settled(self._journal.of_content(sha256))
         if entry.same is None:
-            self._queued[content.sha256] = entry
-            yield content.data
-            yield from later_frames(content.data, self._set_up.frames)
+            self._queued[sha256] = entry
+            yield data
+            yield from later_frames(data, self._set_up.frames)
 
     def _put_finished(self) -> None:
         while self._queue and not self._queue[0].awaited:
@@ -161,9 +169,7 @@ class ItemScorer:
             self._journal.put(record)
             self._done(record, True)
             if self._warned is not None:
-                self._warned(
-                    entry.item.source, list(dict.fromkeys(itertools.chain(*(r.warnings for r in entry.results))))
-                )
+                self._warned(entry.item.source, list(entry.warnings))
 
     def _record(self, entry: _Entry) -> Record:
         item, content = entry.item, entry.content
@@ -179,16 +185,15 @@ class ItemScorer:
             mtime=item.mtime,
             **self._set_up._asdict(),
             version=__version__,
-            seconds=content.seconds + sum(result.seconds for result in entry.results),
+            seconds=content.seconds + entry.seconds,
             scored_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
 
 
 def _verdict(entry: _Entry) -> tuple[float | None, str | None]:
-    """Give the highest score of an entry's frames, or what is wrong with it."""
+    """Give an entry's score, or what is wrong with it."""
     if entry.content.error is not None:
         return None, entry.content.error
     if entry.same is not None:
         return entry.same.score, entry.same.error
-    scores = [result.score for result in entry.results if result.score is not None]
-    return (max(scores), None) if scores else (None, entry.results[0].reason)
+    return (entry.score, None) if entry.score is not None else (None, entry.error)

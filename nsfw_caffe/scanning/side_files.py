@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.results.formats import side_file
+from nsfw_caffe.results.formats import side_file, unwritable
 
 _STEP = 1 << 18
 """Bytes by which the reserve grows."""
+
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What a file system says where nothing can be written; `os.access` does not know of all that forbids it."""
 
 _KINDS = ("journal", "journal-wal", "journal-shm", "lock", "reserve", "part")
 """What there may be beside RESULTS; -wal and -shm are SQLite's, and .part is the next RESULTS."""
@@ -30,6 +34,8 @@ def locked(results: Path) -> Iterator[None]:
 
     Raises
     ------
+    ResultsError
+        Its folder cannot be written.
     ScanStopped
         Another scan holds it.
     """
@@ -44,7 +50,12 @@ def locked(results: Path) -> Iterator[None]:
 
 def _acquire(path: Path, results: Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno in _UNWRITABLE:
+                raise unwritable(results, os.strerror(error.errno)) from error
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its last holder may have deleted the file between the two calls; a lock on that keeps nobody out.

@@ -14,6 +14,7 @@ from nsfw_caffe.scanning.archive import (
     LEADS_OUT,
     STOPS_EARLY,
     Archive,
+    ArchiveError,
     Known,
     UniqueNames,
     damaged,
@@ -26,10 +27,6 @@ from nsfw_caffe.scanning.archive import (
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.selection import Selection
 from nsfw_caffe.scanning.unpacked import MOST_HEADERS, Unpacked
-
-# What damaged headers were seen to raise: ValueError and OverflowError are numbers that are none or too large,
-# IndexError a header without a byte, RecursionError hundreds of headers of one member.
-_BROKEN = (tarfile.TarError, ValueError, OverflowError, IndexError, RecursionError)
 
 
 def read_tar(archive: Archive, selection: Selection, known: Known) -> Iterator[Item]:
@@ -84,7 +81,9 @@ def _members(unpacked: Unpacked) -> Iterator[tuple[tarfile.TarFile, tarfile.TarI
                 yield opened, member
                 opened.members.clear()  # type: ignore[attr-defined]  # else every header is kept
                 unpacked.allow(_distance(opened) + MOST_HEADERS)
-    except _BROKEN as error:
+    except ArchiveError:
+        raise
+    except Exception as error:  # what tarfile raises for a damaged archive is no closed list
         raise damaged(BROKEN_STRUCTURE) from error
     unpacked.allow(None)
     # A checksum stands at the very end of what is compressed.

@@ -104,10 +104,10 @@ def _status(path: str) -> os.stat_result | Item:
     """Return what the system says of a path, or what is reported if it says that there is nothing."""
     try:
         return os.stat(path)  # noqa: PTH116 - to Path, "" is the current folder
-    except UnicodeEncodeError:
-        return Item(path, error="cannot be read (a path cannot hold this character)")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return Item(path, error=why_unreadable(path, error))
+    except ValueError:
+        return Item(path, error="cannot be read (a path cannot hold this character)")
 
 
 def _join(folder: str, name: str) -> str:

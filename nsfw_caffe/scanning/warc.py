@@ -13,6 +13,7 @@ from nsfw_caffe.scanning.archive import (
     CHUNK,
     STOPS_EARLY,
     Archive,
+    ArchiveError,
     Known,
     UniqueNames,
     damaged,
@@ -67,7 +68,6 @@ def require_warcio() -> None:
 def _records(unpacked: Unpacked) -> Iterator[Any]:
     """Yield each record, whose content may be read until the next one is asked for."""
     from warcio.archiveiterator import WARCIterator
-    from warcio.exceptions import ArchiveLoadFailed
 
     logging.getLogger("warcio").addHandler(_UNPRINTED)
     iterator = WARCIterator(unpacked, no_record_parse=True)
@@ -79,7 +79,9 @@ def _records(unpacked: Unpacked) -> Iterator[Any]:
         unpacked.allow(MOST_HEADERS)
         try:
             record = next(iterator, None)
-        except ArchiveLoadFailed as error:
+        except ArchiveError:
+            raise
+        except Exception as error:  # what warcio raises for a damaged archive is no closed list
             raise damaged(BROKEN_STRUCTURE) from error
         if record is None:
             break
@@ -106,7 +108,9 @@ def _picture_headers(record: Any) -> dict[str, str] | None:  # noqa: ANN401
 
     try:
         parsed = StatusAndHeadersParser([], verify=False).parse(record.raw_stream)
-    except EOFError:  # a record without content
+    except ArchiveError:
+        raise
+    except Exception:  # noqa: BLE001 - a record without content, or with other headers than HTTP's
         return None
     headers = {name.lower(): value.strip().lower() for name, value in parsed.headers}
     return headers if parsed.get_statuscode() == "200" and _is_picture(headers.get("content-type")) else None

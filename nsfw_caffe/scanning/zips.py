@@ -40,10 +40,6 @@ _ENCRYPTED = 1  # the flag of that meaning (APPNOTE.TXT 4.4.4)
 _UNIX = 3  # the system whose modes stand in the upper half of external_attr (APPNOTE.TXT 4.4.2)
 _LZMA_END_MARK = 2  # the flag of that meaning (APPNOTE.TXT 4.4.4)
 
-# What damaged directories and members were seen to raise. ValueError is a name that is not UTF-8, or a position
-# before the beginning of the file; OverflowError, one beyond what a file can have.
-_BROKEN = (zipfile.BadZipFile, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
-
 
 def read_zip(archive: Archive, selection: Selection, known: Known) -> Iterator[Item]:
     """Read a zip file's members, in the order of its directory; see `find_items`.
@@ -88,7 +84,7 @@ def _parsed(file: BinaryIO) -> zipfile.ZipFile:
         return zipfile.ZipFile(file)
     except NotImplementedError as error:
         raise ArchiveError("a zip file of a kind that cannot be read") from error
-    except (*_BROKEN, OSError) as error:
+    except Exception as error:  # what zipfile raises for a damaged directory is no closed list
         raise damaged(reason(error)) from error
 
 
@@ -126,7 +122,7 @@ def _read_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, item: Item) -
         content = _content(opened, member)
     except NotImplementedError:
         return dataclasses.replace(item, error="the member's compression is not supported")
-    except (*_BROKEN, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - nor for a damaged member
         return dataclasses.replace(item, error=f"the member is damaged ({reason(error)})")
     if len(content) != member.file_size:
         return dataclasses.replace(item, error="the member is damaged (its length is not what the archive says)")

@@ -84,8 +84,8 @@ def copy(record: Record, target: Path, sources: Sources) -> None:
 def move(record: Record, target: Path, sources: Sources) -> None:
     """Move a source that is a file to a path where nothing is.
 
-    On one file system the file gets its new name, and then loses the old one. Between two it is copied, read again and
-    forced to the disk before the source is removed.
+    On one file system the file gets its new name, is read, and then loses the old one. Between two it is copied, read
+    again and forced to the disk before the source is removed.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def move(record: Record, target: Path, sources: Sources) -> None:
         copy(record, target, sources)
         finish_move(record, target)
         return
-    if not os.path.samestat(status, target.lstat()) or not _is_as_scored(target.lstat(), record):
+    if not os.path.samestat(status, target.lstat()) or not has_content(target, record):
         target.unlink()
         raise SourceUnusable(CHANGED)
     _remove(record, status)

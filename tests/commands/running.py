@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from types import ModuleType
 
 
 def run(command: ModuleType, *arguments: object) -> int:
     """Run a module of nsfw_caffe.commands with these arguments and return its exit status."""
-    # As the whole command line does it.
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(prog="nsfw-caffe")
     command.add(parser.add_subparsers())
     options = parser.parse_args([command.__name__.rpartition(".")[2], *map(str, arguments)])

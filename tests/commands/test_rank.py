@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ ROWS = [
     failed("bad.jpg", "the file is empty"),
     scored('odd\r\udcff\x1b, "q".jpg', 1 / 3),
 ]
-ODD = 'odd\\x0d\udcff\\x1b, "q".jpg'
+ODD = r'odd\x0d\udcff\x1b, "q".jpg'
 
 
 @pytest.fixture
@@ -37,11 +36,9 @@ def results(tmp_path: Path) -> Path:
         (["--top", 2, "--bottom", 1], ["0.7\ta.jpg", "0.7\tb.jpg", "0.1\tlow.jpg"]),
     ],
 )
-def test_text(
-    options: list[object], lines: list[str], results: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_text(options: list[object], lines: list[str], results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(rank, results, *options) == 0
-    assert os.fsdecode(capsysbinary.readouterr().out).split("\n") == [*lines, ""]
+    assert capsys.readouterr().out.split("\n") == [*lines, ""]
 
 
 def test_csv_is_a_file_of_results_again(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

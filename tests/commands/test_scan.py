@@ -21,9 +21,11 @@ from pathlib import Path
 
 import pytest
 
+from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import Record
-from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe
+from nsfw_caffe.scanning.side_files import locked
+from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
 ENDINGS = ("csv", "jsonl", "parquet", "sqlite")
@@ -324,3 +326,38 @@ def test_archives_give_the_scores_of_their_files(pictures: Path, unbroken: list[
         assert [(record.score, record.error, record.sha256) for record in records] == expected
         again = nsfw_caffe("scan", tmp_path / archive, "-o", results, *ENGINE)
         assert "30 of them known before" in again.stdout
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_folder_that_cannot_be_written_is_said_to_be_one(ending: str, folder: Path, tmp_path: Path) -> None:
+    """/sys takes no files, not from root either."""
+    results = Path(f"/sys/r.{ending}")
+    child = nsfw_caffe("scan", folder, "-o", results, *ENGINE)
+    assert (child.returncode, child.stdout) == (2, "")
+    assert re.fullmatch(rf"nsfw-caffe: {results}: the folder /sys cannot be written( \(.*\))?\n", child.stderr)
+    (tmp_path / "file").touch()
+    for path, message in (
+        (tmp_path / f"file/r.{ending}", f"{tmp_path / 'file'} is a file and no folder"),
+        (tmp_path / f"none/r.{ending}", f"there is no folder {tmp_path / 'none'}: make it first"),
+    ):
+        child = nsfw_caffe("scan", folder, "-o", path, *ENGINE)
+        assert (child.returncode, child.stderr) == (2, f"nsfw-caffe: {path}: {message}\n")
+
+
+def test_a_folder_that_says_that_it_can_be_written_and_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    with (
+        pytest.raises(ResultsError, match=r"^/sys/r\.csv: the folder /sys cannot be written \("),
+        locked(Path("/sys/r.csv")),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_warc_without_warcio_is_refused_before_anything_is_left(tmp_path: Path) -> None:
+    (tmp_path / "a.warc.gz").write_bytes(b"")
+    code = "import sys; sys.modules['warcio'] = None\nfrom nsfw_caffe.cli import main\nsys.exit(main(sys.argv[1:]))"
+    child = run("-c", code, "scan", tmp_path / "a.warc.gz", "-o", tmp_path / "r.csv", *ENGINE)
+    assert (child.returncode, child.stdout) == (2, "")
+    assert child.stderr == "nsfw-caffe: WARC files need warcio: pip install 'nsfw-caffe[scan]'\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.warc.gz"]

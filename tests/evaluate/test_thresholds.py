@@ -225,3 +225,17 @@ def test_one_goal_is_needed() -> None:
             choose_threshold(*KINDS["random"], **goals)
     with pytest.raises(EvaluationError, match="there are only sfw samples: choosing a threshold needs both classes"):
         choose_threshold([0, 0], [0.1, 0.2], fpr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("goal", "nsfw", "sfw"),
+    [({"precision": 1.0}, [0.9, 0.2], [0.5] * 3), ({"cost_ratio": 1.0}, [0.9], [0.95] + [0.1] * 9)],
+    ids=str,
+)
+def test_a_resample_without_a_threshold_counts_as_the_highest(
+    goal: dict[str, Any], nsfw: list[float], sfw: list[float]
+) -> None:
+    """In a quarter of the resamples no threshold meets the goal: the best nsfw is not drawn, or the worst sfw twice."""
+    choice = choose_threshold([1] * len(nsfw) + [0] * len(sfw), nsfw + sfw, **goal)
+    assert choice.threshold == 0.9
+    assert (choice.threshold_interval.low, choice.threshold_interval.high) == (0.9, 1.0)

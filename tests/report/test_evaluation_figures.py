@@ -65,3 +65,21 @@ def test_figures_of_many_samples_stay_small() -> None:
     found = evaluate(simulated(200_000), Options(resamples=10))
     for plot in plots(found):
         assert len(to_svg(plot.draw)) < 100_000
+
+
+def test_the_logarithmic_curve_begins_at_its_left_end() -> None:
+    found = evaluate(of("nnnnssss", [0.9, 0.8, 0.7, 0.2, 0.5, 0.4, 0.3, 0.1]), Options(resamples=20))
+    figure = Figure()
+    plots(found)[1].draw(figure)
+    axes = figure.axes[0]
+    _, curve, dot = axes.lines
+    across, up = (np.asarray(values, float).tolist() for values in curve.get_data())
+    points = list(zip(across, up, strict=True))
+    left = axes.get_xlim()[0]
+    assert 0 < left < 1 / 4
+    # Three of the four nsfw are found before the first sfw is flagged.
+    assert (left, 0.75) in points
+    assert points[points.index((left, 0.75)) + 1][0] >= 1 / 4
+    assert found.choice is not None
+    assert found.choice.fpr == 0
+    assert (dot.get_xdata(), dot.get_ydata()) == ([left], [0.75])

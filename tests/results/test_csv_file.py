@@ -50,6 +50,12 @@ def test_what_spreadsheet_programs_make_of_it_is_read(tmp_path: Path) -> None:
     assert list(read_results(path)) == [RECORD, failed("b\nc")]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_columns_name(tmp_path: Path) -> None:
+    """Excel's files begin with one, and here with the column source."""
+    path = tmp_path / "results.csv"
+    assert _read(path, "\ufeff" + _text(path, RECORD)) == [RECORD]
+
+
 def test_the_same_source_twice_is_read_twice(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     assert _read(path, _text(path, RECORD, scored(score=0.5))) == [RECORD, scored(score=0.5)]

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from nsfw_caffe.results.names import decode_name, encode_name
+from nsfw_caffe.results.names import decode_name, encode_name, visible
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,20 @@ def test_any_bytes_survive_in_utf_8() -> None:
 
 def test_what_is_no_byte_of_a_name_is_replaced() -> None:
     assert encode_name("\ud83d\udc00\udc7f\udfff.jpg") == "\ufffd\ufffd\ufffd\ufffd.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain ünïcödé 名.jpg", "plain ünïcödé 名.jpg"),
+        ("\x1b[31mred\n.jpg", r"\x1b[31mred\x0a.jpg"),
+        ("\x00\x7f\x9b", r"\x00\x7f\x9b"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("a\u2028b\u2066c", r"a\u2028b\u2066c"),
+        ("\udcff\udc9b.jpg", r"\udcff\udc9b.jpg"),
+        ("a\tb\u061cc", r"a\x09b\u061cc"),
+    ],
+)
+def test_names_show_nothing_but_themselves(name: str, shown: str) -> None:
+    assert visible(name) == shown
+    assert visible(shown) == shown

@@ -12,7 +12,7 @@ import pytest
 
 from nsfw_caffe.scanning.archive import Archive
 from nsfw_caffe.scanning.item import Item
-from nsfw_caffe.scanning.selection import Selection
+from nsfw_caffe.scanning.selection import MAX_BYTES, Selection
 from nsfw_caffe.scanning.walk import walk
 from tests.support import PHOTOS
 
@@ -63,7 +63,7 @@ def test_file_is_named_by_its_path_and_not_read(folder: Path) -> None:
     (item,) = walk(f"{folder}/./a.png", Selection(), set())
     status = (folder / "a.png").stat()
     path = f"{folder}/./a.png"
-    assert item == Item(path, status.st_size, status.st_mtime, path=path)
+    assert item == Item(path, status.st_size, status.st_mtime, path=path, most=MAX_BYTES)
 
 
 @pytest.mark.parametrize(("given", "expected"), [("photos", "photos/a.png"), ("./photos/", "./photos/a.png")])
@@ -169,7 +169,7 @@ def test_what_is_no_file_is_an_error_also_in_a_folder(folder: Path, name: str, e
 
 
 def test_empty_source_is_not_the_current_folder() -> None:
-    assert list(walk("", Selection(), set())) == [Item("", error="cannot be read (No such file or directory)")]
+    assert list(walk("", Selection(), set())) == [Item("", error="expected a path, found an empty text")]
 
 
 def test_folder_that_must_not_be_read_is_an_error_and_the_rest_comes(half_closed_folder: Path) -> None:

@@ -149,13 +149,14 @@ def test_what_has_gone(action: Action, tmp_path: Path) -> None:
     assert do(record, tmp_path / "to", action) == GONE
 
 
-def test_content_that_changed_behind_its_times_is_not_copied(tmp_path: Path) -> None:
-    source = put(tmp_path / "a.jpg")
+@pytest.mark.parametrize("action", ["copy", "move"])
+def test_content_that_changed_behind_its_times_is_left_alone(action: Action, folders: tuple[Path, Path]) -> None:
+    source, target = put(folders[0] / "a.jpg"), folders[1] / "a.jpg"
     record = of_file(source)
     put(source, b"a pictura")
-    assert foresee(record, tmp_path / "to" / "a.jpg", "copy") == READY
-    assert do(record, tmp_path / "to" / "a.jpg", "copy") == CHANGED
-    assert everything(tmp_path / "to") == {}
+    assert foresee(record, target, action) == READY
+    assert do(record, target, action) == CHANGED
+    assert (everything(folders[0]), everything(folders[1])) == ({"a.jpg": b"a pictura"}, {})
 
 
 def test_a_move_that_was_interrupted_goes_on(folders: tuple[Path, Path]) -> None:
