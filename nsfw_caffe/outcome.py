@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import ImageError, ScoreError
+from nsfw_caffe.said import collected
 
 _ROUNDING = 1e-5
 """How far from 1 the sum of two float32 probabilities may be; 1e-7 was seen, with bfloat16 too."""
@@ -24,20 +25,24 @@ class Outcome(NamedTuple):
         The NSFW probability, 0 to 1, or what is wrong with the source or with what the network makes of it.
     seconds : float
         How long it was worked on, waiting left out; its share where several were computed together.
+    warnings : tuple of str
+        What was said of the picture meanwhile: see `Result`.
     """
 
     score: float | ImageError | ScoreError
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def timed(compute: Callable[[], float]) -> Outcome:
     """Compute a score and note how long that took."""
     start = time.perf_counter()
-    try:
-        score: float | ImageError | ScoreError = compute()
-    except (ImageError, ScoreError) as error:
-        score = error
-    return Outcome(score, time.perf_counter() - start)
+    with collected() as said:
+        try:
+            score: float | ImageError | ScoreError = compute()
+        except (ImageError, ScoreError) as error:
+            score = error
+    return Outcome(score, time.perf_counter() - start, tuple(said))
 
 
 def score_of(output: npt.NDArray[np.float32]) -> float:

@@ -18,11 +18,18 @@ from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.jpeg import JpegCodec
 from nsfw_caffe.limits import Limits
+from nsfw_caffe.opening import open_picture
 from nsfw_caffe.ordered_map import ROOM, ordered_map
 from nsfw_caffe.outcome import Outcome, score_of, timed
+from nsfw_caffe.pillow_settings import knows_more_than_pillow, needs_this_process
 from nsfw_caffe.preprocess import Source, Tensor, describe, held_bytes, preprocess
+from nsfw_caffe.reading import read_source
+from nsfw_caffe.said import collected
 
 _Item = TypeVar("_Item")
+
+_ELSEWHERE = (str, os.PathLike, bytes, bytearray, memoryview)
+"""Sources that another process can be sent."""
 
 MANY = 64
 """Pictures from which on worker processes are worth their start, which takes as long as some twenty pictures."""
@@ -88,16 +95,16 @@ class Pipeline:
             threads = 1  # the next picture's preprocessing would wait for this one's forward pass
         preprocessed = ordered_map(self._timed_preprocess, sources, threads, weigh=held_bytes, room=ROOM * threads)
         for chunk in _chunks(preprocessed, engine.batch_size):
-            tensors = [tensor for _, (tensor, _) in chunk if not isinstance(tensor, ImageError)]
+            tensors = [tensor for _, (tensor, _, _) in chunk if not isinstance(tensor, ImageError)]
             start = time.perf_counter()
             outputs: Iterator[Tensor] = iter(engine.forward(np.stack(tensors)) if tensors else [])
             share = (time.perf_counter() - start) / max(len(tensors), 1)
-            for source, (tensor, seconds) in chunk:
+            for source, (tensor, seconds, said) in chunk:
                 if isinstance(tensor, ImageError):
-                    yield source, Outcome(tensor, seconds)
+                    yield source, Outcome(tensor, seconds, said)
                 else:
-                    score, _ = timed(functools.partial(score_of, next(outputs)))
-                    yield source, Outcome(score, seconds + share)
+                    score, *_ = timed(functools.partial(score_of, next(outputs)))
+                    yield source, Outcome(score, seconds + share, said)
 
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.engines import caffe_workers
@@ -106,17 +113,31 @@ class Pipeline:
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
-        """Turn a source into what another process can be sent: what is no path or bytes is preprocessed here."""
+        """Turn a source into what another process can be sent.
+
+        What is no path or bytes is preprocessed here, and so is what only this process can read.
+        """
+        # What is said meanwhile is dropped: these are frames, whose file has been looked at, or a user's program.
+        with collected():
+            return self._sendable(source)
+
+    def _sendable(self, source: Source) -> str | bytes | Tensor | ImageError:
         with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+            if isinstance(source, _ELSEWHERE) and knows_more_than_pillow():
+                data = read_source(source, self._limits.bytes)
+                if needs_this_process(open_picture(data, self._limits)):
+                    return self._preprocess(source)
             if isinstance(source, (str, os.PathLike)):
                 return os.fsdecode(source)
             if isinstance(source, (bytes, bytearray, memoryview)):
                 return bytes(source)
         return self._preprocess(source)
 
-    def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float]:
+    def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float, tuple[str, ...]]:
         start = time.perf_counter()
-        return self._preprocess(source), time.perf_counter() - start
+        with collected() as said:
+            tensor = self._preprocess(source)
+        return tensor, time.perf_counter() - start, tuple(said)
 
     def _preprocess(self, source: Source) -> Tensor | ImageError:
         try:

@@ -26,6 +26,7 @@ from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded, Limits
 from nsfw_caffe.opening import NotRead, check_opened, open_picture
 from nsfw_caffe.reading import UnreadableError, read_source, reason, short_path
 from nsfw_caffe.resize import RESIZE, Pixels, resize
+from nsfw_caffe.said import heedless, load
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Pixels
 """A path, a file's bytes, a binary file object, a Pillow image, or a uint8 RGB array (height, width, 3)."""
@@ -66,7 +67,11 @@ def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS
         If the source is not a picture that Pillow can read, or exceeds a limit; the message names the source.
     """
     try:
-        return _network_input(codec.round_trip(resize(_open_rgb(source, codec, limits))))
+        if not isinstance(source, (np.ndarray, Image.Image)):
+            content: Source = _read(source, limits.bytes)  # once, whatever is said of it
+        else:
+            content = source
+        return heedless(lambda: _network_input(codec.round_trip(resize(_open_rgb(content, codec, limits)))))
     except _SourceError as error:
         raise ImageError(f"{describe(source)}: {error}") from error.__cause__
 
@@ -122,7 +127,7 @@ def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image |
 def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image.Image:
     try:
         if data is None:
-            picture.load()
+            load(picture)
         else:
             picture = codec.decode_source(picture, data)
         if picture.mode != "RGB":

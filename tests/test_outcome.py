@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from nsfw_caffe import ImageError, outcome
-from nsfw_caffe.outcome import timed
+from nsfw_caffe.outcome import Outcome, timed
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_score_and_its_time() -> None:
-    assert timed(lambda: 0.25) == (0.25, 0.5)
+    assert timed(lambda: 0.25) == Outcome(0.25, 0.5)
 
 
 def test_what_is_wrong_with_a_picture_is_its_outcome() -> None:
@@ -25,7 +25,7 @@ def test_what_is_wrong_with_a_picture_is_its_outcome() -> None:
     def fail() -> float:
         raise error
 
-    assert timed(fail) == (error, 0.5)
+    assert timed(fail) == Outcome(error, 0.5)
 
 
 def test_other_errors_are_the_librarys_own() -> None:

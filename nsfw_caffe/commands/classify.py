@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.commands.arguments import probability
-from nsfw_caffe.commands.common import OK, SOME_FAILED
+from nsfw_caffe.commands.common import OK, SOME_FAILED, add_verbose_option, warn
 from nsfw_caffe.commands.engine_options import add_engine_options, check_engine_options, create_classifier
 from nsfw_caffe.commands.streams import begin_csv, complain, csv_line, say, standard_input
 from nsfw_caffe.results.names import encode_name, visible
@@ -30,6 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--threshold", type=probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
     )
+    add_verbose_option(parser)
     add_engine_options(parser)
 
 
@@ -43,6 +44,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     failed = False
     for image, result in zip(options.images, results, strict=True):
         print_result(image, result)
+        if options.verbose:
+            warn(image, result.warnings)
         if result.error is not None:
             failed = True
             complain(result.error + _advice(image))

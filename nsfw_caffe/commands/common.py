@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from nsfw_caffe.commands.streams import complain
+
 OK, SOME_FAILED, USAGE, UNAVAILABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Add --verbose."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say what Pillow and its libraries warn of, picture by picture"
+    )
+
+
+def warn(name: str, warnings: Iterable[str]) -> None:
+    """Write what was said of a picture on standard error."""
+    for text in warnings:
+        complain(f"{name}: warning: {text}")
 
 
 def fetch_model(look: Callable[[], object] = lambda: None) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nsfw_caffe.commands.arguments import positive
-from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED
+from nsfw_caffe.commands.common import OK, SOME_FAILED, STOPPED, add_verbose_option, warn
 from nsfw_caffe.commands.engine_options import (
     add_engine_options,
     check_engine_options,
@@ -73,6 +73,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--rescore", action="store_true", help="score everything anew, whatever RESULTS has")
     parser.add_argument("--retry", action="store_true", help="score again what is an error in RESULTS")
     parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
+    add_verbose_option(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress; it is shown on a terminal alone")
     add_engine_options(parser)
 
@@ -103,6 +104,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 retry=options.retry,
                 limits=limits(options),
                 done=progress.done,
+                warned=warn if options.verbose else None,
             )
     except KeyboardInterrupt:
         complain("stopped; what was scored is kept: run the same command again to go on")

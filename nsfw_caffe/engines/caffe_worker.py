@@ -22,7 +22,9 @@ from nsfw_caffe.jpeg import JpegCodec, create_codec
 from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.outcome import score_of, timed
+from nsfw_caffe.pillow_settings import Settings, set_pillow
 from nsfw_caffe.preprocess import Tensor, preprocess
+from nsfw_caffe.said import keep_apart
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class WorkerSetUp:
         What creates the codec.
     limits : Limits
         What a picture may ask for.
+    pillow : dict
+        What the parent has set in Pillow.
     blas : str
         The file of the parent's BLAS, to be loaded before Caffe comes.
     threads : int or None
@@ -49,6 +53,7 @@ class WorkerSetUp:
     jpeg: str
     decode: str
     limits: Limits
+    pillow: Settings
     blas: str
     threads: int | None
     number: int = 0
@@ -58,10 +63,12 @@ def main(descriptor: str) -> None:
     """Score what comes over the connection, until the parent closes it or dies."""
     # Ctrl-C reaches the whole process group: the parent ends this process by closing the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_apart()
     connection: Connection = Connection(int(descriptor))
     try:
         set_up: WorkerSetUp = connection.recv()
         _load_blas(set_up)
+        set_pillow(set_up.pillow)
         codec = create_codec(set_up.jpeg, set_up.decode)
         engine = CaffeEngine(import_caffe(), set_up.files, None)
         connection.send(None)  # ready

@@ -22,6 +22,7 @@ from nsfw_caffe.limits import Limits
 from nsfw_caffe.model import ModelFiles
 from nsfw_caffe.ordered_map import ROOM
 from nsfw_caffe.outcome import Outcome
+from nsfw_caffe.pillow_settings import pillow_settings
 from nsfw_caffe.preprocess import Source, Tensor, describe, held_bytes
 
 AHEAD = 2
@@ -55,7 +56,8 @@ def worker_set_up(files: ModelFiles, codec: JpegCodec, limits: Limits) -> Worker
     """Return what a worker needs to give the bits of this process, which has loaded Caffe."""
     blas = loaded_blas()
     assert blas is not None
-    return WorkerSetUp(files, codec.name, codec.decode, limits, str(blas.path), threads_that_matter())
+    threads = threads_that_matter()
+    return WorkerSetUp(files, codec.name, codec.decode, limits, pillow_settings(), str(blas.path), threads)
 
 
 def score(

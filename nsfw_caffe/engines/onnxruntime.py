@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ def require(options: EngineOptions) -> Any:  # noqa: ANN401
         If it is missing, or cannot use the device or the precision.
     """
     require_float32("onnxruntime", options)
+    # From 1.29 on it would report itself when it is imported, and keep an id of the machine in the home.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

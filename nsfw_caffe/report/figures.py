@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
+import os
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.model import user_cache
 from nsfw_caffe.model_file import write_whole
 
 if TYPE_CHECKING:
@@ -186,9 +190,36 @@ def check_matplotlib(what: str, extra: str) -> None:
         matplotlib is not installed; the message says what needs it, and the command that installs it.
     """
     try:
-        import matplotlib.figure  # noqa: F401 - only whether it is there
+        with _in_own_cache():
+            import matplotlib.figure
+
+            matplotlib.get_configdir()  # remembered from its first call on, which may come later than the import
     except ImportError as error:
         raise ResultsError(f"{what} needs matplotlib: pip install 'nsfw-caffe[{extra}]'") from error
+
+
+@contextlib.contextmanager
+def _in_own_cache() -> Iterator[None]:
+    """Let matplotlib, while it is imported, keep its list of fonts in this library's cache, not all over the home.
+
+    It makes `~/.config/matplotlib` and `~/.cache/matplotlib`, unless MPLCONFIGDIR is set; fontconfig, which it asks for
+    fonts, may make `fontconfig` in XDG_CACHE_HOME.
+    """
+    cache = user_cache()
+    if cache is None or "matplotlib" in sys.modules:
+        yield
+        return
+    ours = {"MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR") or str(cache / "matplotlib"), "XDG_CACHE_HOME": str(cache)}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _draw(
@@ -206,7 +237,9 @@ def _draw(
     names = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
     in_all: dict[Any, Any] = {**dict.fromkeys(names, text), "axes.prop_cycle": cycler(color=others)}
     output = io.BytesIO()
-    with matplotlib.rc_context(in_all | _SETTINGS | settings):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # not what a matplotlibrc says, the user's or one in the working folder
+        matplotlib.rcParams.update(in_all | _SETTINGS | settings)
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         figure.savefig(output, **saving)

@@ -15,6 +15,7 @@ from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded
 from nsfw_caffe.opening import open_picture
 from nsfw_caffe.report.page import Picture
 from nsfw_caffe.results.record import Record
+from nsfw_caffe.said import collected, heedless, load
 from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
 
 BLURRED = "The thumbnails are blurred for good: the page does not hold the pictures."
@@ -100,7 +101,9 @@ def thumbnails_of(names: Iterable[str], *, clear: bool = False) -> tuple[Thumbna
 
 def _thumbnail(source: str, read: Callable[[], bytes], clear: bool) -> Thumbnail:
     try:
-        picture = shrink(read(), clear=clear)
+        content = read()
+        with collected():  # and dropped: it was said of the picture when it was scored
+            picture = heedless(partial(shrink, content, clear=clear))
     except SourceUnusable as error:
         return Thumbnail(source, None, 0, 0, str(error))
     output = io.BytesIO()
@@ -120,6 +123,7 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
     try:
         with open_picture(content, DEFAULT_LIMITS) as picture:
             picture.draft("RGB", (SIDE, SIDE))
+            load(picture)
             small = picture.convert("RGB")
     except LimitExceeded as error:
         raise SourceUnusable(f"it is too large: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.opening import open_picture
 from nsfw_caffe.reading import read_file, why_unreadable
+from nsfw_caffe.said import collected, heedless
 from nsfw_caffe.scanning.item import Item
 
 
@@ -58,7 +59,8 @@ def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> Content:
 
 def _header(data: bytes, limits: Limits) -> tuple[int | None, int | None, str | None]:
     try:
-        picture = open_picture(data, limits)
+        with collected():  # and dropped: the same is said when it is decoded
+            picture = heedless(lambda: open_picture(data, limits))
     except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
         return None, None, None
     return picture.width, picture.height, picture.format

@@ -9,6 +9,7 @@ from PIL import Image
 from nsfw_caffe.jpeg import JPEG_FORMATS
 from nsfw_caffe.limits import LimitExceeded, Limits
 from nsfw_caffe.opening import check_picture, check_scans, check_tiff, open_picture
+from nsfw_caffe.said import collected, load
 
 
 def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
@@ -45,17 +46,22 @@ def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Imag
 
 
 def _later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
-    picture = open_picture(data, limits)
-    check_tiff(data, limits, pages=None)
-    frames = getattr(picture, "n_frames", 1)
+    with collected():  # and dropped: the same is said of the file
+        picture = open_picture(data, limits)
+        check_tiff(data, limits, pages=None)
+        frames = getattr(picture, "n_frames", 1)
     limits.check("animation_pixels", frames * picture.width * picture.height, f"pixels in {frames} frames")
     last = frames - 1
     wanted = {round(step * last / (count - 1)) for step in range(1, count)} - {0}
     for index in range(1, max(wanted, default=0) + 1):
-        # One by one: a frame may be larger than the first, and Pillow decodes each to come to the next.
-        picture.seek(index)
-        check_picture(picture, limits)
-        if picture.format in JPEG_FORMATS:
-            check_scans(data, getattr(picture, "offset", 0), limits)
-        if index in wanted:
-            yield picture.copy()
+        with collected():
+            # One by one: a frame may be larger than the first, and Pillow decodes each to come to the next.
+            picture.seek(index)
+            check_picture(picture, limits)
+            if picture.format in JPEG_FORMATS:
+                check_scans(data, getattr(picture, "offset", 0), limits)
+            if index not in wanted:
+                continue
+            load(picture)
+            frame = picture.copy()
+        yield frame

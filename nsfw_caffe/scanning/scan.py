@@ -14,7 +14,7 @@ from nsfw_caffe.results.formats import check_path
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.ledger import Ledger
-from nsfw_caffe.scanning.score import ItemScorer, Score
+from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
 from nsfw_caffe.scanning.side_files import Reserve, locked
 
 _COMMIT_EVERY = 1.0
@@ -43,6 +43,7 @@ def scan(
     retry: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
+    warned: Warned | None = None,
 ) -> None:
     """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
 
@@ -67,6 +68,8 @@ def scan(
         What a picture and an animation may ask for; `score` has them too.
     done : callable, optional
         Told of each item's record, and whether it is a new one.
+    warned : callable, optional
+        Told of what was said of an item while it was scored: see `Result.warnings`.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def scan(
     try:
         with locked(results), Reserve(results) as reserve:
             _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(
-                find, score, set_up, retry=retry, limits=limits
+                find, score, set_up, retry=retry, limits=limits, warned=warned
             )
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -100,10 +103,12 @@ class _Scan:
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
-    def run(self, find: Find, score: Score, set_up: SetUp, *, retry: bool, limits: Limits) -> None:
+    def run(
+        self, find: Find, score: Score, set_up: SetUp, *, retry: bool, limits: Limits, warned: Warned | None
+    ) -> None:
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits)
+            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits, warned=warned)
             scorer.run(find(scorer.is_known))
             self._journal.commit()
             if self._changed:

@@ -7,8 +7,8 @@ import dataclasses
 import functools
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Result
@@ -34,6 +34,9 @@ _LONGEST_QUEUE = 1000
 Score = Callable[[Iterable[Source]], Generator[Result, None, None]]
 """`Classifier.scan`: scores sources in order, and reads them as it goes on, in the caller's thread."""
 
+Warned = Callable[[str, Sequence[str]], None]
+"""Takes a source's name, and what was said of it."""
+
 
 @dataclass
 class _Entry:
@@ -48,11 +51,13 @@ class _Entry:
     score: float | None = None
     error: str | None = None
     seconds: float = 0.0
+    warnings: dict[str, None] = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
         """Take the highest score of the frames, or what is wrong with the first one."""
         self.awaited -= 1
         self.seconds += result.seconds
+        self.warnings.update(dict.fromkeys(result.warnings))
         if result.score is None:
             self.error = self.error or result.reason
         else:
@@ -76,6 +81,8 @@ class ItemScorer:
         Take errors for unknown.
     limits : Limits, optional
         What a picture and an animation may ask for; `score` has them too.
+    warned : Warned, optional
+        Told of what was said of an item while it was scored.
     """
 
     def __init__(
@@ -87,6 +94,7 @@ class ItemScorer:
         *,
         retry: bool = False,
         limits: Limits = DEFAULT_LIMITS,
+        warned: Warned | None = None,
     ) -> None:
         self._journal = journal
         self._set_up = set_up
@@ -94,6 +102,7 @@ class ItemScorer:
         self._done = done
         self._retry = retry
         self._limits = limits
+        self._warned = warned
         self._queue: deque[_Entry] = deque()
         self._under_way: deque[_Entry] = deque()
         self._queued: dict[str, _Entry] = {}
@@ -169,6 +178,8 @@ class ItemScorer:
             record = self._record(entry)
             self._journal.put(record)
             self._done(record, True)
+            if self._warned is not None:
+                self._warned(entry.item.source, list(entry.warnings))
 
     def _record(self, entry: _Entry) -> Record:
         item, content = entry.item, entry.content

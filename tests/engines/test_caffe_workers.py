@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from nsfw_caffe import Classifier, EngineUnavailable, ImageError
 from nsfw_caffe.engines import caffe_workers
@@ -255,3 +255,45 @@ def test_fast_decoding_in_workers(tmp_path: Path) -> None:
     fast, exact = (Classifier(engine="caffe", decode=decode) for decode in ("fast", "exact"))
     (score,) = set(fast.classify_batch([large] * 4, workers=2))
     assert score == fast.classify(large) != exact.classify(large)
+
+
+def test_workers_have_the_settings_of_pillow(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = (PHOTOS / "rocket.jpg").read_bytes()
+    truncated = photo[: len(photo) // 2]
+    assert [result.score for result in classifier.scan([truncated] * 2, workers=2)] == [None] * 2
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert classifier.classify_batch([truncated] * 2, workers=2) == [classifier.classify(truncated)] * 2
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    together = list(classifier.scan([photo] * 2, workers=2))
+    assert together[0].error is not None
+    assert "exceeds limit of 2000 pixels" in together[0].error
+    assert [result.error for result in together] == [result.error for result in classifier.scan([photo] * 2, workers=1)]
+
+
+class Toy(ImageFile.ImageFile):
+    """A format that Pillow does not bring: four bytes, and the pixels of a square."""
+
+    format = "TOY"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        self.fp.read(4)
+        self._mode, self._size = "RGB", (64, 64)
+        self.tile = [ImageFile._Tile("raw", (0, 0, 64, 64), 4, ("RGB", 0, 1))]
+
+
+def test_formats_that_the_user_has_registered(
+    classifier: Classifier, expected: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.init()
+    for name in ("OPEN", "ID"):
+        monkeypatch.setattr(Image, name, getattr(Image, name).copy())
+    Image.register_open("TOY", Toy, lambda prefix: prefix.startswith(b"TOY!"))
+    data = b"TOY!" + Image.open(PATHS[0]).convert("RGB").resize((64, 64)).tobytes()
+    path = tmp_path / "toy"
+    path.write_bytes(data)
+    sources: list[Source] = [PATHS[0], data, path, b"TOY!", "/missing.jpg"]
+    alone, together = (list(classifier.scan(sources, workers=workers)) for workers in (1, 2))
+    assert [result.score is None for result in together] == [False, False, False, True, True]
+    assert together[0].score == expected[0]
+    assert [(result.score, result.error) for result in together] == [(result.score, result.error) for result in alone]
