@@ -53,8 +53,8 @@ model: $(VENV)/.installed ## fetch and verify the model's two files
 wheel: $(VENV)/.installed-test ## build the wheel and the source distribution in dist/
 	$(BIN)/python -m build --outdir dist
 
-schema: ## generate nsfw_caffe/schema/caffe_pb2 from caffe.proto
-	protoc --python_out=. --pyi_out=. nsfw_caffe/schema/caffe.proto
+schema: ## generate nsfw_caffe/model/schema/caffe_pb2 from caffe.proto
+	protoc --python_out=. --pyi_out=. nsfw_caffe/model/schema/caffe.proto
 
 bench: caffe $(VENV)/.installed-bench model ## compare the speed with the alternatives: writes benchmarks/results.md
 	$(BIN)/python benchmarks/bench.py

@@ -24,9 +24,9 @@ import numpy as np
 import skimage
 from PIL import Image
 
-from nsfw_caffe.cores import available_cores
 from nsfw_caffe.engines.base import ENGINES
-from nsfw_caffe.measure import cpu_name
+from nsfw_caffe.fidelity.measure import cpu_name
+from nsfw_caffe.system.cores import available_cores
 
 HERE = Path(__file__).parent
 WORK = HERE.parent / "build" / "bench"

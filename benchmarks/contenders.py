@@ -26,7 +26,7 @@ PACKAGES = ("caffe", "jax", "numpy", "onnxruntime", "openvino", "pillow")
 
 def original_steps() -> Score:
     """Score with the original script's steps on pycaffe, the net kept loaded."""
-    from nsfw_caffe.model import fetch
+    from nsfw_caffe.model.locate import fetch
     from tests.fidelity.oracle import Oracle
 
     files = fetch()
@@ -37,7 +37,7 @@ def original_steps() -> Score:
 def library(**options: Any) -> Score:  # noqa: ANN401
     """Score with this library's `classify_batch`, with as many workers as there are cores."""
     from nsfw_caffe import Classifier
-    from nsfw_caffe.cores import available_cores
+    from nsfw_caffe.system.cores import available_cores
 
     classifier = Classifier(**options)
     return lambda paths: list(classifier.classify_batch(paths, workers=available_cores()))

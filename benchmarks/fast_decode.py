@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from nsfw_caffe import Classifier, ImageError
-from nsfw_caffe.jpeg import FAST_SIDE, JPEG_FORMATS
+from nsfw_caffe.preprocessing.jpeg import FAST_SIDE, JPEG_FORMATS
 
 PHOTOS = (
     "astronaut.png",

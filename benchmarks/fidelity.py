@@ -2,7 +2,7 @@
 """How far each part of a set-up moves the bits, over the pictures in scikit-image's wheel.
 
     python benchmarks/fidelity.py             # the tables of docs/fidelity.md
-    python benchmarks/fidelity.py --record    # write nsfw_caffe/recorded.json, which `nsfw-caffe verify` reads
+    python benchmarks/fidelity.py --record    # write nsfw_caffe/fidelity/recorded.json, which `nsfw-caffe verify` reads
 
 It needs OpenBLAS, ATLAS and the reference BLAS side by side:
 apt-get install libopenblas0-pthread libatlas3-base libblas3
@@ -29,12 +29,12 @@ from nsfw_caffe.engines.base import EngineOptions, create_engine
 from nsfw_caffe.engines.blas import SONAME, loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine
 from nsfw_caffe.errors import ImageError
-from nsfw_caffe.jpeg import PillowCodec
-from nsfw_caffe.measure import Measured, SetUp, measure
-from nsfw_caffe.model import fetch
-from nsfw_caffe.preprocess import preprocess
-from nsfw_caffe.resize import RESIZE, resize
-from nsfw_caffe.verify import units_in_last_place
+from nsfw_caffe.fidelity.measure import Measured, SetUp, measure
+from nsfw_caffe.fidelity.verify import units_in_last_place
+from nsfw_caffe.model.locate import fetch
+from nsfw_caffe.preprocessing.jpeg import PillowCodec
+from nsfw_caffe.preprocessing.resize import RESIZE, resize
+from nsfw_caffe.preprocessing.steps import preprocess
 
 PICTURES = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "retina.jpg", "rocket.jpg")
 """The recorded pictures: photographs, three of which are JPEG files."""
@@ -50,7 +50,7 @@ Measurements = dict[tuple[str, str], list[Measured]]
 def main() -> None:
     """Measure, then print or record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--record", action="store_true", help="write nsfw_caffe/recorded.json")
+    parser.add_argument("--record", action="store_true", help="write nsfw_caffe/fidelity/recorded.json")
     options = parser.parse_args()
     folder = Path(skimage.__file__).parent / "data"
     if options.record:
@@ -88,7 +88,7 @@ def record(paths: list[Path], measurements: Measurements) -> None:
             scores.setdefault(codec, {})[blas] = measured[index].score
         sha256 = next(iter(measurements.values()))[index].sha256
         pictures.append({"file": path.name, "sha256": sha256, "tensors": tensors, "scores": scores})
-    target = Path(__file__).parent.parent / "nsfw_caffe" / "recorded.json"
+    target = Path(__file__).parent.parent / "nsfw_caffe" / "fidelity" / "recorded.json"
     target.write_text(json.dumps({"pictures": pictures}, indent=2) + "\n")
     print(f"wrote {target}: {len(pictures)} pictures, {len(measurements)} set-ups")
 

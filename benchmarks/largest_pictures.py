@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nsfw_caffe.jpeg import PillowCodec
-from nsfw_caffe.limits import DEFAULT_LIMITS
-from nsfw_caffe.opening import STEPS_A_READ
-from nsfw_caffe.preprocess import preprocess
+from nsfw_caffe.preprocessing.jpeg import PillowCodec
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS
+from nsfw_caffe.preprocessing.opening import STEPS_A_READ
+from nsfw_caffe.preprocessing.steps import preprocess
 
 SIDE = 10_000
 _STEPS = DEFAULT_LIMITS.steps or 0

@@ -22,9 +22,9 @@ import numpy as np
 import skimage
 from PIL import Image
 
-from nsfw_caffe.jpeg import QUALITY, FastPillowCodec, PillowCodec
-from nsfw_caffe.preprocess import preprocess
-from nsfw_caffe.resize import PATHS, resize, resize_by_extension, resize_by_pillow
+from nsfw_caffe.preprocessing.jpeg import QUALITY, FastPillowCodec, PillowCodec
+from nsfw_caffe.preprocessing.resize import PATHS, resize, resize_by_extension, resize_by_pillow
+from nsfw_caffe.preprocessing.steps import preprocess
 
 SIZES = ((640, 480), (1152, 864), (2048, 1536), (4000, 3000))
 """0.3, 1, 3.1 and 12 megapixels."""

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
-    from nsfw_caffe.limits import Limits
+    from nsfw_caffe.preprocessing.limits import Limits
 
 __all__ = [
     "Classifier",

@@ -28,9 +28,10 @@ def main() -> int:
     if sys.argv[1:2] == ["scan"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _stop_scan)
     try:
-        from nsfw_caffe import cli, said
+        from nsfw_caffe.cli import main as cli
+        from nsfw_caffe.preprocessing import decoder_warnings
 
-        said.keep_apart()
+        decoder_warnings.keep_apart()
         status = cli.main()
     except KeyboardInterrupt:
         status = _INTERRUPTED
@@ -55,7 +56,7 @@ def _interrupt(_number: int, frame: "FrameType | None") -> None:
 
 
 def _stop_scan(*_: object) -> None:
-    """End a scan that has not begun as one that has; `nsfw_caffe.commands.scan` takes over when it begins."""
+    """End a scan that has not begun as one that has; `nsfw_caffe.cli.scan` takes over when it begins."""
     os._exit(_STOPPED)
 
 

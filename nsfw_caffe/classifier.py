@@ -15,12 +15,12 @@ from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device, 
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.jpeg import create_codec
-from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.model import resolve
-from nsfw_caffe.outcome import Outcome
-from nsfw_caffe.pipeline import Pipeline
-from nsfw_caffe.preprocess import Source, describe
+from nsfw_caffe.model.locate import resolve
+from nsfw_caffe.parallel.outcome import Outcome
+from nsfw_caffe.parallel.pipeline import Pipeline
+from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.preprocessing.steps import Source, describe
 from nsfw_caffe.reloading import Options, blas_of, reload
 
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.engines.blas import loaded_blas, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
-from nsfw_caffe.limits import Limits
+from nsfw_caffe.preprocessing.limits import Limits
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier

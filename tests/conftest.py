@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import nsfw_caffe
-from nsfw_caffe.model import ModelFiles, fetch
+from nsfw_caffe.model.locate import ModelFiles, fetch
 from tests.support import REPOSITORY, made_once, run
 
 

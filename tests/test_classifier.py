@@ -12,7 +12,7 @@ from PIL import Image
 
 import nsfw_caffe
 from nsfw_caffe import Classifier, EngineUnavailable, ImageError, ModelError, NsfwCaffeError, Result
-from nsfw_caffe.preprocess import Source, describe
+from nsfw_caffe.preprocessing.steps import Source, describe
 from tests.support import PHOTOS, run
 
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png", "retina.jpg", "text.png")

@@ -19,7 +19,7 @@ import pytest
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.engines.base import ENGINES, EngineOptions, create_engine
 from nsfw_caffe.engines.loaded import LoadedEngines
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 from tests.support import PHOTOS, run
 
 PATHS = [str(PHOTOS / name) for name in ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe import Classifier, __version__
-from nsfw_caffe.model import OPEN_NSFW, ModelFiles
+from nsfw_caffe.model.locate import OPEN_NSFW, ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
@@ -51,9 +51,10 @@ def test_wheel_holds_the_package_and_no_more(distributions: tuple[Path, Path]) -
     packaged = {name for name in names if not name.startswith(f"nsfw_caffe-{__version__}.dist-info/")}
     files = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "nsfw_caffe"], cwd=REPOSITORY)
     sources = {name for name in files.decode().split() if not name.endswith((".c", ".h"))}
-    extension = {f"nsfw_caffe/_resize{sysconfig.get_config_var('EXT_SUFFIX')}"}
+    extension = {f"nsfw_caffe/preprocessing/_resize{sysconfig.get_config_var('EXT_SUFFIX')}"}
     assert packaged == sources | extension
-    assert {"nsfw_caffe/py.typed", "nsfw_caffe/recorded.json", "nsfw_caffe/schema/caffe.proto"} <= packaged
+    data = {"py.typed", "fidelity/recorded.json", "model/schema/caffe.proto"}
+    assert {f"nsfw_caffe/{name}" for name in data} <= packaged
 
 
 def test_metadata(distributions: tuple[Path, Path]) -> None:
@@ -67,7 +68,7 @@ def test_sdist_builds_and_says_its_licence(distributions: tuple[Path, Path]) -> 
     with tarfile.open(distributions[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.md", "setup.py", "pyproject.toml", "nsfw_caffe/__init__.py"} <= names
-    assert {f"nsfw_caffe/_resize{part}" for part in (".c", "_passes.h", "_vectors.h", ".pyi")} <= names
+    assert {f"nsfw_caffe/preprocessing/_resize{part}" for part in (".c", "_passes.h", "_vectors.h", ".pyi")} <= names
 
 
 def test_without_a_compiler_it_installs_and_pillow_resizes(distributions: tuple[Path, Path], tmp_path: Path) -> None:
@@ -75,8 +76,8 @@ def test_without_a_compiler_it_installs_and_pillow_resizes(distributions: tuple[
     command = [str(tmp_path / "venv" / "bin" / "python"), "-m", "pip", "install", "-v", str(distributions[1])]
     child = subprocess.run(command, env=os.environ | {"CC": "no-such-compiler"}, capture_output=True, text=True)
     assert child.returncode == 0, child.stdout + child.stderr
-    assert 'building extension "nsfw_caffe._resize" failed' in child.stdout + child.stderr
-    command = [command[0], "-c", "from nsfw_caffe.resize import PATHS; print(PATHS)"]
+    assert 'building extension "nsfw_caffe.preprocessing._resize" failed' in child.stdout + child.stderr
+    command = [command[0], "-c", "from nsfw_caffe.preprocessing.resize import PATHS; print(PATHS)"]
     child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (child.stdout, child.stderr) == ("()\n", "")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
 
 OWN_CACHE = "cache/nsfw_caffe"
@@ -185,5 +185,6 @@ def test_what_the_user_has_set_stays(model_files: ModelFiles) -> None:  # noqa: 
 
 
 def test_the_import_alone_sets_nothing() -> None:
-    code = "import os; before = dict(os.environ); import nsfw_caffe.cli, nsfw_caffe.spark; print(before == os.environ)"
+    code = "import os; before = dict(os.environ)\n"
+    code += "import nsfw_caffe.cli.main, nsfw_caffe.spark, os; print(before == os.environ)"
     assert run("-c", code).stdout == "True\n"

@@ -11,8 +11,8 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.engines.base import ENGINES
-from nsfw_caffe.limits import Limits
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.reloading import reload
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, run

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
-from nsfw_caffe.model import ModelFiles, user_cache
-from nsfw_caffe.model_file import write_whole
-from nsfw_caffe.reading import read_file
+from nsfw_caffe.model.locate import ModelFiles, user_cache
+from nsfw_caffe.model.model_file import write_whole
+from nsfw_caffe.system.reading import read_file
 
 _DIGITS = 16
 """Hexadecimal digits of the inputs' hash in a name; the content's hash stands there in full."""
@@ -56,7 +56,7 @@ def onnx_model(files: ModelFiles) -> bytes:
             return content
     # Neither protobuf nor onnx is loaded where the cache has the file.
     from nsfw_caffe.caffe_to_onnx.convert import convert
-    from nsfw_caffe.custom_model import check_custom
+    from nsfw_caffe.model.check import check_custom
 
     if not files.original:
         check_custom(files)

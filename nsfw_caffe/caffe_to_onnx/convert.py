@@ -11,10 +11,10 @@ from nsfw_caffe.caffe_to_onnx.folding import fold
 from nsfw_caffe.caffe_to_onnx.graph import Graph, Layer, Node, Shape, Value, refusal
 from nsfw_caffe.caffe_to_onnx.rules import RULES, refuse_unknown, refuse_unknown_type
 from nsfw_caffe.caffe_to_onnx.version import VERSION
-from nsfw_caffe.custom_model import check_blobs
 from nsfw_caffe.errors import EngineUnavailable, ModelError
-from nsfw_caffe.network import layers_in_test, read_caffemodel, read_prototxt
-from nsfw_caffe.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
+from nsfw_caffe.model.check import check_blobs
+from nsfw_caffe.model.network import layers_in_test, read_caffemodel, read_prototxt
+from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
 
 
 def convert(prototxt: Path, caffemodel: Path) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.schema.caffe_pb2 import BlobProto, LayerParameter
+from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter
 
 Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = npt.NDArray[Any]

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from nsfw_caffe.caffe_to_onnx.graph import Array, Attributes, Layer, Value
-from nsfw_caffe.schema.caffe_pb2 import EltwiseParameter, LRNParameter
+from nsfw_caffe.model.schema.caffe_pb2 import EltwiseParameter, LRNParameter
 
 
 def batch_norm(layer: Layer) -> Value:

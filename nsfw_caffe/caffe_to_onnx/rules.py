@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import layers, windows
 from nsfw_caffe.caffe_to_onnx.graph import Layer, Value, refusal
-from nsfw_caffe.schema.caffe_pb2 import TRAIN, LayerParameter
+from nsfw_caffe.model.schema.caffe_pb2 import TRAIN, LayerParameter
 
 _ANY = 1 << 30
 

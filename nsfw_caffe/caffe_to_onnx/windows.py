@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nsfw_caffe.caffe_to_onnx.graph import Array, Layer, Value
-from nsfw_caffe.schema.caffe_pb2 import ConvolutionParameter, PoolingParameter
+from nsfw_caffe.model.schema.caffe_pb2 import ConvolutionParameter, PoolingParameter
 
 Pair: TypeAlias = tuple[int, int]
 Options: TypeAlias = ConvolutionParameter | PoolingParameter

@@ -11,9 +11,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.cores import available_cores
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.system.cores import available_cores
 
 ENGINES = ("caffe", "onnxruntime", "openvino")
 """The engines' names, in the order in which "auto" tries them; each is a module of this package."""

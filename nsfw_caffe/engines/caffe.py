@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe import child
-from nsfw_caffe.custom_model import check_custom
 from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, failing_alone, require_float32
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.errors import EngineUnavailable, ModelError
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.network import for_caffe
+from nsfw_caffe.model.check import check_custom
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.network import for_caffe
+from nsfw_caffe.system import child
 
 _TRIAL_SECONDS = 300
 

@@ -9,7 +9,7 @@ from nsfw_caffe.engines.base import parse_device
 from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 
 
 def main(prototxt: str, caffemodel: str, device: str) -> None:

@@ -10,7 +10,7 @@ import weakref
 
 from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
 from nsfw_caffe.errors import EngineUnavailable, ModelError
-from nsfw_caffe.model import ModelFiles, resolve
+from nsfw_caffe.model.locate import ModelFiles, resolve
 
 
 class LoadedEngines:

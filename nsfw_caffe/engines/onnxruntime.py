@@ -18,7 +18,7 @@ from nsfw_caffe.engines.base import (
 )
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 
 _CUDA = "CUDAExecutionProvider"
 

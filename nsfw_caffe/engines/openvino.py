@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
-from nsfw_caffe.custom_model import INPUT_SHAPE
 from nsfw_caffe.engines.base import EngineOptions, Parallelism, failing_alone
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.check import INPUT_SHAPE
+from nsfw_caffe.model.locate import ModelFiles
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 

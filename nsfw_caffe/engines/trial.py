@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from nsfw_caffe.engines.base import Engine
 from nsfw_caffe.errors import ModelError, ScoreError
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.outcome import score_of
-from nsfw_caffe.preprocess import CROP, MEAN_BGR, Tensor
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.parallel.outcome import score_of
+from nsfw_caffe.preprocessing.steps import CROP, MEAN_BGR, Tensor
 
 
 def try_model(engine: Engine, files: ModelFiles) -> None:

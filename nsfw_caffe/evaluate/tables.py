@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsfw_caffe.errors import EvaluationError, NsfwCaffeError
-from nsfw_caffe.reading import open_file
+from nsfw_caffe.system.reading import open_file
 
 if TYPE_CHECKING:
     import pyarrow

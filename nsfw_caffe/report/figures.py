@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.model import user_cache
-from nsfw_caffe.model_file import write_whole
+from nsfw_caffe.model.locate import user_cache
+from nsfw_caffe.model.model_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

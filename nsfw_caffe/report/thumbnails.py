@@ -11,12 +11,12 @@ from hashlib import sha256
 
 from PIL import Image, ImageFilter
 
-from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded
-from nsfw_caffe.opening import open_picture
+from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded
+from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.report.page import Picture
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.said import collected, heedless, load
-from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
+from nsfw_caffe.sources.reopening import Sources, SourceUnusable
 
 BLURRED = "The thumbnails are blurred for good: the page does not hold the pictures."
 """What a page with blurred thumbnails says of them."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TextIO
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
+from nsfw_caffe.system.reading import open_file
 
 _LONGEST_CELL = 2**24
 """Characters. Python's own limit, 131,072, is less than what a name in a tar archive can have."""

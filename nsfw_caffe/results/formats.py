@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.reading import NOT_REGULAR
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
+from nsfw_caffe.system.reading import NOT_REGULAR
 
 
 class Format(Protocol):

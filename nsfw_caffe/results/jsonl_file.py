@@ -9,9 +9,9 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import from_row, to_row
+from nsfw_caffe.system.reading import open_file
 
 _values = operator.itemgetter(*COLUMNS)
 

@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
+from nsfw_caffe.system.reading import open_file
 
 _ROWS_PER_GROUP = 50_000
 """How many rows are held in memory to be written at once."""

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.reading import open_file
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, Value, find_columns, from_row, to_row
+from nsfw_caffe.system.reading import open_file
 
 _TYPES = {str: "TEXT", int: "INTEGER", float: "REAL"}
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)

@@ -1,1 +1,1 @@
-"""Scanning: from folders, lists and archives to RESULTS, once each, whatever happens on the way."""
+"""Scanning: items to RESULTS, once each, whatever happens on the way."""

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.formats import check_path
 from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.item import Item
-from nsfw_caffe.scanning.ledger import Ledger
+from nsfw_caffe.scanning.locking import Reserve, locked
 from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
-from nsfw_caffe.scanning.side_files import Reserve, locked
+from nsfw_caffe.scanning.state import Ledger
+from nsfw_caffe.sources.item import Item
 
 _COMMIT_EVERY = 1.0
 """Seconds of work that a kill may undo."""

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Result
-from nsfw_caffe.cores import available_cores
-from nsfw_caffe.limits import DEFAULT_LIMITS, LimitExceeded, Limits
-from nsfw_caffe.ordered_map import ordered_map
-from nsfw_caffe.preprocess import Source
+from nsfw_caffe.parallel.ordered_map import ordered_map
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
+from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.content import Content, read
-from nsfw_caffe.scanning.frames import later_frames
-from nsfw_caffe.scanning.item import Item
 from nsfw_caffe.scanning.journal import Journal
+from nsfw_caffe.sources.content import Content, read
+from nsfw_caffe.sources.frames import later_frames
+from nsfw_caffe.sources.item import Item
+from nsfw_caffe.system.cores import available_cores
 
 _READERS = max(4, available_cores() // 4)
 """Threads that read and hash: more than a core or two could use, since they wait for the disk."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import Sources, SourceUnusable, split_member
 from nsfw_caffe.sorting import files
 from nsfw_caffe.sorting.order import PAST, Action
+from nsfw_caffe.sources.reopening import Sources, SourceUnusable, split_member
 
 _TAKEN = "there is another file at the target"
 

@@ -13,9 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model_file import file_sha256
+from nsfw_caffe.model.model_file import file_sha256
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
+from nsfw_caffe.sources.reopening import Sources, SourceUnusable
 
 CHANGED = "it has changed since it was scored"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import possible_members
+from nsfw_caffe.sources.reopening import possible_members
 
 Action = Literal["move", "copy", "link"]
 

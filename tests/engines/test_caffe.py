@@ -9,10 +9,10 @@ import pytest
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.engines.base import EngineOptions, create_engine
 from nsfw_caffe.engines.caffe import CaffeEngine
-from nsfw_caffe.jpeg import PillowCodec
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.preprocess import preprocess
-from nsfw_caffe.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.preprocessing.jpeg import PillowCodec
+from nsfw_caffe.preprocessing.steps import preprocess
 from tests.support import PHOTOS, nsfw_caffe, run
 
 PHOTO = PHOTOS / "coffee.png"

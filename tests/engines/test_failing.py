@@ -8,7 +8,7 @@ import pytest
 from nsfw_caffe import EngineUnavailable, ModelError
 from nsfw_caffe.engines import onnxruntime, openvino
 from nsfw_caffe.engines.base import EngineOptions, create_engine
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 from tests.support import PHOTOS, run
 
 PHOTO = PHOTOS / "coffee.png"
@@ -18,7 +18,7 @@ import resource, sys
 import numpy as np
 from nsfw_caffe import EngineUnavailable
 from nsfw_caffe.engines.base import EngineOptions, create_engine
-from nsfw_caffe.model import fetch
+from nsfw_caffe.model.locate import fetch
 
 engine = create_engine("onnxruntime", fetch(), EngineOptions(threads=1))
 picture = np.zeros((1, 3, 224, 224), np.float32)

@@ -8,7 +8,7 @@ from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.engines import openvino
 from nsfw_caffe.engines.base import EngineOptions, create_engine
 from nsfw_caffe.engines.openvino import OpenVinoEngine
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 from tests.support import PHOTOS, run
 
 PATHS = [PHOTOS / name for name in ("astronaut.png", "coffee.png", "rocket.jpg", "chelsea.png", "retina.jpg")]

@@ -14,9 +14,9 @@ import pytest
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.engines import onnxruntime
 from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, create_engine
-from nsfw_caffe.jpeg import PillowCodec
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.preprocess import preprocess
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.preprocessing.jpeg import PillowCodec
+from nsfw_caffe.preprocessing.steps import preprocess
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, nsfw_caffe, run
 

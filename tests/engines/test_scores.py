@@ -13,11 +13,11 @@ from PIL import Image
 
 from nsfw_caffe import Classifier, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.engines.base import ENGINES
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.outcome import score_of
-from nsfw_caffe.preprocess import Source
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.parallel.outcome import score_of
+from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.formats import read_results
-from nsfw_caffe.schema.caffe_pb2 import NetParameter
 from tests.support import PHOTOS, nsfw_caffe
 
 PHOTO = PHOTOS / "coffee.png"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, ModelError
-from nsfw_caffe.jpeg import PillowCodec
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.preprocess import preprocess
-from nsfw_caffe.schema.caffe_pb2 import NetParameter, V1LayerParameter
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.schema.caffe_pb2 import NetParameter, V1LayerParameter
+from nsfw_caffe.preprocessing.jpeg import PillowCodec
+from nsfw_caffe.preprocessing.steps import preprocess
 from tests.support import PHOTOS, run
 
 PHOTO = PHOTOS / "coffee.png"

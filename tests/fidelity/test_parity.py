@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
-from nsfw_caffe.model import ModelFiles
+from nsfw_caffe.model.locate import ModelFiles
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe.errors import ImageError
-from nsfw_caffe.jpeg import Ijg9dCodec
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.preprocess import preprocess
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.preprocessing.jpeg import Ijg9dCodec
+from nsfw_caffe.preprocessing.steps import preprocess
 from tests.fidelity.oracle import sha256
 
 PUBLISHED = "NSFW_CAFFE_PUBLISHED"

@@ -14,9 +14,9 @@ import pytest
 
 import nsfw_caffe
 from nsfw_caffe import Classifier, ImageError
-from nsfw_caffe.jpeg import PillowCodec
-from nsfw_caffe.model import ModelFiles
-from nsfw_caffe.preprocess import preprocess
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.preprocessing.jpeg import PillowCodec
+from nsfw_caffe.preprocessing.steps import preprocess
 from tests.fidelity.oracle import Expected, sha256
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails, thumbnails_of
-from nsfw_caffe.scanning.reopen import SourceUnusable
+from nsfw_caffe.sources.reopening import SourceUnusable
 from tests import bombs
 from tests.records import of_content, of_file, scored
 from tests.support import PHOTOS

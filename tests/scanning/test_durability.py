@@ -13,11 +13,11 @@ from nsfw_caffe import Classifier
 from nsfw_caffe.errors import ScanStopped
 from nsfw_caffe.results.formats import read_results, side_file, write_results
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.find import find_items
 from nsfw_caffe.scanning.journal import delete_journal
+from nsfw_caffe.scanning.locking import locked
 from nsfw_caffe.scanning.scan import scan
-from nsfw_caffe.scanning.selection import Selection
-from nsfw_caffe.scanning.side_files import locked
+from nsfw_caffe.sources.find import find_items
+from nsfw_caffe.sources.selection import Selection
 from tests.records import scored
 from tests.scanning.test_scan import SET_UP
 from tests.support import PHOTOS

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.engines.caffe_workers import _Run, _Task, _Worker
-from nsfw_caffe.ordered_map import ordered_map
-from nsfw_caffe.preprocess import held_bytes
+from nsfw_caffe.parallel.caffe_workers import _Run, _Task, _Worker
+from nsfw_caffe.parallel.ordered_map import ordered_map
+from nsfw_caffe.preprocessing.steps import held_bytes
 from nsfw_caffe.results.formats import read_results
-from tests.commands.test_scan import ENGINE
+from tests.cli.test_scan import ENGINE
 
 MIB = 1 << 20
 
 PEAK = """
 import resource, sys
-from nsfw_caffe.cli import main
+from nsfw_caffe.cli.main import main
 status = main(sys.argv[1:])
 print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -70,7 +70,7 @@ def test_items_under_way_are_bounded_by_what_they_hold() -> None:
 def test_caffes_workers_are_given_no_more_than_they_may_hold(
     size: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nsfw_caffe.engines.caffe_workers.ROOM", 256 << 20)
+    monkeypatch.setattr("nsfw_caffe.parallel.caffe_workers.ROOM", 256 << 20)
     content = bytes(size)
     run = _Run([content] * 30, lambda _: content, None, 1)  # type: ignore[arg-type]
     run.workers.append(_Worker(0, None, None))  # type: ignore[arg-type]

@@ -11,16 +11,16 @@ import pytest
 
 from nsfw_caffe import Classifier, Result
 from nsfw_caffe.errors import EngineUnavailable, ResultsError, ScanStopped
-from nsfw_caffe.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.preprocess import Source
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.find import find_items
+from nsfw_caffe.scanning.locking import locked
 from nsfw_caffe.scanning.scan import scan
-from nsfw_caffe.scanning.selection import Selection
-from nsfw_caffe.scanning.side_files import locked
+from nsfw_caffe.sources.find import find_items
+from nsfw_caffe.sources.selection import Selection
 from tests import bombs
-from tests.scanning.test_frames import animation
+from tests.sources.test_frames import animation
 from tests.support import PHOTOS
 
 SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32)
@@ -252,7 +252,7 @@ def test_killed_before_results_are_written_anew(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("nsfw_caffe.scanning.ledger.write_results", killed)
+        patch.setattr("nsfw_caffe.scanning.state.write_results", killed)
         with pytest.raises(Killed):
             do_scan(folder, set_up=set_up, rescore=rescore)
     assert len(do_scan.records()) == 6

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import Sources
 from nsfw_caffe.sorting.carry_out import Outcome, carry_out, foresee
 from nsfw_caffe.sorting.order import Action
+from nsfw_caffe.sources.reopening import Sources
 from tests.records import of_content, of_file
 
 DONE, BEFORE, READY = Outcome("done"), Outcome("before"), Outcome("ready")

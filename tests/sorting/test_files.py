@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
 from nsfw_caffe.sorting import files
+from nsfw_caffe.sources.reopening import Sources, SourceUnusable
 from tests.records import of_content, of_file
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nsfw_caffe.scanning.reopen import Sources, SourceUnusable
 from nsfw_caffe.sorting import files
+from nsfw_caffe.sources.reopening import Sources, SourceUnusable
 from tests.records import of_content, of_file
 
 Change = Callable[[Path], None]

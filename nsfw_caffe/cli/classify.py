@@ -1,0 +1,92 @@
+"""`nsfw-caffe classify`: score pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.cli.arguments import probability
+from nsfw_caffe.cli.common import OK, SOME_FAILED, add_verbose_option, warn
+from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
+from nsfw_caffe.cli.streams import begin_csv, complain, csv_line, say, standard_input
+from nsfw_caffe.results.names import encode_name, visible
+
+if TYPE_CHECKING:
+    from nsfw_caffe.classifier import Result
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("classify", help="score pictures", description="Print 'score<TAB>path' a picture.")
+    parser.set_defaults(run=lambda options: _run(options, parser))
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, or - for one on standard input")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="JSON Lines: source, score, error (and verdict)")
+    form.add_argument("--csv", action="store_true", help="CSV with a header: source, score, error (and verdict)")
+    parser.add_argument(
+        "--threshold", type=probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
+    )
+    add_verbose_option(parser)
+    add_engine_options(parser)
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    check_engine_options(options, parser)
+    if options.images.count("-") > 1:
+        parser.error("- is standard input, which gives one picture, once")
+    classifier = create_classifier(options)
+    results = classifier.scan([standard_input() if image == "-" else image for image in options.images])
+    print_result = _printer(options)
+    failed = False
+    for image, result in zip(options.images, results, strict=True):
+        print_result(image, result)
+        if options.verbose:
+            warn(image, result.warnings)
+        if result.error is not None:
+            failed = True
+            complain(result.error + _advice(image))
+    return SOME_FAILED if failed else OK
+
+
+def _advice(image: str) -> str:
+    if not os.path.isdir(image):  # noqa: PTH112 - any text may come here
+        return ""
+    return f"; to score a folder: nsfw-caffe scan {shlex.quote(image)} -o results.csv"
+
+
+def _printer(options: argparse.Namespace) -> Callable[[str, Result], None]:
+    """Return what writes one result in the form that was asked for."""
+
+    def row(image: str, result: Result) -> dict[str, str | float | None]:
+        error = None if result.error is None else encode_name(result.error)
+        columns: dict[str, str | float | None] = {"source": encode_name(image), "score": result.score, "error": error}
+        if options.threshold is not None:
+            columns["verdict"] = _verdict(result.score, options.threshold)
+        return columns
+
+    def print_json(image: str, result: Result) -> None:
+        say(json.dumps(row(image, result)), flush=True)
+
+    def print_csv(image: str, result: Result) -> None:
+        say(csv_line(row(image, result).values()), flush=True)
+
+    def print_text(image: str, result: Result) -> None:
+        if result.score is not None:
+            verdict = _verdict(result.score, options.threshold)
+            say(f"{result.score!r}\t{visible(image)}" + (f"\t{verdict}" if verdict else ""), flush=True)
+
+    if options.csv:
+        begin_csv()
+        say(csv_line(["source", "score", "error"] + (["verdict"] if options.threshold is not None else [])))
+        return print_csv
+    return print_json if options.json else print_text
+
+
+def _verdict(score: float | None, threshold: float | None) -> str | None:
+    if score is None or threshold is None:
+        return None
+    return "nsfw" if score >= threshold else "sfw"

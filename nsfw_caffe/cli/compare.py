@@ -1,0 +1,53 @@
+"""`nsfw-caffe compare`: two sets of scores of the same labelled sources."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nsfw_caffe.cli.arguments import probability
+from nsfw_caffe.cli.common import OK
+from nsfw_caffe.cli.pages import add_figures_options, check_page_options, write_figures, write_output
+
+_DESCRIPTION = """\
+Compare the scores of two scans (other engines, other precisions, a fine-tuned model) on the same labelled sources: the
+difference of the areas under the ROC curves, and every verdict that changed.
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("compare", help="compare two sets of scores", description=_DESCRIPTION)
+    parser.set_defaults(run=lambda options: _run(options, parser))
+    parser.add_argument("first", type=Path, metavar="A", help="a table with source and score: RESULTS of a scan")
+    parser.add_argument("second", type=Path, metavar="B", help="another one")
+    parser.add_argument(
+        "--labels", type=Path, metavar="LABELS", help="a table with source and label; default: A, with a column label"
+    )
+    parser.add_argument("--threshold", type=probability, default=0.5, metavar="T", help="of verdicts; default: 0.5")
+    parser.add_argument("--level", type=probability, default=0.95, metavar="P", help="of the interval; default: 0.95")
+    add_figures_options(parser)
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.evaluate.comparing import compare_runs
+    from nsfw_caffe.evaluate.libraries import check_libraries
+    from nsfw_caffe.evaluate.load import pair, read_labelled
+
+    check_libraries()
+    check_page_options(options, parser, "evaluate")
+    labelled = read_labelled(options.labels or options.first)
+    first, second = pair(labelled, options.first, options.second)
+    compared = compare_runs(first, second, threshold=options.threshold, level=options.level)
+    if options.html is not None:
+        from nsfw_caffe.report.comparison_page import to_html
+
+        write_output(options.html, to_html(compared))
+    if options.plots is not None:
+        from nsfw_caffe.report.comparison_figures import write_plots
+
+        write_plots(compared, options.plots)
+    from nsfw_caffe.report import comparison_json, comparison_text
+
+    write_figures(options.json, comparison_json.to_json(compared), comparison_text.to_text(compared))
+    return OK

@@ -1,0 +1,108 @@
+"""The options that say what scores, in every subcommand that scores."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.cli.arguments import limit, positive
+from nsfw_caffe.cli.common import fetch_model
+from nsfw_caffe.engines.base import ENGINES, PRECISIONS, EngineOptions, parse_device, require_engine
+from nsfw_caffe.engines.blas import use_atlas
+from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.results.record import SetUp
+
+if TYPE_CHECKING:
+    from nsfw_caffe.classifier import Classifier
+
+_PUBLISHED = ("cpu", "exact", "float32", None)
+"""What the options after the engine are by default, and with --published have to be."""
+
+
+_LIMITS = (
+    ("pixels", "pixels", "width times height; default: 100 million"),
+    ("side", "side", "the longer of width and height; default: 30000"),
+    ("scans", "jpeg_scans", "of a JPEG file; default: 64"),
+    ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
+    ("steps", "steps", "reads and pixels that Pillow works through in Python; default: 10 million"),
+)
+"""Options after ``--max-``, the fields of `Limits` that they set, and their help."""
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("what scores")
+    group.add_argument(
+        "--published", action="store_true", help="the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
+    )
+    group.add_argument("--engine", choices=(*ENGINES, "auto"), default="auto", help="default: the first installed")
+    group.add_argument("--device", type=_device, default="cpu", help="cpu (default) or gpu:N")
+    group.add_argument(
+        "--decode",
+        choices=("exact", "fast"),
+        default="exact",
+        help="fast: decode large JPEG files smaller; other scores",
+    )
+    group.add_argument("--precision", choices=PRECISIONS, default="float32", help="bfloat16: faster, other scores")
+    group.add_argument("--threads", type=positive, metavar="N", help="that compute; default: all cores")
+    group.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
+    group.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
+
+    group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
+    for option, field, what in _LIMITS:
+        default = getattr(DEFAULT_LIMITS, field)
+        group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=what)
+    default = (DEFAULT_LIMITS.bytes or 0) >> 20
+    group.add_argument("--max-size", type=limit, default=default, metavar="MIB", help=f"the file; default: {default}")
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options say."""
+    size = None if options.max_size is None else options.max_size << 20
+    return Limits(**{field: getattr(options, field) for _, field, _ in _LIMITS}, bytes=size)
+
+
+def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with a usage error where the options do not go together."""
+    if (options.prototxt is None) != (options.caffemodel is None):
+        parser.error("--prototxt and --caffemodel go together")
+    set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
+    if options.published and set_up not in (("auto", *_PUBLISHED), ("caffe", *_PUBLISHED)):
+        parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
+
+
+def create_classifier(options: argparse.Namespace) -> Classifier:
+    """Create the Classifier that the options say; the original model is fetched first, with progress bars."""
+    from nsfw_caffe.classifier import Classifier
+
+    if options.prototxt is None:
+        fetch_model(lambda: _look(options))
+    files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
+    if options.published:
+        return Classifier.published(**files, limits=limits(options))
+    names = ("engine", "device", "decode", "precision", "threads")
+    return Classifier(**{name: getattr(options, name) for name in names}, **files, limits=limits(options))
+
+
+def _look(options: argparse.Namespace) -> None:
+    """Raise the error of an engine that is not there, before the model is downloaded for it."""
+    if options.published:
+        use_atlas()
+    create_codec("ijg9d" if options.published else "pillow", options.decode)
+    engine = "caffe" if options.published else options.engine
+    require_engine(engine, EngineOptions(parse_device(options.device), options.precision, options.threads))
+
+
+def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:
+    """Say what a scan with these options scores with."""
+    engine = f"{classifier.engine}-published" if options.published else classifier.engine
+    return SetUp(engine, options.precision, options.decode, frames, classifier.model_sha256)
+
+
+def _device(text: str) -> str:
+    try:
+        parse_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text

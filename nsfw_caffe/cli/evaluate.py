@@ -1,0 +1,90 @@
+"""`nsfw-caffe evaluate`: how good scores are on labelled data, and where to put a threshold."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.cli.arguments import positive, probabilities, probability
+from nsfw_caffe.cli.common import OK, SOME_FAILED
+from nsfw_caffe.cli.labelled_data import add_data_options, load
+from nsfw_caffe.cli.pages import (
+    add_figures_options,
+    add_thumbnails_options,
+    check_page_options,
+    write_figures,
+    write_output,
+)
+
+if TYPE_CHECKING:
+    from nsfw_caffe.evaluate.options import Options
+
+_DESCRIPTION = """\
+Plot the ROC curve of the scores on your own labelled data and choose a threshold: the data are two folders, a table
+with labels, or a finished scan and a table with labels.
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("evaluate", help="ROC and threshold on labelled data", description=_DESCRIPTION)
+    parser.set_defaults(run=lambda options: _run(options, parser))
+    add_data_options(parser)
+    parser.add_argument("--by", action="append", default=[], metavar="COLUMN", help="also for each value of a column")
+    goals = parser.add_argument_group("the threshold to choose")
+    goal = goals.add_mutually_exclusive_group()
+    goal.add_argument(
+        "--max-fpr", type=probability, metavar="P", help="at most this share of sfw is flagged; default: 0.01"
+    )
+    goal.add_argument("--max-fnr", type=probability, metavar="P", help="at most this share of nsfw is missed")
+    goal.add_argument(
+        "--min-precision", type=probability, metavar="P", help="at least this share of what is flagged is nsfw"
+    )
+    goal.add_argument(
+        "--cost-ratio", type=float, metavar="R", help="least cost, where a missed nsfw costs R false alarms"
+    )
+    goals.add_argument("--confident", action="store_true", help="so that new data keep the goal too, at the level")
+    figures = parser.add_argument_group("figures")
+    figures.add_argument("--thresholds", type=probabilities, metavar="T,T", help="default: 0.2,0.5,0.8")
+    figures.add_argument("--low", type=probability, metavar="T", help="below it pictures pass; default: 0.2")
+    figures.add_argument("--high", type=probability, metavar="T", help="from it on they are blocked; default: 0.8")
+    figures.add_argument("--level", type=probability, metavar="P", help="of the intervals; default: 0.95")
+    figures.add_argument("--resamples", type=positive, metavar="N", help="of the bootstrap; default: 1000")
+    figures.add_argument("--seed", type=int, metavar="N", help="of the bootstrap; default: 0")
+    figures.add_argument("--bins", type=positive, metavar="N", help="of the calibration; default: 15")
+    figures.add_argument("--worst", type=positive, metavar="N", help="mistakes to name on each side; default: 20")
+    outputs = parser.add_argument_group("outputs")
+    add_figures_options(outputs)
+    add_thumbnails_options(outputs, "the N worst mistakes on each side")
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.evaluate.evaluation import evaluate
+    from nsfw_caffe.evaluate.libraries import check_libraries
+
+    check_libraries()
+    check_page_options(options, parser, "evaluate")
+    asked = _asked(options)
+    evaluation = evaluate(load(options, parser), asked)
+    if options.html is not None:
+        from nsfw_caffe.report.evaluation_page import to_html
+
+        write_output(options.html, to_html(evaluation, pictures=options.thumbnails or 0, clear=options.clear))
+    if options.plots is not None:
+        from nsfw_caffe.report.evaluation_figures import write_plots
+
+        write_plots(evaluation, options.plots)
+    from nsfw_caffe.report import evaluation_json, evaluation_text
+
+    write_figures(options.json, evaluation_json.to_json(evaluation), evaluation_text.to_text(evaluation))
+    return SOME_FAILED if evaluation.failures else OK
+
+
+def _asked(options: argparse.Namespace) -> Options:
+    from nsfw_caffe.evaluate.options import Options
+
+    goals = {"fpr": options.max_fpr, "fnr": options.max_fnr, "precision": options.min_precision}
+    given = vars(options) | goals
+    values = {field.name: given[field.name] for field in dataclasses.fields(Options)}
+    return Options(**{name: value for name, value in values.items() if value is not None})

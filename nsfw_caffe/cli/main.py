@@ -1,0 +1,99 @@
+"""The command line: `nsfw-caffe`.
+
+Exit status: 0 all went well; 1 some picture failed, some bits differ, or the output could not be written; 2 wrong
+usage; 3 the model or the engine is missing or unusable; 4 a scan was stopped, or another one is at work; 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from nsfw_caffe._version import __version__
+from nsfw_caffe.cli import classify, compare, evaluate, model, rank, report, scan, sort, streams, verify
+from nsfw_caffe.cli.common import INTERRUPTED, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScanStopped
+from nsfw_caffe.results.names import visible
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+_STATUS = {ModelError: UNAVAILABLE, EngineUnavailable: UNAVAILABLE, ScanStopped: STOPPED}
+"""Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
+
+_COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, verify)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    with streams.prepared():
+        try:
+            status = _run(sys.argv[1:] if arguments is None else arguments)
+        except SystemExit as stop:  # argparse's: wrong usage, or help was asked for
+            if not streams.finish():
+                stop.code = stop.code or SOME_FAILED
+            raise
+        return status if streams.finish() else status or SOME_FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        parser = _parser()
+        _check_command(parser, arguments)
+        options = parser.parse_args(arguments)
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except NsfwCaffeError as error:
+        streams.complain(str(error))
+        return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except streams.OutputLostError:
+        return SOME_FAILED
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints show names as what they are, and that notices where its help cannot be written."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if file is sys.stdout:
+            streams.say(message, end="")
+        else:
+            super()._print_message(message, file)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="nsfw-caffe",
+        description="Score pictures with the original open_nsfw Caffe model: the probability, 0 to 1, of NSFW.",
+        epilog="Exit status: 0 all well, 1 some picture failed or differs, 2 usage, 3 no model or engine, 4 stopped.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def _check_command(parser: _Parser, arguments: Sequence[str]) -> None:
+    """Tell those who leave the command out what they may have meant."""
+    if not arguments:
+        parser.print_help(sys.stderr)
+        parser.exit(USAGE)
+    first = arguments[0]
+    known = {command.__name__.rpartition(".")[2] for command in _COMMANDS}
+    if first in known or (first.startswith("-") and first != "-"):
+        return
+    name = shlex.quote(first)
+    if os.path.isdir(first):  # noqa: PTH112 - any text may come here
+        parser.error(f"there is no command {name}; to score a folder: nsfw-caffe scan {name} -o results.csv")
+    if first == "-" or "." in first or "/" in first or os.path.exists(first):  # noqa: PTH110
+        parser.error(f"there is no command {name}; to score a picture: nsfw-caffe classify {name}")

@@ -1,0 +1,160 @@
+"""`nsfw-caffe scan`: score folders, lists and archives into RESULTS."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import functools
+import itertools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from nsfw_caffe.cli.arguments import positive
+from nsfw_caffe.cli.common import OK, SOME_FAILED, STOPPED, add_verbose_option, warn
+from nsfw_caffe.cli.engine_options import (
+    add_engine_options,
+    check_engine_options,
+    create_classifier,
+    limits,
+    set_up,
+)
+from nsfw_caffe.cli.progress import Progress
+from nsfw_caffe.cli.streams import complain, say, standard_input
+from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.results.names import visible
+from nsfw_caffe.scanning.locking import own_files
+from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.reading import reason, short_path, why_unreadable
+
+_DESCRIPTION = """\
+Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
+results in a file. Run the same command again to go on with a scan that was broken off, or to score what is new or has
+changed: what is known, and identical content, is not scored again.
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("scan", help="score folders, lists and archives into a file", description=_DESCRIPTION)
+    parser.set_defaults(run=lambda options: _run(options, parser))
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="a picture, a folder or an archive")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="RESULTS",
+        help="the file for the results: .csv, .jsonl, .parquet or .sqlite",
+    )
+    parser.add_argument(
+        "--list",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file that lists further sources, one a line; - for standard input",
+    )
+    parser.add_argument("-0", "--null", action="store_true", help="lists are separated by NUL, as by find -print0")
+    found = parser.add_argument_group("what of folders and archives")
+    found.add_argument("--include", action="append", default=[], metavar="GLOB", help="only these, *.jpg for example")
+    found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="not these")
+    found.add_argument("--hidden", action="store_true", help="hidden files and folders too")
+    parser.add_argument(
+        "--frames",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="of an animated picture, score N frames and keep the highest; default: the first one",
+    )
+    parser.add_argument("--rescore", action="store_true", help="score everything anew, whatever RESULTS has")
+    parser.add_argument("--retry", action="store_true", help="score again what is an error in RESULTS")
+    parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
+    add_verbose_option(parser)
+    parser.add_argument("--quiet", action="store_true", help="show no progress; it is shown on a terminal alone")
+    add_engine_options(parser)
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.results.formats import check_path
+    from nsfw_caffe.scanning.scan import scan
+    from nsfw_caffe.sources.find import check_sources, count_items, find_items
+
+    check_engine_options(options, parser)
+    _check_sources(options, parser)
+    check_path(options.output)  # before the model is loaded
+    check_sources(options.sources)
+    classifier = create_classifier(options)
+    selection = _selection(options)
+    sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
+    try:
+        _heed_signals()
+        with Progress(quiet=options.quiet) as progress:
+            if not options.list:
+                progress.count(lambda: count_items(options.sources, selection))
+            scan(
+                options.output,
+                lambda known: find_items(sources, selection, known),
+                functools.partial(classifier.scan, workers=options.workers),
+                set_up(options, classifier, options.frames),
+                rescore=options.rescore,
+                retry=options.retry,
+                limits=limits(options),
+                done=progress.done,
+                warned=warn if options.verbose else None,
+            )
+    except KeyboardInterrupt:
+        complain("stopped; what was scored is kept: run the same command again to go on")
+        return STOPPED
+    say(f"{visible(str(options.output))}: {progress.summary}")
+    return SOME_FAILED if progress.errors else OK
+
+
+def _heed_signals() -> None:
+    """Let what ends a scan politely end it as Ctrl-C does, and that raise an error: RESULTS has what is scored then."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # called from Python, where no signal comes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    if not options.sources and not options.list:
+        parser.error("what shall be scanned? Give a SOURCE, or --list FILE")
+    if options.list.count("-") > 1:
+        parser.error("--list -: standard input can be read once")
+    for path in options.sources + [path for path in options.list if path != "-"]:
+        if not os.path.lexists(path):
+            parser.error(_not_there(path))
+
+
+def _not_there(path: str) -> str:
+    if path == "-":
+        return "-: standard input is no source; to scan what it lists: --list -"
+    why = why_unreadable(path, FileNotFoundError(errno.ENOENT, "no such file or folder"))
+    return f"{short_path(path)}: {why}"
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    return Selection(
+        include=tuple(options.include),
+        exclude=tuple(options.exclude),
+        hidden=options.hidden,
+        max_bytes=limits(options).bytes or sys.maxsize,
+        leave_out=frozenset(own_files(options.output)),
+    )
+
+
+def _listed(options: argparse.Namespace) -> Iterator[str]:
+    from nsfw_caffe.sources.lists import read_list
+
+    for path in options.list:
+        try:
+            with contextlib.nullcontext(standard_input()) if path == "-" else Path(path).open("rb") as stream:
+                yield from read_list(stream, nul=options.null)
+        except (OSError, ValueError, TypeError) as error:  # TypeError: a caller from Python has put text there
+            raise NsfwCaffeError(f"{path}: cannot be read ({reason(error)})") from error

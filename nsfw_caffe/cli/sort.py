@@ -1,0 +1,82 @@
+"""`nsfw-caffe sort`: move, copy or link what was scored."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.cli.arguments import probability
+from nsfw_caffe.cli.common import OK, SOME_FAILED
+from nsfw_caffe.cli.streams import complain, say
+
+if TYPE_CHECKING:
+    from nsfw_caffe.sorting.order import Order
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "sort",
+        help="move, copy or link pictures by their scores",
+        description="Print 'source -> target' for each picture, and with --yes do it. Targets keep the source's folders"
+        " below DIR. Nothing is overwritten; what has changed since the scan is left alone.",
+    )
+    parser.set_defaults(run=lambda options: _run(options, parser))
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="a file that a scan has written")
+    parser.add_argument(
+        "--threshold", type=probability, required=True, metavar="T", help="pictures with a score of T or more"
+    )
+    parser.add_argument("--below", action="store_true", help="pictures with a score below T instead")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--move", type=Path, metavar="DIR", help="move files to DIR")
+    action.add_argument("--copy", type=Path, metavar="DIR", help="copy files, and members of archives, to DIR")
+    action.add_argument("--link", type=Path, metavar="DIR", help="make symbolic links to files in DIR")
+    parser.add_argument("--yes", action="store_true", help="do it; without it, only what would be done is printed")
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.sorting.order import Order
+
+    if options.move is not None:
+        order = Order("move", options.move, options.threshold, options.below)
+    elif options.copy is not None:
+        order = Order("copy", options.copy, options.threshold, options.below)
+    else:
+        order = Order("link", options.link, options.threshold, options.below)
+    if order.folder.exists() and not order.folder.is_dir():
+        parser.error(f"{order.folder} is not a folder")
+    counts = _sort(options.results, order, options.yes)
+    return SOME_FAILED if options.yes and counts["skipped"] else OK
+
+
+def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
+    from nsfw_caffe.report.wording import count_of, size
+    from nsfw_caffe.results.formats import read_results
+    from nsfw_caffe.results.names import visible
+    from nsfw_caffe.sorting.carry_out import carry_out, foresee
+    from nsfw_caffe.sorting.order import PAST
+    from nsfw_caffe.sources.reopening import Sources
+
+    counts: Counter[str] = Counter()
+    total = 0
+    with Sources() as sources:
+        for record, target in order.targets(read_results(results)):
+            if do_it:
+                outcome = carry_out(record, target, order.action, sources)
+            else:
+                outcome = foresee(record, target, order.action)
+            counts[outcome.state] += 1
+            if outcome.state == "skipped":
+                complain(f"skipped {record.source}: {outcome.reason}")
+            elif outcome.state != "before":
+                total += record.bytes or 0
+                say(f"{visible(record.source)} -> {visible(str(target))}", flush=do_it)
+    what = f"{count_of(counts['done' if do_it else 'ready'], 'picture')}, {size(total)}"
+    rest = f"; {counts['before']:,} there already, {counts['skipped']:,} skipped"
+    if do_it:
+        say(f"{PAST[order.action]} {what}{rest}")
+    else:
+        say(f"would {order.action} {what}{rest}; nothing has been done: add --yes to do it")
+    return counts

@@ -1,0 +1,1 @@
+"""Whether this machine gives the recorded bits, and those that others published."""

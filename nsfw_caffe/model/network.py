@@ -1,0 +1,173 @@
+"""Reading a model's two files, with what Caffe reads: older formats, and bytes that are no UTF-8."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from nsfw_caffe.errors import ModelError
+from nsfw_caffe.model.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule, V1LayerParameter
+from nsfw_caffe.model.upgrade import upgrade
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_ESCAPE = re.compile(rb"\\(?:([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})|.)", re.DOTALL)
+"""An escape in a string: octal, hexadecimal, or another one."""
+
+# What `surrogateescape` makes of bytes that are no UTF-8, and the private characters that stand for them here:
+# protobuf's strings take no surrogates.
+_PRIVATE = {0xDC00 + byte: 0xF0000 + byte for byte in range(0x80, 0x100)}
+
+
+def read_prototxt(path: Path, *, allow_unknown_fields: bool = True) -> NetParameter:
+    """Read the text form of a network.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The prototxt.
+    allow_unknown_fields : bool
+        Whether to pass over the fields of Caffe that the schema leaves out; otherwise they are an error.
+
+    Returns
+    -------
+    NetParameter
+        The network; its layers hold no blobs. Layers of the format V1 have become new ones.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, or is not a prototxt; the message has the parser's line and column.
+    """
+    try:
+        text = _as_text(_ESCAPE.sub(_unescape, _read(path).removeprefix(_BYTE_ORDER_MARK)))
+        network = text_format.Parse(text, NetParameter(), allow_unknown_field=allow_unknown_fields)
+    except text_format.ParseError as error:
+        raise ModelError(f"{path} is not a prototxt that can be read: {error}") from error
+    except RecursionError as error:
+        raise ModelError(f"{path} is not a prototxt: it is nested too deep") from error
+    return _with_new_layers(network, path)
+
+
+def read_caffemodel(path: Path) -> NetParameter:
+    """Read the binary form of a network.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The caffemodel.
+
+    Returns
+    -------
+    NetParameter
+        The network as it was trained, with its blobs.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, is cut short, or is not a caffemodel.
+    """
+    network = NetParameter()
+    try:
+        network.ParseFromString(_read(path))
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter from protobuf's implementation in Python
+        raise ModelError(f"{path} is not a whole caffemodel: {error}") from error
+    # Names are what weights are found by. What is no UTF-8 comes as bytes, which cannot be copied to a new layer.
+    layers: list[LayerParameter | V1LayerParameter] = [*network.layer, *network.layers]
+    for layer in layers:
+        if layer.HasField("name"):
+            layer.name = _as_text(layer.name)
+    for old in network.layers:
+        for field in ("bottom", "top", "param"):
+            old.ClearField(field)
+    return _with_new_layers(network, path)
+
+
+@contextmanager
+def for_caffe(prototxt: Path) -> Iterator[Path]:
+    """Give a path under which Caffe can read a prototxt: its own, or that of a copy without a byte order mark.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read.
+    """
+    content = _read(prototxt)
+    if not content.startswith(_BYTE_ORDER_MARK):
+        yield prototxt
+        return
+    with os.fdopen(os.memfd_create("prototxt"), "wb") as copy:
+        copy.write(content.removeprefix(_BYTE_ORDER_MARK))
+        copy.flush()
+        yield Path(f"/proc/self/fd/{copy.fileno()}")
+
+
+def layers_in_test(network: NetParameter) -> list[LayerParameter]:
+    """List the layers that Caffe keeps in the TEST phase.
+
+    Follows Net::FilterNet and Net::StateMeetsRule of Caffe, for a network that pycaffe opens at level 0.
+
+    Parameters
+    ----------
+    network : NetParameter
+        The network.
+
+    Returns
+    -------
+    list of LayerParameter
+        Layers whose include and exclude rules let them in, in order.
+    """
+    stages = set(network.state.stage)
+    layers = []
+    for layer in network.layer:
+        if layer.include:
+            kept = any(_meets(rule, stages) for rule in layer.include)
+        else:
+            kept = not any(_meets(rule, stages) for rule in layer.exclude)
+        if kept:
+            layers.append(layer)
+    return layers
+
+
+def _meets(rule: NetStateRule, stages: set[str]) -> bool:
+    return (
+        (not rule.HasField("phase") or rule.phase == TEST)
+        and (not rule.HasField("min_level") or rule.min_level <= 0)
+        and (not rule.HasField("max_level") or rule.max_level >= 0)
+        and stages.issuperset(rule.stage)
+        and stages.isdisjoint(rule.not_stage)
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+
+
+def _with_new_layers(network: NetParameter, path: Path) -> NetParameter:
+    upgrade(network, path)
+    if not network.layer:
+        raise ModelError(f"{path} holds no network: it has no layers")
+    return network
+
+
+def _unescape(escape: re.Match[bytes]) -> bytes:
+    """Give the byte that an escape stands for, unless it is ASCII: those are the parser's."""
+    octal, hexadecimal = escape.groups()
+    byte = int(octal, 8) if octal else int(hexadecimal or b"0", 16)
+    return bytes([byte]) if byte >= 0x80 else escape.group()
+
+
+def _as_text(content: str | bytes) -> str:
+    """Decode UTF-8; each byte that is none becomes a private character, so that other bytes stay other names."""
+    if isinstance(content, str):
+        return content
+    return content.decode("utf-8", "surrogateescape").translate(_PRIVATE)

@@ -1,0 +1,98 @@
+"""A process that preprocesses and scores pictures with Caffe, one at a time, for a parent that asks.
+
+It is started as a program of its own: a fork after BLAS has started its threads hangs, and multiprocessing's spawn
+imports the parent's main module again, which breaks scripts without a `__main__` guard, notebooks and `python -`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from nsfw_caffe.engines.blas import set_openblas_threads
+from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.parallel.outcome import score_of, timed
+from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
+from nsfw_caffe.preprocessing.jpeg import JpegCodec, create_codec
+from nsfw_caffe.preprocessing.limits import Limits
+from nsfw_caffe.preprocessing.pillow_settings import Settings, set_pillow
+from nsfw_caffe.preprocessing.steps import Tensor, preprocess
+
+
+@dataclass(frozen=True)
+class WorkerSetUp:
+    """What a worker needs to give the bits that its parent gives.
+
+    Attributes
+    ----------
+    files : ModelFiles
+        The model, which the parent has checked.
+    jpeg, decode : str
+        What creates the codec.
+    limits : Limits
+        What a picture may ask for.
+    pillow : dict
+        What the parent has set in Pillow.
+    blas : str
+        The file of the parent's BLAS, to be loaded before Caffe comes.
+    threads : int or None
+        How many threads that computes with, where its bits depend on it.
+    number : int
+        The worker's own, from 0 on.
+    """
+
+    files: ModelFiles
+    jpeg: str
+    decode: str
+    limits: Limits
+    pillow: Settings
+    blas: str
+    threads: int | None
+    number: int = 0
+
+
+def main(descriptor: str) -> None:
+    """Score what comes over the connection, until the parent closes it or dies."""
+    # Ctrl-C reaches the whole process group: the parent ends this process by closing the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_apart()
+    connection: Connection = Connection(int(descriptor))
+    try:
+        set_up: WorkerSetUp = connection.recv()
+        _load_blas(set_up)
+        set_pillow(set_up.pillow)
+        codec = create_codec(set_up.jpeg, set_up.decode)
+        engine = CaffeEngine(import_caffe(), set_up.files, None)
+        connection.send(None)  # ready
+        while True:
+            source: str | bytes | Tensor = connection.recv()
+            connection.send(timed(functools.partial(_score, engine, codec, set_up.limits, source)))
+    except (EOFError, ConnectionError):
+        pass
+
+
+def _score(engine: CaffeEngine, codec: JpegCodec, limits: Limits, source: str | bytes | Tensor) -> float:
+    tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec, limits)
+    return score_of(engine.forward(tensor[np.newaxis])[0])
+
+
+def _load_blas(set_up: WorkerSetUp) -> None:
+    if set_up.threads is not None:
+        # All of them on one core, for the bits: their share of the work is what matters, not who does it when.
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[set_up.number % len(cores)]})
+    ctypes.CDLL(set_up.blas)
+    if set_up.threads is not None:
+        set_openblas_threads(set_up.threads)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,152 @@
+"""Many pictures through one engine: in this process, in its threads, or in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+import numpy as np
+
+from nsfw_caffe.engines.base import Engine
+from nsfw_caffe.engines.loaded import LoadedEngines
+from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
+from nsfw_caffe.parallel.ordered_map import ROOM, ordered_map
+from nsfw_caffe.parallel.outcome import Outcome, score_of, timed
+from nsfw_caffe.preprocessing.decoder_warnings import collected
+from nsfw_caffe.preprocessing.jpeg import JpegCodec
+from nsfw_caffe.preprocessing.limits import Limits
+from nsfw_caffe.preprocessing.opening import open_picture
+from nsfw_caffe.preprocessing.pillow_settings import knows_more_than_pillow, needs_this_process
+from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes, preprocess
+from nsfw_caffe.system.cores import available_cores
+from nsfw_caffe.system.reading import read_source
+
+_Item = TypeVar("_Item")
+
+_ELSEWHERE = (str, os.PathLike, bytes, bytearray, memoryview)
+"""Sources that another process can be sent."""
+
+MANY = 64
+"""Pictures from which on worker processes are worth their start, which takes as long as some twenty pictures."""
+
+FEW = 8
+"""Pictures below which a second engine for threads is not worth its loading, and all cores work on one picture."""
+
+
+class Pipeline:
+    """What turns sources into scores: a codec, an engine, and the way from one to the other.
+
+    Parameters
+    ----------
+    engines : LoadedEngines
+        The network.
+    codec : JpegCodec
+        The preprocessing's JPEG library.
+    limits : Limits
+        What a picture may ask for.
+    """
+
+    def __init__(self, engines: LoadedEngines, codec: JpegCodec, limits: Limits) -> None:
+        self._engines = engines
+        self._codec = codec
+        self._limits = limits
+
+    def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        """Score sources, in order."""
+        process = os.getpid()
+        for source, outcome in self._score(sources, workers):
+            if isinstance(outcome.score, ScoreError):  # which has come from where sources have no names
+                outcome = outcome._replace(score=ScoreError(f"{describe(source)}: {outcome.score}"))
+            yield source, outcome
+            if os.getpid() != process:
+                raise EngineUnavailable(
+                    "a scan that was begun before os.fork cannot go on in the child, which has none of its threads or "
+                    "workers: begin a new one there"
+                )
+
+    def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        engine = self._engines.get()
+        if workers is None:
+            workers = self._default_workers(sources, engine)
+        if workers > 1 and engine.parallelism == "processes":
+            return self._score_in_processes(sources, workers)
+        if workers > 1 and engine.parallelism == "threads":
+            score = functools.partial(self._score_one, self._engines.get(workers))
+            return ordered_map(score, sources, workers, weigh=held_bytes, room=ROOM * workers)
+        return self._score_in_batches(engine, sources, workers)
+
+    def _default_workers(self, sources: Iterable[Source], engine: Engine) -> int:
+        few = isinstance(sources, Sized) and len(sources) < (MANY if engine.parallelism == "processes" else FEW)
+        return 1 if few else available_cores()
+
+    def _score_one(self, engine: Engine, source: Source) -> Outcome:
+        return timed(lambda: score_of(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0]))
+
+    def _score_in_batches(
+        self, engine: Engine, sources: Iterable[Source], threads: int
+    ) -> Iterator[tuple[Source, Outcome]]:
+        """Preprocess in threads, and forward as many pictures at a time as the engine takes best."""
+        if engine.batch_size == 1:
+            threads = 1  # the next picture's preprocessing would wait for this one's forward pass
+        preprocessed = ordered_map(self._timed_preprocess, sources, threads, weigh=held_bytes, room=ROOM * threads)
+        for chunk in _chunks(preprocessed, engine.batch_size):
+            tensors = [tensor for _, (tensor, _, _) in chunk if not isinstance(tensor, ImageError)]
+            start = time.perf_counter()
+            outputs: Iterator[Tensor] = iter(engine.forward(np.stack(tensors)) if tensors else [])
+            share = (time.perf_counter() - start) / max(len(tensors), 1)
+            for source, (tensor, seconds, said) in chunk:
+                if isinstance(tensor, ImageError):
+                    yield source, Outcome(tensor, seconds, said)
+                else:
+                    score, *_ = timed(functools.partial(score_of, next(outputs)))
+                    yield source, Outcome(score, seconds + share, said)
+
+    def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
+        from nsfw_caffe.parallel import caffe_workers
+
+        set_up = caffe_workers.worker_set_up(self._engines.files, self._codec, self._limits)
+        return caffe_workers.score(sources, self._message, set_up, workers)
+
+    def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
+        """Turn a source into what another process can be sent.
+
+        What is no path or bytes is preprocessed here, and so is what only this process can read.
+        """
+        # What is said meanwhile is dropped: these are frames, whose file has been looked at, or a user's program.
+        with collected():
+            return self._sendable(source)
+
+    def _sendable(self, source: Source) -> str | bytes | Tensor | ImageError:
+        with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+            if isinstance(source, _ELSEWHERE) and knows_more_than_pillow():
+                data = read_source(source, self._limits.bytes)
+                if needs_this_process(open_picture(data, self._limits)):
+                    return self._preprocess(source)
+            if isinstance(source, (str, os.PathLike)):
+                return os.fsdecode(source)
+            if isinstance(source, (bytes, bytearray, memoryview)):
+                return bytes(source)
+        return self._preprocess(source)
+
+    def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float, tuple[str, ...]]:
+        start = time.perf_counter()
+        with collected() as said:
+            tensor = self._preprocess(source)
+        return tensor, time.perf_counter() - start, tuple(said)
+
+    def _preprocess(self, source: Source) -> Tensor | ImageError:
+        try:
+            return preprocess(source, self._codec, self._limits)
+        except ImageError as error:
+            return error
+
+
+def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk

@@ -1,0 +1,1 @@
+"""From a source to the network's input, bit for bit as the original script does it."""

@@ -1,0 +1,175 @@
+"""The preprocessing of the original script, bit for bit: from a source to the network's input.
+
+The steps are those of `classify_nsfw.py` in github.com/yahoo/open_nsfw (2016), which calls Pillow, scikit-image and
+pycaffe's `caffe.io.Transformer`:
+
+1. open the picture with Pillow (of several frames the first) and convert it to RGB; EXIF orientation is not applied;
+2. resize it to 256x256, whatever its shape, with Pillow's bilinear filter: the horizontal pass first (`resize.py`);
+3. encode it as a JPEG of quality 75 and decode that (`jpeg.py`);
+4. cut out the centre 224x224;
+5. divide by 255, multiply by 255 and subtract the mean, in float32; channels in the order blue, green, red.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+from nsfw_caffe.errors import ImageError
+from nsfw_caffe.preprocessing.decoder_warnings import heedless, load
+from nsfw_caffe.preprocessing.jpeg import JpegCodec
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
+from nsfw_caffe.preprocessing.opening import NotRead, check_opened, open_picture
+from nsfw_caffe.preprocessing.resize import RESIZE, Pixels, resize
+from nsfw_caffe.system.reading import UnreadableError, read_source, reason, short_path
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Pixels
+"""A path, a file's bytes, a binary file object, a Pillow image, or a uint8 RGB array (height, width, 3)."""
+
+Tensor = npt.NDArray[np.float32]
+
+CROP = 224
+"""Side of the network's input: the `data` layer of deploy.prototxt."""
+
+MEAN_BGR = (104, 117, 123)
+"""What is subtracted from blue, green and red, in levels of 0 to 255: `set_mean` of the original script."""
+
+_OFFSET = (RESIZE[0] - CROP) // 2
+_MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
+
+
+def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS) -> Tensor:
+    """Turn a source into the network's input.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or numpy.ndarray
+        The picture. An array is uint8, (height, width, 3), RGB. A Pillow image or an array is taken as decoded;
+        from everything else, a JPEG is decoded by `codec`.
+    codec : JpegCodec
+        What decodes a source that is a JPEG, and puts every picture through JPEG.
+    limits : Limits, optional
+        What the picture may ask for.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (3, 224, 224), blue, green, red, from -123 to 151.
+
+    Raises
+    ------
+    ImageError
+        If the source is not a picture that Pillow can read, or exceeds a limit; the message names the source.
+    """
+    try:
+        if not isinstance(source, (np.ndarray, Image.Image)):
+            content: Source = _read(source, limits.bytes)  # once, whatever is said of it
+        else:
+            content = source
+        return heedless(lambda: _network_input(codec.round_trip(resize(_open_rgb(content, codec, limits)))))
+    except _SourceError as error:
+        raise ImageError(f"{describe(source)}: {error}") from error.__cause__
+
+
+def describe(source: object) -> str:
+    """Name a source in a message: its path where it has one, else what it is."""
+    with contextlib.suppress(Exception):  # whatever a source of another library makes of being asked
+        if isinstance(source, (str, os.PathLike)):
+            return short_path(os.fsdecode(source))
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return f"<{memoryview(source).nbytes} bytes>"
+        if isinstance(source, np.ndarray):
+            return f"<array {source.dtype} {source.shape}>"
+        name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
+        if isinstance(name, str) and name:
+            return name
+    return f"<{type(source).__name__}>"
+
+
+def held_bytes(source: object) -> int:
+    """Return how many bytes of memory a source takes while it waits, as far as one sees."""
+    with contextlib.suppress(ValueError):  # a memoryview that has been released
+        if isinstance(source, (bytes, bytearray)):
+            return len(source)
+        if isinstance(source, (memoryview, np.ndarray)):
+            return int(source.nbytes)
+        if isinstance(source, Image.Image):
+            return source.width * source.height * len(source.getbands())
+    return 0
+
+
+class _SourceError(Exception):
+    """What is wrong with a source, before its name is known; its cause is the foreign error."""
+
+
+def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image | Pixels:
+    if isinstance(source, np.ndarray):
+        return _check_array(source)
+    if isinstance(source, Image.Image):
+        return _to_rgb(_check_opened(source, limits), None, codec)
+    data = _read(source, limits.bytes)
+    if not data:
+        raise _SourceError("the file is empty")
+    try:
+        picture = open_picture(data, limits)
+    except (NotRead, LimitExceeded) as error:
+        raise _SourceError(str(error)) from error
+    except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
+        raise _SourceError(f"the picture cannot be opened ({reason(error)})") from error
+    return _to_rgb(picture, data, codec)
+
+
+def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image.Image:
+    try:
+        if data is None:
+            load(picture)
+        else:
+            picture = codec.decode_source(picture, data)
+        if picture.mode != "RGB":
+            picture = picture.convert("RGB")
+    except LimitExceeded as error:
+        raise _SourceError(str(error)) from error
+    except Exception as error:
+        raise _SourceError(f"the picture cannot be decoded ({reason(error)})") from error
+    if 0 in picture.size:
+        raise _SourceError(f"the picture has no pixels ({picture.width}x{picture.height})")
+    return picture
+
+
+def _check_opened(picture: Image.Image, limits: Limits) -> Image.Image:
+    """Check a picture of the caller's, if it is a file's: what `Image.open` gives is not decoded before it is used."""
+    if isinstance(picture, ImageFile.ImageFile):
+        try:
+            check_opened(picture, limits)
+        except LimitExceeded as error:
+            raise _SourceError(str(error)) from error
+    return picture
+
+
+def _check_array(array: Pixels) -> Pixels:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise _SourceError("an array must be uint8, of shape (height, width, 3), in RGB order")
+    if array.size == 0:
+        raise _SourceError("the array has no pixels")
+    return array
+
+
+def _read(source: object, most: int | None) -> bytes:
+    try:
+        return read_source(source, most)
+    except UnreadableError as error:
+        raise _SourceError(str(error)) from error.__cause__
+
+
+def _network_input(pixels: Pixels) -> Tensor:
+    # For each of the 256 levels, dividing by 255 and multiplying by it in the original's precisions gives the level
+    # again, so only the subtraction is left; tests/test_preprocess.py holds that against the original's operations.
+    centre = pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP]
+    tensor = centre[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
+    tensor -= _MEAN
+    return tensor

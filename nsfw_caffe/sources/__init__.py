@@ -1,0 +1,1 @@
+"""Finding pictures in files, folders, lists and archives, and reading them."""

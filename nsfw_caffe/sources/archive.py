@@ -1,0 +1,150 @@
+"""What every kind of archive has in common: its members' names, limits, and what is said of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from nsfw_caffe.sources.item import Item
+from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system import reading
+
+CHUNK = 1 << 16
+"""How many bytes are read at a time."""
+MOST_UNPACKED = 1 << 30
+"""1 GiB: below that, unpacking takes seconds, and nothing of it is kept, so any ratio will do."""
+MOST_TIMES = 100
+"""Pictures are compressed already; even a folder of bitmaps does not shrink to a hundredth. zlib reaches 1000 times."""
+LEADS_OUT = "refused: the member's name leads out of the archive"
+STOPS_EARLY = "it stops too early"
+BROKEN_DATA = "its compressed data is broken"
+BROKEN_STRUCTURE = "its structure is broken"
+
+# Absolute as Unix or Windows sees it, or with a part that leads upwards.
+_LEADS_OUT = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)
+
+Known = Callable[[Item], bool]
+"""Says of an item without content whether it need not be read, because its result is known."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file whose name says that it is an archive.
+
+    Attributes
+    ----------
+    path : str
+        Where it is, which is also its name in the results.
+    size : int
+        Length in bytes.
+    mtime : float
+        When it was changed last, in seconds since 1970 (UTC).
+    """
+
+    path: str
+    size: int
+    mtime: float
+
+    def failed(self, error: str) -> Item:
+        """Return what is reported in place of the members that were not read."""
+        return Item(self.path, self.size, self.mtime, error=error)
+
+    def most_unpacked(self) -> int:
+        """Return how many bytes it may unpack to before it is taken for a bomb."""
+        return max(MOST_UNPACKED, MOST_TIMES * self.size)
+
+
+class ArchiveError(Exception):
+    """An archive cannot be read, or not further; the message goes into the results and does not name it."""
+
+
+@contextlib.contextmanager
+def open_file(archive: Archive) -> Iterator[BinaryIO]:
+    """Open an archive's file; an ArchiveError is raised if that cannot be done."""
+    try:
+        file = reading.open_file(archive.path)
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"cannot be read ({reason(error)})") from error
+    with file:
+        yield file
+
+
+class Reader(Protocol):
+    """What a file's content is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        ...
+
+
+class UniqueNames:
+    """Tells members of the same name apart: the second "a" becomes "a#2"."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """Return the name, or what is used in its place if it has been taken."""
+        unique = name
+        while unique in self._times:
+            self._times[name] += 1
+            unique = f"{name}#{self._times[name]}"
+        self._times[unique] = 1
+        return unique
+
+
+def member_source(archive: Archive, name: str) -> str:
+    """Return a member's name in the results, which cannot hold a NUL everywhere."""
+    return f"{archive.path}!{name}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def leads_out(name: str) -> bool:
+    """Return whether a member of this name would be unpacked to somewhere else, or to a file of another name."""
+    return "\0" in name or _LEADS_OUT.match(name) is not None
+
+
+def without_reading(item: Item, selection: Selection, known: Known) -> Item | None:
+    """Return what there is to report of a member without reading it; None if it has to be read."""
+    if item.size is not None and item.size > selection.max_bytes:
+        return dataclasses.replace(item, error=too_large(selection.max_bytes))
+    return item if known(item) else None
+
+
+def read_at_most(stream: Reader, limit: int) -> bytes:
+    """Read to the end, or until there are more than `limit` bytes, whatever a header says that there would be."""
+    content = io.BytesIO()
+    while content.tell() <= limit and (piece := stream.read(min(CHUNK, limit + 1 - content.tell()))):
+        content.write(piece)
+    return content.getvalue()
+
+
+def too_large(limit: int) -> str:
+    """Return what is said of a file or member that is larger than `limit` bytes."""
+    return f"larger than the limit of {limit} bytes (--max-size)"
+
+
+def damaged(why: str) -> ArchiveError:
+    """Return the error for an archive that is none, or that breaks off."""
+    return ArchiveError(f"the archive is damaged ({why})")
+
+
+def bomb() -> ArchiveError:
+    """Return the error for an archive that unpacks to far too much."""
+    return ArchiveError(f"refused: it unpacks to more than {MOST_TIMES} times its size, as a bomb does")
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words what a foreign error means; its own message may hold the file's name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, EOFError):
+        return STOPS_EARLY
+    # An OSError without a number is what gzip and bz2 raise.
+    return BROKEN_DATA if isinstance(error, (OSError, zlib.error, lzma.LZMAError)) else BROKEN_STRUCTURE

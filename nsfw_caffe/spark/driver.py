@@ -1,0 +1,198 @@
+"""Scores as columns of a Spark DataFrame."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.engines.base import ENGINES, PRECISIONS
+from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.model.locate import ModelFiles, resolve
+from nsfw_caffe.model.model_file import file_sha256
+from nsfw_caffe.preprocessing.jpeg import DECODES
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.spark.executor import Read, SetUp, ShippedModel, read_content, read_paths, score_batches
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import DataFrame
+
+_ADDED = ("score", "error")
+
+
+def score_images(
+    df: DataFrame,
+    content: str = "content",
+    *,
+    engine: str = "auto",
+    precision: str = "float32",
+    decode: str = "exact",
+    prototxt: str | os.PathLike[str] | None = None,
+    caffemodel: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> DataFrame:
+    """Score the pictures in a binary column; nothing runs before the result is used.
+
+    The model is sent to the executors, on which nsfw_caffe and the engine must be installed; a job fails where the
+    engine is not. Each task computes with `spark.task.cpus` threads, and gives the scores of a `Classifier` with as
+    many.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+        Of a session that has a SparkContext: not one of Spark Connect.
+    content : str, default "content"
+        The column of the pictures' files, as Spark's source `binaryFile` reads them. It is a column of the result too:
+        drop it before the result is written, cached or shuffled.
+    engine, precision, decode, prototxt, caffemodel, limits
+        As for `Classifier`; the two files are the driver's. Each executor decides for itself what "auto" is: name the
+        engine where they differ in what is installed.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of `df`, and then `score` (double, 0 to 1) and `error` (string), of which one is null. A broken
+        picture and a null cell have an error.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column or it is not binary, if a column `score` or `error` is there already, or if an option
+        is none of the values above.
+    TypeError
+        If `df` is not a DataFrame of a session that has a SparkContext.
+    ModelError
+        If the model cannot be found or downloaded, or is damaged.
+    NsfwCaffeError
+        If PySpark is missing.
+    """
+    options = _Options(engine, precision, decode, prototxt, caffemodel, limits)
+    return _score(df, content, "binary", read_content, options)
+
+
+def score_paths(
+    df: DataFrame,
+    path: str = "path",
+    *,
+    engine: str = "auto",
+    precision: str = "float32",
+    decode: str = "exact",
+    prototxt: str | os.PathLike[str] | None = None,
+    caffemodel: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    storage_options: Mapping[str, object] | None = None,
+) -> DataFrame:
+    """Score the pictures whose paths are in a string column; nothing runs before the result is used.
+
+    The executors read the files, each task several at a time.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+        As for `score_images`.
+    path : str, default "path"
+        The column of the paths: absolute ones, which exist on every executor, or URIs (``s3://``, ``gs://``,
+        ``hdfs://``, ``https://``, ``file:/``), which are read through fsspec. It needs a package for most of them,
+        s3fs for ``s3://`` for example.
+    engine, precision, decode, prototxt, caffemodel, limits
+        As for `score_images`.
+    storage_options : mapping, optional
+        What fsspec is given besides each URI, ``{"anon": True}`` for example.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        As for `score_images`. A path that cannot be read has an error, which does not name it.
+
+    Raises
+    ------
+    ValueError
+        As for `score_images`, but the column is to hold strings.
+    TypeError, ModelError, NsfwCaffeError
+        As for `score_images`.
+    """
+    options = _Options(engine, precision, decode, prototxt, caffemodel, limits)
+    return _score(df, path, "string", functools.partial(read_paths, dict(storage_options or {})), options)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options that the functions of this module share, checked."""
+
+    engine: str
+    precision: str
+    decode: str
+    prototxt: str | os.PathLike[str] | None
+    caffemodel: str | os.PathLike[str] | None
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        choices = {"engine": (*ENGINES, "auto"), "precision": PRECISIONS, "decode": DECODES}
+        for option, values in choices.items():
+            value = getattr(self, option)
+            if value not in values:
+                raise ValueError(f"{option}={value!r}: expected one of {', '.join(values)}")
+
+
+def _score(df: DataFrame, column: str, kind: str, read: Read, options: _Options) -> DataFrame:
+    _check(df, column, kind)
+    from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+
+    model = _ship(df.sparkSession.sparkContext, resolve(options.prototxt, options.caffemodel))
+    set_up = SetUp(options.engine, options.precision, options.decode, options.limits, model)
+    added = (StructField(name, kind) for name, kind in zip(_ADDED, (DoubleType(), StringType()), strict=True))
+    schema = StructType([*df.schema.fields, *added])
+    return df.mapInArrow(functools.partial(score_batches, set_up, column, read), schema)
+
+
+def _check(df: DataFrame, column: str, kind: str) -> None:
+    try:
+        from pyspark.sql.classic.dataframe import DataFrame as ClassicDataFrame
+    except ImportError as error:
+        raise NsfwCaffeError("Spark needs PySpark 4 or newer: pip install 'nsfw-caffe[spark]'") from error
+    if not isinstance(df, ClassicDataFrame):
+        raise TypeError(
+            "expected a DataFrame of a session that has a SparkContext, through which the model is sent to the "
+            f"executors (Spark Connect and serverless have none), found {type(df).__module__}.{type(df).__qualname__}"
+        )
+    kinds = [field.dataType.typeName() for field in df.schema if field.name == column]
+    if kinds != [kind]:
+        found = f"it is {' and '.join(kinds)}" if kinds else f"the columns are {', '.join(df.columns)}"
+        raise ValueError(f"column {column!r}: expected one {kind} column of this name; {found}")
+    for name in df.columns:
+        if name.lower() in _ADDED:  # to Spark, names that differ in case alone are the same
+            raise ValueError(f"column {name!r} is there already: drop or rename it, for the scores go into this name")
+
+
+def _ship(context: SparkContext, files: ModelFiles) -> ShippedModel:
+    """Have Spark send the model to each executor that comes to work for this context.
+
+    The converted model does not go with it: an executor makes it once, in 0.3 s, and the driver would send twice as
+    much.
+    """
+    # In folders of their own, because a user's two files may have one name.
+    prototxt, caffemodel = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
+    hashes = file_sha256(files.prototxt), file_sha256(files.caffemodel)
+    # Spark keeps one file of a name, so models that differ must not share one.
+    digest = hashlib.sha256("\n".join([prototxt, caffemodel, *hashes]).encode()).hexdigest()
+    folder = f"nsfw_caffe-{digest[:16]}"
+    if not any(archive.endswith(f"#{folder}") for archive in context.listArchives):
+        path = Path(_spool().name) / f"{folder}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(files.prototxt, prototxt)
+            archive.write(files.caffemodel, caffemodel)
+        context.addArchive(f"{path.as_uri()}#{folder}")
+    return ShippedModel(folder, prototxt, caffemodel, *hashes)
+
+
+@functools.cache
+def _spool() -> tempfile.TemporaryDirectory[str]:
+    """Create the folder from which the driver serves the models, until its process ends."""
+    return tempfile.TemporaryDirectory(prefix="nsfw_caffe-")

@@ -1,0 +1,227 @@
+"""What `nsfw_caffe.spark` runs on the executors: Arrow batches in, the same with scores out."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from nsfw_caffe.classifier import Classifier
+from nsfw_caffe.errors import ModelError, NsfwCaffeError
+from nsfw_caffe.model.model_file import file_sha256, file_size
+from nsfw_caffe.parallel.ordered_map import ordered_map
+from nsfw_caffe.preprocessing.limits import Limits
+from nsfw_caffe.preprocessing.steps import Source
+from nsfw_caffe.system.reading import read_file, reason
+
+if TYPE_CHECKING:
+    import pyarrow
+
+READERS = 4
+"""Files that a task reads at a time, for each thread that computes: an object store may take several times as long for
+a file as a thread takes for its score."""
+
+_NULL = "the cell is null"
+_REASONS = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, IsADirectoryError: errno.EISDIR}
+
+Read: TypeAlias = Callable[[Iterable["pyarrow.Scalar"], int], Iterator[Source]]
+"""Turns a column's cells into sources, in order; the number is that of the threads that compute."""
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """A model in a folder that Spark unpacks on every executor.
+
+    Attributes
+    ----------
+    folder : str
+        Its name among SparkFiles.
+    prototxt, caffemodel : str
+        The two files' paths in it.
+    prototxt_sha256, caffemodel_sha256 : str
+        What they must hold, 64 hexadecimal digits each.
+    """
+
+    folder: str
+    prototxt: str
+    caffemodel: str
+    prototxt_sha256: str
+    caffemodel_sha256: str
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What a worker process makes its Classifier from.
+
+    Attributes
+    ----------
+    engine, precision, decode : str
+        As for `Classifier`.
+    limits : Limits
+        What a picture may ask for.
+    model : ShippedModel
+        The network.
+    """
+
+    engine: str
+    precision: str
+    decode: str
+    limits: Limits
+    model: ShippedModel
+
+
+def score_batches(
+    set_up: SetUp, column: str, read: Read, batches: Iterable[pyarrow.RecordBatch]
+) -> Iterator[pyarrow.RecordBatch]:
+    """Score one column of a partition; batches are read as the work goes on.
+
+    Parameters
+    ----------
+    set_up : SetUp
+        What scores.
+    column : str
+        The column that `read` makes sources from.
+    read : callable
+        See `Read`.
+    batches : iterable of pyarrow.RecordBatch
+        The partition's rows.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        Each batch with the columns `score` (float64) and `error` (string) after its own.
+
+    Raises
+    ------
+    NsfwCaffeError
+        If the model or the engine cannot be used on this executor.
+    """
+    import pyarrow
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    assert context is not None
+    threads = context.cpus()
+    begun: deque[pyarrow.RecordBatch] = deque()
+
+    def cells() -> Iterator[pyarrow.Scalar]:
+        for batch in batches:
+            if batch.num_rows:
+                begun.append(batch)
+                yield from batch.column(column)
+
+    results = create_classifier(set_up, threads).scan(read(cells(), threads), workers=threads)
+    for first in results:
+        batch = begun.popleft()
+        rows = [first, *islice(results, batch.num_rows - 1)]
+        scores = pyarrow.array([row.score for row in rows], pyarrow.float64())
+        errors = pyarrow.array([row.reason for row in rows], pyarrow.string())
+        yield pyarrow.RecordBatch.from_arrays(
+            [*batch.columns, scores, errors], names=[*batch.schema.names, "score", "error"]
+        )
+
+
+@functools.cache
+def create_classifier(set_up: SetUp, threads: int) -> Classifier:
+    """Create the Classifier, once in a worker process for each set-up: Spark gives it one task after the other.
+
+    Raises
+    ------
+    ModelError
+        If a file of the model is not what the driver has sent, or cannot be run.
+    EngineUnavailable
+        If the engine cannot be used on this executor.
+    """
+    from pyspark import SparkFiles
+
+    model = set_up.model
+    folder = Path(SparkFiles.get(model.folder))
+    prototxt, caffemodel = folder / model.prototxt, folder / model.caffemodel
+    for path, sha256 in ((prototxt, model.prototxt_sha256), (caffemodel, model.caffemodel_sha256)):
+        # Without this a damaged copy of the original would be taken for a model of the user's own.
+        if file_size(path) is None or file_sha256(path) != sha256:
+            raise ModelError(f"{path} is missing or damaged: it is not what the driver has sent; run the job again")
+    return Classifier(
+        engine=set_up.engine,
+        prototxt=prototxt,
+        caffemodel=caffemodel,
+        precision=set_up.precision,
+        decode=set_up.decode,
+        threads=threads,
+        limits=set_up.limits,
+    )
+
+
+def read_content(cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Source]:  # noqa: ARG001 - a `Read`
+    """Take binary cells as files' contents, without a copy."""
+    for cell in cells:
+        buffer = cell.as_buffer()
+        yield _Unreadable(_NULL) if buffer is None else memoryview(buffer)
+
+
+def read_paths(
+    storage_options: Mapping[str, object], cells: Iterable[pyarrow.Scalar], threads: int
+) -> Iterator[Source]:
+    """Read the files that string cells name, several at a time and ahead of the scores.
+
+    Raises
+    ------
+    NsfwCaffeError
+        If fsspec is missing.
+    ImportError
+        If the package that fsspec needs for a path's scheme is missing; the message names it.
+    """
+    read = functools.partial(_read_path, storage_options)
+    paths = (cell.as_py() for cell in cells)
+    return (source for _, source in ordered_map(read, paths, READERS * threads))
+
+
+class _Unreadable(io.BytesIO):
+    """A file that cannot be read: a scan has a result for it, as for every source."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self._reason = reason
+
+    def read(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002 - as for every file
+        raise OSError(self._reason)
+
+
+def _read_path(storage_options: Mapping[str, object], path: str | None) -> Source:
+    if path is None:
+        return _Unreadable(_NULL)
+    try:
+        return _read_file(storage_options, path)
+    except (ImportError, NsfwCaffeError):
+        raise  # a missing package is not the path's fault, and stops the job
+    except Exception as error:  # noqa: BLE001 - each kind of store raises its own
+        return _Unreadable(_reason(error, path))
+
+
+def _read_file(storage_options: Mapping[str, object], path: str) -> bytes:
+    local = path.removeprefix("file:")
+    if local != path or "://" not in path:
+        # Not through fsspec, for which "::" or "*" in a name has a meaning. Spark writes file:/name, others file:///name.
+        return read_file(local.removeprefix("//") if local != path else path)
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise NsfwCaffeError("paths with a scheme need fsspec: pip install 'nsfw-caffe[spark]'") from error
+    file_system, name = url_to_fs(path, **storage_options)
+    content: bytes = file_system.cat_file(name)
+    return content
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Say what is wrong with a path, without the path."""
+    for kind, number in _REASONS.items():
+        if isinstance(error, kind):  # which stores raise with nothing but the path
+            return os.strerror(number)
+    return reason(error).replace(path, "<path>")
