@@ -24,8 +24,8 @@ import numpy as np
 import skimage
 from PIL import Image
 
-from nsfw_caffe.engines.base import ENGINES
 from nsfw_caffe.fidelity.measure import cpu_name
+from nsfw_caffe.options import ENGINES
 from nsfw_caffe.system.cores import available_cores
 
 HERE = Path(__file__).parent

@@ -16,11 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from nsfw_caffe import Classifier, EngineUnavailable
+from nsfw_caffe.options import EngineChoice, Precision
 from tests.fidelity import corpus
 
 THRESHOLDS = (0.2, 0.5, 0.8)
 
-SET_UPS = (("onnxruntime", "float32"), ("openvino", "float32"), ("openvino", "bfloat16"))
+SET_UPS: tuple[tuple[EngineChoice, Precision], ...] = (
+    ("onnxruntime", "float32"),
+    ("openvino", "float32"),
+    ("openvino", "bfloat16"),
+)
 
 
 def main() -> None:

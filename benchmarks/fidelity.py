@@ -25,13 +25,14 @@ import skimage
 from PIL import Image
 from tqdm import tqdm
 
-from nsfw_caffe.engines.base import EngineOptions, create_engine
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.engines.blas import SONAME, loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine
 from nsfw_caffe.errors import ImageError
-from nsfw_caffe.fidelity.measure import Measured, SetUp, measure
+from nsfw_caffe.fidelity.measure import Environment, Measured, measure
 from nsfw_caffe.fidelity.verify import units_in_last_place
 from nsfw_caffe.model.locate import fetch
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.resize import RESIZE, resize
 from nsfw_caffe.preprocessing.steps import preprocess
@@ -69,9 +70,9 @@ def measure_set_ups(paths: list[Path]) -> Measurements:
     measurements: Measurements = {}
     for environment in tqdm(environments, desc="BLAS kernels", file=sys.stderr):
         with _environment(environment):
-            set_up, measured = measure(paths, published=False)
+            set_up, measured = measure(paths, ScoringOptions(engine="caffe"))
         measurements[_key(set_up)] = measured
-    set_up, measured = measure(paths, published=True)
+    set_up, measured = measure(paths, ScoringOptions.published())
     measurements[_key(set_up)] = measured
     return measurements
 
@@ -117,7 +118,7 @@ def print_resize_threads_and_batch(paths: list[Path]) -> None:
         differing += bool((np.asarray(one_call) != np.asarray(resize(picture))).any())
     print(f"\nresize of both axes in one call, Pillow {version('pillow')}: {differing} of {len(sizes)} sizes differ")
 
-    engine = create_engine("caffe", fetch(), EngineOptions())
+    engine = create_engine(fetch(), ScoringOptions(engine="caffe"))
     assert isinstance(engine, CaffeEngine)
     tensors = np.stack([preprocess(path, codec) for path in paths])
     set_openblas_threads(1)
@@ -136,8 +137,8 @@ def _difference(scores: npt.NDArray[np.float32], reference: npt.NDArray[np.float
     return f"{(difference > 0).sum()} of {len(scores)} scores differ, by {difference.max():.1e} at most"
 
 
-def _key(set_up: SetUp) -> tuple[str, str]:
-    return set_up.codec, set_up.blas
+def _key(environment: Environment) -> tuple[str, str]:
+    return environment.codec, environment.blas
 
 
 def _library(name: str) -> str:

@@ -12,16 +12,18 @@ from __future__ import annotations
 import itertools
 import sys
 from pathlib import Path
+from typing import cast
 
 from tqdm import tqdm
 
 from benchmarks.bench import make_pictures
 from nsfw_caffe import Classifier
+from nsfw_caffe.options import EngineChoice
 
 PAGES_PER_MEGABYTE = 256
 
 
-def main(engine: str, count: int) -> None:
+def main(engine: EngineChoice, count: int) -> None:
     """Scan the pictures, over and over, and print the table."""
     pictures = itertools.islice(itertools.cycle(make_pictures()), count)
     peaks = [0.0] * 10
@@ -44,4 +46,4 @@ def resident_megabytes(process: int | str = "self") -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5_000)
+    main(cast("EngineChoice", sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5_000)

@@ -15,8 +15,9 @@ import sys
 import time
 from dataclasses import asdict
 
-from nsfw_caffe.fidelity.measure import Measured
+from nsfw_caffe.fidelity.measure import Measured, arguments
 from nsfw_caffe.fidelity.verify import recorded_pictures
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.system import child
 
 # Without AVX; with it; with AVX2 and FMA, of Intel and of AMD; with all that qemu knows (it knows no AVX-512).
@@ -33,7 +34,9 @@ def main() -> int:
     os.environ.pop("OPENBLAS_CORETYPE", None)  # NumPy's OpenBLAS would run code that an imitated CPU does not have
     pictures = recorded_pictures()
     recorded = [Measured(one.sha256, one.tensors["ijg9d"], one.scores["ijg9d"]["atlas"]) for one in pictures]
-    command = child.command("fidelity.measure", "--published", "--", *(str(one.path) for one in pictures))
+    command = child.command(
+        "fidelity.measure", *arguments(ScoringOptions.published()), "--", *(str(one.path) for one in pictures)
+    )
     set_ups: dict[str, tuple[list[str], dict[str, str]]] = {"this CPU": ([], {})}
     set_ups |= {name: ([], variables) for name, variables in HIDDEN.items()}
     set_ups |= {f"qemu-x86_64 -cpu {cpu}": (["qemu-x86_64", "-cpu", cpu], {}) for cpu in QEMU_CPUS}

@@ -23,6 +23,7 @@ import pyspark
 from pyspark.sql import DataFrame, SparkSession
 
 from nsfw_caffe import Classifier
+from nsfw_caffe.options import EngineChoice
 from nsfw_caffe.spark import score_paths
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def set_environment(home: Path) -> None:
     os.environ |= {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 
 
-def scan(paths: list[str], engine: str, threads: int) -> tuple[Found, float]:
+def scan(paths: list[str], engine: EngineChoice, threads: int) -> tuple[Found, float]:
     """Score the files without Spark; return the results and the seconds."""
     classifier = Classifier(engine=engine, threads=threads)
     list(classifier.scan(paths[:WARM_UP], workers=threads))
@@ -73,7 +74,7 @@ def scan(paths: list[str], engine: str, threads: int) -> tuple[Found, float]:
     }, seconds
 
 
-def measure(executors: int, paths: list[str], engine: str, expected: Found, *, kill: bool) -> float:
+def measure(executors: int, paths: list[str], engine: EngineChoice, expected: Found, *, kill: bool) -> float:
     """Score the files with Spark, compare, print and return the files a second."""
     builder = SparkSession.builder.master(f"local-cluster[{executors},1,1024]")
     session = builder.config(map={"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}).getOrCreate()
@@ -94,7 +95,7 @@ def measure(executors: int, paths: list[str], engine: str, expected: Found, *, k
     return rate
 
 
-def frame(session: SparkSession, paths: list[str], engine: str) -> DataFrame:
+def frame(session: SparkSession, paths: list[str], engine: EngineChoice) -> DataFrame:
     """Return the scores of these files, to be computed in tasks of `FILES_A_TASK`."""
     rows = session.sparkContext.parallelize([(path,) for path in paths], -(-len(paths) // FILES_A_TASK))
     return score_paths(session.createDataFrame(rows, "path string"), engine=engine)

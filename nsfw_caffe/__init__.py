@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
+    from nsfw_caffe.options import ScoringOptions
     from nsfw_caffe.preprocessing.limits import Limits
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "NsfwCaffeError",
     "Result",
     "ScoreError",
+    "ScoringOptions",
     "__version__",
     "classify",
     "classify_batch",
@@ -33,8 +35,11 @@ def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier, errors, limits
+    from nsfw_caffe import classifier, errors, options
+    from nsfw_caffe.preprocessing import limits
 
-    value: object = next(getattr(module, name) for module in (errors, limits, classifier) if hasattr(module, name))
+    value: object = next(
+        getattr(module, name) for module in (errors, limits, options, classifier) if hasattr(module, name)
+    )
     globals()[name] = value
     return value

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nsfw_caffe.engines.base import EngineOptions, create_engine, parse_device, require_engine
-from nsfw_caffe.engines.blas import use_atlas
+from nsfw_caffe.engines.base import create_engine, require_engine
+from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.model.locate import resolve
+from nsfw_caffe.model.spec import combined_sha256
+from nsfw_caffe.options import BlasChoice, Decode, EngineChoice, Jpeg, Precision, ScoringOptions
 from nsfw_caffe.parallel.outcome import Outcome
 from nsfw_caffe.parallel.pipeline import Pipeline
-from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.steps import Source, describe
-from nsfw_caffe.reloading import Options, blas_of, reload
+from nsfw_caffe.reloading import blas_of, reload
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -68,9 +75,9 @@ class Classifier:
     ----------
     engine : str, default "auto"
         "caffe" is the native engine, "onnxruntime" and "openvino" are portable ones for the same two files; "auto"
-        takes the first of these that is installed.
+        takes the first of these that is installed, and logs which. One that is installed but broken is an error.
     device : str, default "cpu"
-        "cpu", or "gpu:N" for the GPU of that number.
+        "cpu", or "gpu:N" for the GPU of that number; "cuda:N" is taken for it.
     prototxt, caffemodel : str or os.PathLike, optional
         A model of your own with the same input and a two-way output. Give both or neither: without them it is the
         original model, downloaded on first use.
@@ -82,6 +89,8 @@ class Classifier:
     precision : str, default "float32"
         "bfloat16" is twice as fast with engine="openvino" on a CPU that has units for it, and gives other scores
         (docs/engines.md).
+    blas : str, default "system"
+        "atlas" has Caffe compute with ATLAS. A process computes with one BLAS, so nothing else may have loaded Caffe.
     threads : int, optional
         How many threads compute; by default as many as there are cores.
     limits : Limits, optional
@@ -91,6 +100,8 @@ class Classifier:
     ----------
     engine : str
         The name of the engine in use.
+    options : ScoringOptions
+        All of the above but the model, with the engine that "auto" has chosen.
     model_sha256 : str
         The model's hash, see `ModelFiles.sha256`.
 
@@ -107,51 +118,99 @@ class Classifier:
     def __init__(
         self,
         *,
-        engine: str = "auto",
+        engine: EngineChoice = "auto",
         device: str = "cpu",
         prototxt: str | os.PathLike[str] | None = None,
         caffemodel: str | os.PathLike[str] | None = None,
-        jpeg: str = "pillow",
-        decode: str = "exact",
-        precision: str = "float32",
+        jpeg: Jpeg = "pillow",
+        decode: Decode = "exact",
+        precision: Precision = "float32",
+        blas: BlasChoice = "system",
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        codec = create_codec(jpeg, decode)
-        options = EngineOptions(parse_device(device), precision, threads)
-        require_engine(engine, options)  # before a download
-        files = resolve(prototxt, caffemodel)
-        loaded = create_engine(engine, files, options)
-        engines = LoadedEngines(loaded, files, options)
-        self._pipeline = Pipeline(engines, codec, limits)
-        self.engine = loaded.name
-        self.model_sha256 = engines.model_sha256
-        self._options = Options(
-            engine=loaded.name,
+        asked = ScoringOptions(
+            engine=engine,
             device=device,
-            prototxt=None if prototxt is None else str(Path(prototxt).absolute()),
-            caffemodel=None if caffemodel is None else str(Path(caffemodel).absolute()),
-            jpeg=jpeg,
-            decode=decode,
             precision=precision,
+            decode=decode,
+            jpeg=jpeg,
+            blas=blas,
             threads=threads,
             limits=limits,
         )
+        codec = create_codec(jpeg, decode)
+        self.engine = require_engine(asked)  # before a download
+        self.options = dataclasses.replace(asked, engine=self.engine)
+        files = resolve(prototxt, caffemodel)
+        self._engines = LoadedEngines(create_engine(files, self.options), files, self.options)
+        self._pipeline = Pipeline(self._engines, codec)
+        self.model_sha256 = combined_sha256(self._engines.hashes)
+        self._paths = tuple(None if path is None else str(Path(path).absolute()) for path in (prototxt, caffemodel))
+
+    @classmethod
+    def from_options(
+        cls,
+        options: ScoringOptions,
+        *,
+        prototxt: str | os.PathLike[str] | None = None,
+        caffemodel: str | os.PathLike[str] | None = None,
+    ) -> Classifier:
+        """Create a Classifier from options that are made already, another one's for example."""
+        return cls(**vars(options), prototxt=prototxt, caffemodel=caffemodel)
 
     def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
-        return reload, (type(self), self._options, self.model_sha256, blas_of(self.engine))
+        return reload, (type(self).from_options, self.options, self._paths, self.model_sha256, blas_of(self.engine))
+
+    def __repr__(self) -> str:
+        shown: dict[str, object] = {"engine": self.engine}
+        blas = loaded_blas() if self.engine == "caffe" and self.options.gpu is None else None
+        if blas is not None:
+            shown["blas"] = blas.title
+        shown["jpeg"] = describe_codec(self.options.jpeg)
+        shown["model"] = f"{self._engines.hashes[1][:8]}..."
+        for name in ("device", "precision", "decode", "threads", "limits"):
+            value = getattr(self.options, name)
+            if value != getattr(_DEFAULTS, name):
+                shown[name] = value
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._engines.closed
+
+    def close(self) -> None:
+        """Let go of the network and its memory; scoring raises ValueError from then on. Closing twice is no error."""
+        self._engines.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     @classmethod
     def published(
         cls,
         *,
+        jpeg: Jpeg = "ijg9d",
         prototxt: str | os.PathLike[str] | None = None,
         caffemodel: str | os.PathLike[str] | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> Classifier:
-        """Create a Classifier whose scores are, bit for bit, those published before 2022: ATLAS and IJG libjpeg 9d.
+        """Create a Classifier whose scores are those that others published: Caffe on ATLAS, and their JPEG library.
 
         A process computes with one BLAS, so call this before anything else in the process loads Caffe.
+
+        Parameters
+        ----------
+        jpeg : str, default "ijg9d"
+            "ijg9d" for scores of the original script with pip's Pillow of before 2022, whose bits these are; "pillow"
+            for those of a distribution's Pillow, or of one compiled where libjpeg-turbo was, the classic image
+            `caffe:cpu` for example. They differ by up to 0.03; ``nsfw-caffe verify --against FILE`` tells which is it.
+        prototxt, caffemodel, limits
+            As for the class.
 
         Raises
         ------
@@ -161,8 +220,8 @@ class Classifier:
             If ATLAS, jpeglib or pycaffe is missing (the message says the command that installs it), or if the process
             computes with another BLAS already.
         """
-        use_atlas()
-        return cls(engine="caffe", prototxt=prototxt, caffemodel=caffemodel, jpeg="ijg9d", limits=limits)
+        options = ScoringOptions.published(jpeg, limits)
+        return cls.from_options(options, prototxt=prototxt, caffemodel=caffemodel)
 
     def classify(self, source: Source) -> float:
         """Score one picture.
@@ -185,6 +244,8 @@ class Classifier:
             If the network's output for it is no probability, which only a model of your own does.
         EngineUnavailable
             If the engine fails, for want of memory for example.
+        ValueError
+            If the Classifier is closed.
         """
         ((_, (score, *_)),) = self._pipeline.score([source], workers=1)
         if isinstance(score, NsfwCaffeError):
@@ -240,7 +301,7 @@ class Classifier:
         Raises
         ------
         ValueError
-            If `workers` is less than 1.
+            If `workers` is less than 1, or the Classifier is closed.
         EngineUnavailable
             If the engine fails, or the scan was begun before `os.fork` and goes on in the child.
         """
@@ -252,12 +313,16 @@ class Classifier:
         )
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        self._engines.require_open()
         if workers is not None and workers < 1:
             raise ValueError(f"workers={workers}: expected 1 or more")
         # A path is an iterable of characters, and an array one of rows: both are one source.
         if isinstance(sources, _ONE_SOURCE) or hasattr(sources, "read"):
             raise TypeError(f"{describe(sources)} is one source: expected several sources, in a list for example")
         return self._pipeline.score(sources, workers)
+
+
+_DEFAULTS = ScoringOptions()
 
 
 def classify(source: Source) -> float:

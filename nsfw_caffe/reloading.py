@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.engines.blas import loaded_blas, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
-from nsfw_caffe.preprocessing.limits import Limits
+from nsfw_caffe.options import ScoringOptions
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
@@ -17,37 +17,29 @@ _KEPT = 4
 """Classifiers that a process keeps for the next time that the same is unpickled: pools pickle theirs for each task."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What `Classifier` takes, under the same names; the engine is the one that "auto" has chosen."""
-
-    engine: str
-    device: str
-    prototxt: str | None
-    caffemodel: str | None
-    jpeg: str
-    decode: str
-    precision: str
-    threads: int | None
-    limits: Limits
-
-
 def blas_of(engine: str) -> str | None:
     """Name the BLAS that an engine computes with, where that is the process's."""
     blas = loaded_blas() if engine == "caffe" else None
     return None if blas is None else blas.name
 
 
-@functools.lru_cache(maxsize=_KEPT)
-def reload(kind: type[Classifier], options: Options, model_sha256: str, blas: str | None) -> Classifier:
+def reload(
+    make: Callable[..., Classifier],
+    options: ScoringOptions,
+    paths: tuple[str | None, str | None],
+    model_sha256: str,
+    blas: str | None,
+) -> Classifier:
     """Make a Classifier again, in another process for example.
 
     Parameters
     ----------
-    kind : type
-        Its class.
-    options : Options
-        What it was made from.
+    make : callable
+        Its class's `from_options`.
+    options : ScoringOptions
+        What it was made from, with the engine that "auto" has chosen.
+    paths : tuple
+        The prototxt and the caffemodel; None for the original model.
     model_sha256, blas : str, str or None
         The model's hash and the name of Caffe's BLAS, see `blas_of`.
 
@@ -58,9 +50,25 @@ def reload(kind: type[Classifier], options: Options, model_sha256: str, blas: st
     EngineUnavailable
         As for `Classifier`, or if Caffe computes with another BLAS here.
     """
+    classifier = made_again(make, options, paths, model_sha256, blas)
+    if classifier.closed:
+        made_again.cache_clear()
+        classifier = made_again(make, options, paths, model_sha256, blas)
+    return classifier
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def made_again(
+    make: Callable[..., Classifier],
+    options: ScoringOptions,
+    paths: tuple[str | None, str | None],
+    model_sha256: str,
+    blas: str | None,
+) -> Classifier:
+    """Do what `reload` says, once for what is the same."""
     if blas == "atlas":
         use_atlas()
-    classifier = kind(**vars(options))
+    classifier = make(options, prototxt=paths[0], caffemodel=paths[1])
     if classifier.model_sha256 != model_sha256:
         raise ModelError("the model's files hold something else than where this Classifier was pickled")
     if blas_of(classifier.engine) != blas:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import nsfw_caffe
-from nsfw_caffe.model.locate import ModelFiles, fetch
+from nsfw_caffe.model.locate import fetch
+from nsfw_caffe.model.spec import ModelFiles
 from tests.support import REPOSITORY, made_once, run
 
 

@@ -146,7 +146,7 @@ def test_error_tree() -> None:
 def test_public_names() -> None:
     assert set(nsfw_caffe.__all__) == {
         "Classifier", "EngineUnavailable", "ImageError", "Limits", "ModelError", "NsfwCaffeError", "Result",
-        "ScoreError", "__version__", "classify", "classify_batch",
+        "ScoreError", "ScoringOptions", "__version__", "classify", "classify_batch",
     }  # fmt: skip
     assert all(hasattr(nsfw_caffe, name) for name in nsfw_caffe.__all__)
 

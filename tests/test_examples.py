@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import nsfw_caffe
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
 
 SCRIPT = REPOSITORY / "examples" / "classify_nsfw.py"

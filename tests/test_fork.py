@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
-from nsfw_caffe.engines.base import ENGINES, EngineOptions, create_engine
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.engines.loaded import LoadedEngines
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ENGINES, EngineChoice, ScoringOptions
 from tests.support import PHOTOS, run
 
 PATHS = [str(PHOTOS / name) for name in ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")]
@@ -52,7 +53,7 @@ def use():
 """
 
 
-def statuses(engine: str, code: str) -> str:
+def statuses(engine: EngineChoice, code: str) -> str:
     """Run code after BEGINNING; return what it prints, which is each child's exit status."""
     child = run("-c", BEGINNING + code, engine, *PATHS)
     assert (child.returncode, child.stderr) == (0, ""), child
@@ -60,7 +61,7 @@ def statuses(engine: str, code: str) -> str:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_fork(engine: str) -> None:
+def test_fork(engine: EngineChoice) -> None:
     """A child that scores, one that does not, one that destroys what it has, and a child's child."""
     code = """
 classifier.classify_batch(paths, workers=2)  # with threads, which the children lack
@@ -81,7 +82,7 @@ use()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_fork_while_threads_are_at_work(engine: str) -> None:
+def test_fork_while_threads_are_at_work(engine: EngineChoice) -> None:
     code = """
 def work():
     while not done.is_set():
@@ -103,7 +104,7 @@ for thread in threads:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_fork_in_the_middle_of_a_scan(engine: str) -> None:
+def test_fork_in_the_middle_of_a_scan(engine: EngineChoice) -> None:
     """The child cannot go on with it, and leaves it to the parent."""
     code = """
 def go_on():
@@ -146,7 +147,7 @@ thread.join()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_multiprocessing_with_fork(engine: str) -> None:
+def test_multiprocessing_with_fork(engine: EngineChoice) -> None:
     code = """
 import multiprocessing
 with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -159,8 +160,8 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 
 def test_a_gpu_is_refused_in_a_child(model_files: ModelFiles) -> None:
     """There is none here, so the engine is one for the CPU."""
-    engine = create_engine("onnxruntime", model_files, EngineOptions())
-    engines = LoadedEngines(engine, model_files, EngineOptions(gpu=0))
+    engine = create_engine(model_files, ScoringOptions(engine="onnxruntime"))
+    engines = LoadedEngines(engine, model_files, ScoringOptions(engine="onnxruntime", device="gpu:0"))
     assert engines.get() is engine
     engines._forget()  # what os.fork calls in the child
     with pytest.raises(EngineUnavailable, match="CUDA, once used, cannot be used"):
@@ -185,7 +186,7 @@ def application(environ, start_response):
 
 @pytest.mark.parametrize("worker", ["sync", "gthread"])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_gunicorn_with_preload(engine: str, worker: str, tmp_path: Path) -> None:
+def test_gunicorn_with_preload(engine: EngineChoice, worker: str, tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(APPLICATION.format(engine=engine, path=PATHS[0]))
     expected = [Classifier(engine=engine).classify(path) for path in PATHS] * 50
     options = [

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe import Classifier, __version__
-from nsfw_caffe.model.locate import OPEN_NSFW, ModelFiles
+from nsfw_caffe.model.spec import OPEN_NSFW, ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]

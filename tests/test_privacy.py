@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
 
 OWN_CACHE = "cache/nsfw_caffe"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
-from nsfw_caffe.engines.base import ENGINES
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ENGINES, EngineChoice
 from nsfw_caffe.preprocessing.limits import Limits
-from nsfw_caffe.reloading import reload
+from nsfw_caffe.reloading import made_again
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, run
 
@@ -23,7 +23,7 @@ UNPICKLE = "import pickle, sys; again = pickle.load(sys.stdin.buffer)\n"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_another_process_gives_the_same_bits(engine: str) -> None:
+def test_another_process_gives_the_same_bits(engine: EngineChoice) -> None:
     pickled = pickle.dumps(Classifier(engine=engine))
     assert len(pickled) < 1000  # no weights
     expected = [Classifier(engine=engine).classify(path) for path in PATHS]
@@ -43,6 +43,7 @@ def test_every_option_is_pickled(model_files: ModelFiles, tmp_path: Path, monkey
         "jpeg": "pillow",
         "decode": "fast",
         "precision": "float32",
+        "blas": "system",
         "threads": 1,
         "limits": Limits(pixels=5_000_000),
     }
@@ -51,7 +52,7 @@ def test_every_option_is_pickled(model_files: ModelFiles, tmp_path: Path, monkey
     monkeypatch.chdir("/")  # the paths are the same elsewhere
     again = pickle.loads(pickle.dumps(classifier))
     paths = {name: str(tmp_path / str(options[name])) for name in ("prototxt", "caffemodel")}
-    assert vars(again._options) == options | paths
+    assert vars(again.options) | dict(zip(paths, again._paths, strict=True)) == options | paths
     assert again.classify(PATHS[0]) == classifier.classify(PATHS[0])
 
 
@@ -104,7 +105,7 @@ def test_own_model_that_has_changed(tmp_path: Path) -> None:
     classifier = Classifier(engine="onnxruntime", prototxt=files.prototxt, caffemodel=files.caffemodel)
     pickled = pickle.dumps(classifier)
     assert pickle.loads(pickled).classify(PATHS[0]) == classifier.classify(PATHS[0])
-    reload.cache_clear()
+    made_again.cache_clear()
     files.prototxt.write_text(SMALL + "# changed\n")
     with pytest.raises(ModelError, match="hold something else"):
         pickle.loads(pickled)
@@ -126,7 +127,7 @@ def test_copy(make: type, portable: Classifier) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_multiprocessing_with_spawn_and_joblib(engine: str, tmp_path: Path) -> None:
+def test_multiprocessing_with_spawn_and_joblib(engine: EngineChoice, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import multiprocessing, sys, joblib, nsfw_caffe\n"

@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
-from nsfw_caffe.model.locate import ModelFiles, user_cache
+from nsfw_caffe.model.locate import user_cache
 from nsfw_caffe.model.model_file import write_whole
+from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.system.reading import read_file
 
 _DIGITS = 16

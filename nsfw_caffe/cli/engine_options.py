@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli.arguments import limit, positive
 from nsfw_caffe.cli.common import fetch_model
-from nsfw_caffe.engines.base import ENGINES, PRECISIONS, EngineOptions, parse_device, require_engine
-from nsfw_caffe.engines.blas import use_atlas
+from nsfw_caffe.engines.base import require_engine
+from nsfw_caffe.options import ENGINES, PRECISIONS, ScoringOptions, parse_device
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.record import SetUp
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
-
-_PUBLISHED = ("cpu", "exact", "float32", None)
-"""What the options after the engine are by default, and with --published have to be."""
-
 
 _LIMITS = (
     ("pixels", "pixels", "width times height; default: 100 million"),
@@ -68,7 +64,8 @@ def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentP
     if (options.prototxt is None) != (options.caffemodel is None):
         parser.error("--prototxt and --caffemodel go together")
     set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
-    if options.published and set_up not in (("auto", *_PUBLISHED), ("caffe", *_PUBLISHED)):
+    usual = ("cpu", "exact", "float32", None)
+    if options.published and set_up not in (("auto", *usual), ("caffe", *usual)):
         parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
 
 
@@ -76,33 +73,33 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
     """Create the Classifier that the options say; the original model is fetched first, with progress bars."""
     from nsfw_caffe.classifier import Classifier
 
+    scoring = scoring_options(options)
     if options.prototxt is None:
-        fetch_model(lambda: _look(options))
-    files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
+        fetch_model(lambda: _look(scoring))
+    return Classifier.from_options(scoring, prototxt=options.prototxt, caffemodel=options.caffemodel)
+
+
+def scoring_options(options: argparse.Namespace) -> ScoringOptions:
+    """Return what the options say of how pictures are scored."""
     if options.published:
-        return Classifier.published(**files, limits=limits(options))
+        return ScoringOptions.published(limits=limits(options))
     names = ("engine", "device", "decode", "precision", "threads")
-    return Classifier(**{name: getattr(options, name) for name in names}, **files, limits=limits(options))
+    return ScoringOptions(**{name: getattr(options, name) for name in names}, limits=limits(options))
 
 
-def _look(options: argparse.Namespace) -> None:
+def _look(options: ScoringOptions) -> None:
     """Raise the error of an engine that is not there, before the model is downloaded for it."""
-    if options.published:
-        use_atlas()
-    create_codec("ijg9d" if options.published else "pillow", options.decode)
-    engine = "caffe" if options.published else options.engine
-    require_engine(engine, EngineOptions(parse_device(options.device), options.precision, options.threads))
+    create_codec(options.jpeg, options.decode)
+    require_engine(options)
 
 
-def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:
-    """Say what a scan with these options scores with."""
-    engine = f"{classifier.engine}-published" if options.published else classifier.engine
-    return SetUp(engine, options.precision, options.decode, frames, classifier.model_sha256)
+def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:  # noqa: ARG001
+    """Say what a scan scores with."""
+    return SetUp.of(classifier.options, classifier.model_sha256, frames)
 
 
 def _device(text: str) -> str:
     try:
-        parse_device(text)
+        return parse_device(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    return text

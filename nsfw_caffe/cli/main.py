@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.cli import classify, compare, evaluate, model, rank, report, scan, sort, streams, verify
-from nsfw_caffe.cli.common import INTERRUPTED, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE
+from nsfw_caffe.cli.common import INTERRUPTED, OK, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScanStopped
 from nsfw_caffe.results.names import visible
 
@@ -43,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        if sorted(arguments) in (["--verbose", "--version"], ["--version", "-v"]):
+            from nsfw_caffe.fidelity.installation import describe_installation
+
+            for line in describe_installation().splitlines():
+                streams.say(visible(line))
+            return OK
         parser = _parser()
         _check_command(parser, arguments)
         options = parser.parse_args(arguments)
@@ -76,7 +82,12 @@ def _parser() -> _Parser:
         description="Score pictures with the original open_nsfw Caffe model: the probability, 0 to 1, of NSFW.",
         epilog="Exit status: 0 all well, 1 some picture failed or differs, 2 usage, 3 no model or engine, 4 stopped.",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {__version__}",
+        help="the version; with --verbose, what scores here",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)

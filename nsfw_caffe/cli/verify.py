@@ -13,8 +13,8 @@ from nsfw_caffe.errors import EngineUnavailable, ImageError
 from nsfw_caffe.results.names import visible
 
 if TYPE_CHECKING:
-    from nsfw_caffe.fidelity.measure import SetUp
-    from nsfw_caffe.fidelity.verify import Finding
+    from nsfw_caffe.fidelity.measure import Environment
+    from nsfw_caffe.fidelity.verify import Expected, Finding
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,21 +27,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=_run)
     parser.add_argument("--published", action="store_true", help="check the set-up of the published scores")
     parser.add_argument(
-        "--against", type=Path, metavar="FILE.json", help="also check the pictures with published scores in this file"
+        "--against",
+        type=Path,
+        metavar="FILE.json",
+        help="also find the set-up that gives the published scores in this file; with --published, check that one",
     )
 
 
 def _run(options: argparse.Namespace) -> int:
-    from nsfw_caffe.engines.base import EngineOptions, require_engine
+    from nsfw_caffe.engines.base import require_engine
     from nsfw_caffe.fidelity import verify
+    from nsfw_caffe.options import ScoringOptions
 
-    fetch_model(lambda: require_engine("caffe" if options.published else "auto", EngineOptions()))
-    expected = verify.recorded_pictures()
-    if options.against is not None:
-        expected += verify.published_pictures(options.against)
+    scoring = ScoringOptions.published() if options.published else ScoringOptions(engine="caffe")
+    fetch_model(lambda: require_engine(scoring if options.published else ScoringOptions()))
+    recorded = verify.recorded_pictures()
+    others = [] if options.against is None else verify.published_pictures(options.against)
     status = OK
     try:
-        set_up, findings = verify.check(expected, published=options.published)
+        verify.require_pictures(others)
+        environment, findings = verify.check(recorded + (others if options.published else []), scoring)
     except ImageError as error:
         complain(str(error))
         return UNAVAILABLE
@@ -51,23 +56,50 @@ def _run(options: argparse.Namespace) -> int:
         complain(str(error))
         status = UNAVAILABLE
     else:
-        _print_findings(set_up, findings)
+        _print_findings(environment, findings)
         status = OK if all(finding.equal for finding in findings) else SOME_FAILED
     if options.published:  # a set-up of Caffe's
         return status
     say("")
-    for portable in verify.check_portable(expected):
+    for portable in verify.check_portable(recorded):
         say(f"{portable.engine:<24}{portable.verdict:<15}{portable.reason}")
         if portable.verdict == "different":
             status = status or SOME_FAILED
+    if others and not _find_family(others):
+        status = status or SOME_FAILED
     return status
 
 
-def _print_findings(set_up: SetUp, findings: Iterable[Finding]) -> None:
-    say(f"JPEG    {set_up.jpeg}")
-    say(f"resize  {set_up.resize}")
-    say(f"BLAS    {set_up.blas}, one thread, {visible(set_up.blas_path)}")
-    say(f"CPU     {set_up.cpu}")
+def _find_family(published: list[Expected]) -> bool:
+    """Try every set-up on published scores and name the one that gives them; tell whether there is one."""
+    from nsfw_caffe.fidelity.families import agrees_as_well, find_best, try_all
+
+    say(f"\n{'engine':<13}{'BLAS':<21}{'JPEG':<40}{'equal':<9}largest difference")
+    trials = []
+    for trial in try_all(published):
+        trials.append(trial)
+        used = trial.environment
+        blas = used.blas if used and trial.options.engine == "caffe" else "-"
+        shown = f"{trial.options.engine:<13}{blas if used else trial.options.blas:<21}"
+        shown += f"{used.jpeg if used else trial.options.jpeg:<40}"
+        say(shown + (f"{f'{trial.agreeing} of {trial.total}':<9}{trial.distance:.1e}" if used else trial.reason))
+    best = find_best(trials)
+    if best is None or best.environment is None:
+        say("\nno set-up of this machine gives the published scores: other files, or another model")
+        return False
+    by = f"{best.options.engine} on {best.environment.blas}" if best.options.engine == "caffe" else best.options.engine
+    how = "gives every published digit" if best.agrees else f"comes nearest, within {best.distance:.1e}"
+    say(f"\n{best.family}: {by} with {best.environment.jpeg} {how}")
+    for family in sorted({trial.family for trial in trials if agrees_as_well(trial, best)} - {best.family}):
+        say(f"the {family} gives them as well: more pictures, with larger scores, would tell which it is")
+    return True
+
+
+def _print_findings(environment: Environment, findings: Iterable[Finding]) -> None:
+    say(f"JPEG    {environment.jpeg}")
+    say(f"resize  {environment.resize}")
+    say(f"BLAS    {environment.blas}, one thread, {visible(environment.blas_path)}")
+    say(f"CPU     {environment.cpu}")
     say(f"\n{'picture':<24}{'file':<11}{'tensor':<11}{'score':<11}")
     equal = True
     for finding in findings:

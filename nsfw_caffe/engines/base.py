@@ -4,53 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScoreError
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
 from nsfw_caffe.system.cores import available_cores
 
-ENGINES = ("caffe", "onnxruntime", "openvino")
-"""The engines' names, in the order in which "auto" tries them; each is a module of this package."""
-
-PRECISIONS = ("float32", "bfloat16")
-"""What an engine may compute with."""
-
 GPU_BATCH_SIZE = 32
+
+_ROUNDING = 1e-5
+"""How far from 1 the sum of two float32 probabilities may be; 1e-7 was seen, with bfloat16 too."""
+
+_log = logging.getLogger(__name__)
 
 Parallelism: TypeAlias = Literal["threads", "processes", "batches"]
 
 
-@dataclass(frozen=True)
-class EngineOptions:
-    """How an engine computes.
-
-    Attributes
-    ----------
-    gpu : int or None
-        The GPU's number; None for the CPU.
-    precision : str
-        One of `PRECISIONS`.
-    threads : int or None
-        How many threads compute; None for as many as there are cores.
-    concurrency : int
-        How many threads call `forward` at once; they share the threads that compute.
-    """
-
-    gpu: int | None = None
-    precision: str = "float32"
-    threads: int | None = None
-    concurrency: int = 1
-
-    @property
-    def threads_a_picture(self) -> int:
-        """How many threads compute one forward pass."""
-        return max(1, (self.threads or available_cores()) // self.concurrency)
+class EngineNotInstalledError(EngineUnavailable):
+    """The engine is not there at all, which is the one thing that "auto" passes over."""
 
 
 class Engine(Protocol):
@@ -92,87 +69,85 @@ class Engine(Protocol):
         ...
 
 
-def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> Engine:
-    """Load the model into the engine of this name, or for "auto" into the first that is installed.
+def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Engine:
+    """Load the model into the engine of the options, or for "auto" into the first that is installed.
 
     Parameters
     ----------
-    name : str
-        One of `ENGINES`, or "auto".
     files : ModelFiles
         The model.
-    options : EngineOptions
-        How it computes.
+    options : ScoringOptions
+        Which engine, and how it computes.
+    callers : int, default 1
+        How many threads call `forward` at once; they share the threads that compute.
 
     Raises
     ------
-    ValueError
-        If there is no engine or precision of that name, or `threads` is less than 1.
     EngineUnavailable
-        If the engine is not installed or does not have what `options` ask for; for "auto", if no engine does.
+        If the engine is not installed, is broken, or does not have what the options ask for; for "auto", if no engine
+        is installed, or the first one is broken.
     ModelError
         If the engine cannot run the model, or there is not enough memory to load it.
     """
-
-    def load(module: Any) -> Any:  # noqa: ANN401
-        engine = module.__name__.rpartition(".")[2]
-        with _ending_foreign_errors(ModelError, f"{files.prototxt}: {engine} cannot run this model"):
-            return module.create(files, options)
-
-    engine: Engine = _first(name, options, load)
+    name, module = _installed(options)
+    with _ending_foreign_errors(ModelError, f"{files.prototxt}: {name} cannot run this model"):
+        engine: Engine = module.create(files, options, callers)
     return engine
 
 
-def require_engine(name: str, options: EngineOptions) -> None:
-    """Look whether there is such an engine, without a model: before one is downloaded for nothing.
-
-    Parameters
-    ----------
-    name, options
-        As for `create_engine`.
+def require_engine(options: ScoringOptions) -> EngineName:
+    """Name the engine that there is, without a model: before one is downloaded for nothing.
 
     Raises
     ------
-    ValueError, EngineUnavailable
+    EngineUnavailable
         As for `create_engine`.
     """
-    _first(name, options, lambda module: module.require(options))
+    return _installed(options)[0]
 
 
-def _first(name: str, options: EngineOptions, use: Callable[[Any], Any]) -> Any:  # noqa: ANN401
-    """Give what comes of the first of the named engines' modules that is available."""
-    if name not in (*ENGINES, "auto"):
-        raise ValueError(f"engine={name!r}: expected one of {', '.join((*ENGINES, 'auto'))}")
-    if options.precision not in PRECISIONS:
-        raise ValueError(f"precision={options.precision!r}: expected one of {', '.join(PRECISIONS)}")
-    if options.threads is not None and options.threads < 1:
-        raise ValueError(f"threads={options.threads}: expected 1 or more")
+def _installed(options: ScoringOptions) -> tuple[EngineName, Any]:
+    """Give the name and the module of the engine, which for "auto" is the first that is installed."""
+    candidates = ENGINES if options.engine == "auto" else (options.engine,)
+    if options.engine == "auto" and options.precision == "bfloat16":
+        candidates = ("openvino",)  # the only one that has it, whatever else is installed
     reasons = []
-    for candidate in ENGINES if name == "auto" else (name,):
+    for name in candidates:
+        module: Any = importlib.import_module(f"nsfw_caffe.engines.{name}")
         try:
-            return use(importlib.import_module(f"nsfw_caffe.engines.{candidate}"))
-        except EngineUnavailable as error:
+            module.require(options)
+        except EngineNotInstalledError as error:
             reasons.append(str(error))
+        except EngineUnavailable as error:
+            if len(candidates) == 1:
+                raise
+            advice = "'auto' takes no other engine in its place: name one to have its scores"
+            raise EngineUnavailable(f"{error}\n  {advice}") from error
+        else:
+            if options.engine == "auto":
+                _log.info("engine 'auto' is %s%s", name, "".join(f"; not {reason}" for reason in reasons))
+            return name, module
     raise EngineUnavailable("\n  ".join(reasons))
 
 
-def parse_device(device: str) -> int | None:
-    """Return N of "gpu:N", or None for "cpu".
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
-    if device == "cpu":
-        return None
-    kind, _, number = device.partition(":")
-    if kind != "gpu" or not (number.isascii() and number.isdigit()):
-        raise ValueError(f"device={device!r}: expected 'cpu' or 'gpu:N', for example 'gpu:0'")
-    return int(number)
+def threads_a_picture(options: ScoringOptions, callers: int) -> int:
+    """How many threads compute one forward pass."""
+    return max(1, (options.threads or available_cores()) // callers)
 
 
-def require_float32(engine: str, options: EngineOptions) -> None:
+def import_module(name: str, library: str, advice: str) -> Any:  # noqa: ANN401
+    """Import an engine's package; one that is not there is another error than one that is broken."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name in (name, None):
+            raise EngineNotInstalledError(f"{library}: {error}; {advice}") from error
+        raise EngineUnavailable(f"{library}: {name} is installed but cannot be loaded: {error}") from error
+    except ImportError as error:
+        raise EngineUnavailable(f"{library}: {name} is installed but cannot be loaded: {error}") from error
+
+
+def require_float32(engine: str, options: ScoringOptions) -> None:
     """Refuse another precision for an engine that has none.
 
     Raises
@@ -182,6 +157,31 @@ def require_float32(engine: str, options: EngineOptions) -> None:
     """
     if options.precision != "float32":
         raise EngineUnavailable(f"{engine}: precision {options.precision!r} is there only with engine 'openvino'")
+
+
+def score_of(output: npt.NDArray[np.float32]) -> float:
+    """Take the score from the network's output for one picture: every score of this library comes from here.
+
+    Parameters
+    ----------
+    output : numpy.ndarray
+        float32, (2,): the probabilities of sfw and nsfw.
+
+    Returns
+    -------
+    float
+        The second, 0 to 1.
+
+    Raises
+    ------
+    ScoreError
+        If they are no probabilities. Both are looked at: of two numbers that are not finite, OpenVINO's softmax may
+        make NaN and 0.
+    """
+    sfw, nsfw = output.tolist()
+    if not (0 <= sfw <= 1 and 0 <= nsfw <= 1 and abs(sfw + nsfw - 1) <= _ROUNDING):
+        raise ScoreError(f"the network's output is {sfw:g} and {nsfw:g}, not two probabilities: the model is at fault")
+    return float(nsfw)
 
 
 def failing_alone(engine: str) -> contextlib.AbstractContextManager[None]:

@@ -8,6 +8,7 @@ other names and play no part.
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +34,20 @@ class Blas:
         For OpenBLAS the kernel that it chose for this CPU ("SkylakeX"), which decides the last bits; else "".
     path : Path
         The library's file.
+    version : str
+        OpenBLAS's own; else "".
     """
 
     name: str
     kernel: str
     path: Path
+    version: str = ""
+
+    @property
+    def title(self) -> str:
+        """The library with version and kernel: "OpenBLAS 0.3.21 Haswell"."""
+        names = {"openblas": "OpenBLAS", "atlas": "ATLAS", "reference": "reference BLAS"}
+        return " ".join(filter(None, (names.get(self.name, str(self.path)), self.version, self.kernel)))
 
     def __str__(self) -> str:
         return f"{self.name}{f' ({self.kernel})' if self.kernel else ''}, {self.path}"
@@ -103,9 +113,11 @@ def _find_atlas() -> Path:
 def _identify(path: Path) -> Blas:
     if "atlas" in path.parts:
         return Blas("atlas", "", path)
+    library = ctypes.CDLL(str(path))
     try:
-        kernel = ctypes.CDLL(str(path)).openblas_get_corename
+        kernel, configuration = library.openblas_get_corename, library.openblas_get_config
     except AttributeError:
         return Blas("reference" if "blas" in path.parts else "other", "", path)
-    kernel.restype = ctypes.c_char_p
-    return Blas("openblas", kernel().decode(), path)
+    kernel.restype = configuration.restype = ctypes.c_char_p
+    version = re.search(r"OpenBLAS (\d\S*)", configuration().decode())
+    return Blas("openblas", kernel().decode(), path, version[1] if version else "")

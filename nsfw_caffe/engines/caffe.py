@@ -11,12 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, Parallelism, failing_alone, require_float32
-from nsfw_caffe.engines.blas import set_openblas_threads
+from nsfw_caffe.engines.base import (
+    GPU_BATCH_SIZE,
+    Parallelism,
+    failing_alone,
+    import_module,
+    require_float32,
+)
+from nsfw_caffe.engines.blas import set_openblas_threads, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.check import check_custom
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.network import for_caffe
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.system import child
 
 _TRIAL_SECONDS = 300
@@ -28,7 +35,7 @@ _PACKAGES = {
 }
 
 
-def create(files: ModelFiles, options: EngineOptions) -> CaffeEngine:
+def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> CaffeEngine:  # noqa: ARG001 - one at a time
     """Load the model, after a trial in a child process if it is not the original one, or is to run on a GPU.
 
     Caffe ends the process when it does not like a file or a GPU, so a file whose checksum is not known is checked in
@@ -37,7 +44,7 @@ def create(files: ModelFiles, options: EngineOptions) -> CaffeEngine:
     Raises
     ------
     EngineUnavailable
-        If pycaffe cannot be imported, or cannot use the device, the precision or the number of threads.
+        If pycaffe cannot be imported, or cannot use the device, the precision, the BLAS or the number of threads.
     ModelError
         If Caffe cannot run the model.
     """
@@ -53,15 +60,17 @@ def create(files: ModelFiles, options: EngineOptions) -> CaffeEngine:
     return engine
 
 
-def require(options: EngineOptions) -> Any:  # noqa: ANN401
+def require(options: ScoringOptions) -> Any:  # noqa: ANN401
     """Give pycaffe, where it has what the options ask for.
 
     Raises
     ------
     EngineUnavailable
-        If it cannot be imported, or cannot use the device or the precision.
+        If it cannot be imported, or cannot use the device, the precision or the BLAS.
     """
     require_float32("caffe", options)
+    if options.blas == "atlas":
+        use_atlas()
     caffe = import_caffe()
     if options.gpu is not None:
         _require_gpu(caffe, options.gpu)
@@ -130,16 +139,18 @@ def import_caffe() -> Any:  # noqa: ANN401
     # glog reads this once, when the library is loaded; without it Caffe writes hundreds of lines about every layer.
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
-        import caffe
-    except ModuleNotFoundError as error:
-        raise EngineUnavailable(
-            f"Caffe: {error}; build and install pycaffe with 'make caffe' in the checkout, "
-            "or install a wheel that it built: pip install dist/caffe-*.whl"
-        ) from error
-    except ImportError as error:
-        advice = next((f"; apt-get install {found}" for name, found in _PACKAGES.items() if name in str(error)), "")
-        raise EngineUnavailable(f"Caffe: pycaffe is installed but cannot be loaded: {error}{advice}") from error
-    return caffe
+        return import_module(
+            "caffe",
+            "Caffe",
+            "build and install pycaffe with 'make caffe' in the checkout, "
+            "or install a wheel that it built: pip install dist/caffe-*.whl",
+        )
+    except EngineUnavailable as error:
+        needed = str(error.__cause__)
+        advice = [f"apt-get install {found}" for name, found in _PACKAGES.items() if name in needed]
+        if not advice:
+            raise
+        raise EngineUnavailable(f"{error}; {advice[0]}") from error
 
 
 def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401

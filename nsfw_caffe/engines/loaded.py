@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import os
 import threading
 import weakref
 
-from nsfw_caffe.engines.base import Engine, EngineOptions, create_engine
+from nsfw_caffe.engines.base import Engine, create_engine
 from nsfw_caffe.errors import EngineUnavailable, ModelError
-from nsfw_caffe.model.locate import ModelFiles, resolve
+from nsfw_caffe.model.spec import ModelFiles, model_files
+from nsfw_caffe.options import ScoringOptions
 
 
 class LoadedEngines:
@@ -20,25 +20,29 @@ class LoadedEngines:
     ----------
     engine : Engine
         The loaded network, for one caller at a time.
-    files, options : ModelFiles, EngineOptions
-        What it was created from, to create more of its kind.
+    files, options : ModelFiles, ScoringOptions
+        What it was created from, to create more of its kind; the options name the engine.
 
     Attributes
     ----------
-    files : ModelFiles
+    files, options
         As given.
-    model_sha256 : str
-        Their hash, see `ModelFiles.sha256`.
+    hashes : tuple of str
+        SHA-256 of the model's two files.
+    parallelism : str
+        The engine's, see `Engine`.
     """
 
-    def __init__(self, engine: Engine, files: ModelFiles, options: EngineOptions) -> None:
+    def __init__(self, engine: Engine, files: ModelFiles, options: ScoringOptions) -> None:
         self.files = files
-        self.model_sha256 = files.sha256()
-        self._name = engine.name
-        self._options = options
+        self.options = options
+        self.hashes = files.hashes()
+        self.parallelism = engine.parallelism
         self._engines = {1: engine}
+        self._used: set[int] = set()
         self._lock = threading.Lock()
         self._forked = False
+        self.closed = False
         _all.add(self)
 
     def get(self, callers: int = 1) -> Engine:
@@ -46,27 +50,52 @@ class LoadedEngines:
 
         Raises
         ------
+        ValueError
+            If this is closed.
         EngineUnavailable
             If it cannot be loaded, or the process is the child of one that used a GPU before `os.fork`.
         ModelError
             If it cannot be loaded, or the model's files have changed.
         """
         with self._lock:
+            self.require_open()
+            self._used.add(callers)
             if callers not in self._engines:
+                self._release_unused()  # before the next one needs the memory
                 self._engines[callers] = self._load(callers)
             return self._engines[callers]
 
+    def release_unused(self) -> None:
+        """Let go of an engine that was loaded, and that nobody has asked for; it is loaded again when somebody does."""
+        with self._lock:
+            self.require_open()
+            self._release_unused()
+
+    def _release_unused(self) -> None:
+        self._engines = {callers: engine for callers, engine in self._engines.items() if callers in self._used}
+
+    def close(self) -> None:
+        """Let go of all engines; those that are at work end it."""
+        with self._lock:
+            self.closed = True
+            self._engines = {}
+
+    def require_open(self) -> None:
+        """Raise ValueError if this is closed."""
+        if self.closed:
+            raise ValueError("this Classifier is closed: make a new one")
+
     def _load(self, callers: int) -> Engine:
-        if self._forked and self._options.gpu is not None:
+        if self._forked and self.options.gpu is not None:
             raise EngineUnavailable(
-                f"device 'gpu:{self._options.gpu}': CUDA, once used, cannot be used in a child after os.fork; "
+                f"device {self.options.device!r}: CUDA, once used, cannot be used in a child after os.fork; "
                 "create the Classifier in the child alone, or start the child with multiprocessing's 'spawn'"
             )
         # What was checked when the first one was loaded may be something else by now.
-        files = resolve(self.files.prototxt, self.files.caffemodel)
-        if files.sha256() != self.model_sha256:
+        files = model_files(self.files.prototxt, self.files.caffemodel)
+        if files.hashes() != self.hashes:
             raise ModelError(f"{files.prototxt} and {files.caffemodel} have changed since this Classifier was made")
-        return create_engine(self._name, files, dataclasses.replace(self._options, concurrency=callers))
+        return create_engine(files, self.options, callers)
 
     def _forget(self) -> None:
         """Have engines loaded anew in a child, which has none of the threads of those that it has inherited.

@@ -11,19 +11,21 @@ import numpy.typing as npt
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
 from nsfw_caffe.engines.base import (
     GPU_BATCH_SIZE,
-    EngineOptions,
     Parallelism,
     failing_alone,
+    import_module,
     require_float32,
+    threads_a_picture,
 )
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ScoringOptions
 
 _CUDA = "CUDAExecutionProvider"
 
 
-def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
+def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> OnnxRuntimeEngine:
     """Load the model, converted to ONNX.
 
     Raises
@@ -33,13 +35,13 @@ def create(files: ModelFiles, options: EngineOptions) -> OnnxRuntimeEngine:
     ModelError
         If the model cannot be converted or run.
     """
-    engine = OnnxRuntimeEngine(require(options), files, options)
+    engine = OnnxRuntimeEngine(require(options), files, options, callers)
     if not files.original:
         try_model(engine, files)
     return engine
 
 
-def require(options: EngineOptions) -> Any:  # noqa: ANN401
+def require(options: ScoringOptions) -> Any:  # noqa: ANN401
     """Give onnxruntime, where it has what the options ask for.
 
     Raises
@@ -50,10 +52,7 @@ def require(options: EngineOptions) -> Any:  # noqa: ANN401
     require_float32("onnxruntime", options)
     # From 1.29 on it would report itself when it is imported, and keep an id of the machine in the home.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineUnavailable(f"onnxruntime: {error}; pip install '.[onnxruntime]' from the checkout") from error
+    onnxruntime = import_module("onnxruntime", "onnxruntime", "pip install '.[onnxruntime]' from the checkout")
     if options.gpu is not None and _CUDA not in onnxruntime.get_available_providers():
         raise EngineUnavailable(
             f"device 'gpu:{options.gpu}': this onnxruntime is built for the CPU; "
@@ -70,7 +69,13 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, onnxruntime: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        onnxruntime: Any,  # noqa: ANN401
+        files: ModelFiles,
+        options: ScoringOptions,
+        callers: int = 1,
+    ) -> None:
         self.batch_size = 1 if options.gpu is None else GPU_BATCH_SIZE
         self.parallelism: Parallelism = "threads" if options.gpu is None else "batches"
         content = onnx_model(files)
@@ -78,7 +83,7 @@ class OnnxRuntimeEngine:
         settings.log_severity_level = 4  # what ends the process; errors are raised too
         # Threads that wait for work by spinning take the cores from the preprocessing.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        settings.intra_op_num_threads = options.threads_a_picture
+        settings.intra_op_num_threads = threads_a_picture(options, callers)
         self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
         if options.gpu is not None and _CUDA not in self._session.get_providers():
             # onnxruntime takes the CPU instead and only prints why.
@@ -99,7 +104,7 @@ class OnnxRuntimeEngine:
             return np.concatenate(chunks).reshape(len(batch), -1)
 
 
-def _providers(options: EngineOptions) -> list[str | tuple[str, dict[str, str]]]:
+def _providers(options: ScoringOptions) -> list[str | tuple[str, dict[str, str]]]:
     if options.gpu is None:
         return ["CPUExecutionProvider"]
     # Tensor cores would round the inputs of each product to 10 bits (TF32), which CUDA's libraries do unasked.

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
-from nsfw_caffe.engines.base import EngineOptions, Parallelism, failing_alone
+from nsfw_caffe.engines.base import Parallelism, failing_alone, import_module, threads_a_picture
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
-from nsfw_caffe.model.check import INPUT_SHAPE
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import INPUT_SHAPE, ModelFiles
+from nsfw_caffe.options import ScoringOptions
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -28,7 +28,7 @@ _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert"}
 """Linux's names of the x86 extensions that OpenVINO computes bfloat16 with."""
 
 
-def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
+def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> OpenVinoEngine:
     """Load the model, converted to ONNX.
 
     Raises
@@ -38,13 +38,13 @@ def create(files: ModelFiles, options: EngineOptions) -> OpenVinoEngine:
     ModelError
         If the model cannot be converted or run.
     """
-    engine = OpenVinoEngine(require(options), files, options)
+    engine = OpenVinoEngine(require(options), files, options, callers)
     if not files.original:
         try_model(engine, files)
     return engine
 
 
-def require(options: EngineOptions) -> Any:  # noqa: ANN401
+def require(options: ScoringOptions) -> Any:  # noqa: ANN401
     """Give OpenVINO's core, where it has what the options ask for.
 
     Raises
@@ -73,12 +73,12 @@ class OpenVinoEngine:
     batch_size = 1
     parallelism: Parallelism = "threads"
 
-    def __init__(self, core: Any, files: ModelFiles, options: EngineOptions) -> None:  # noqa: ANN401
+    def __init__(self, core: Any, files: ModelFiles, options: ScoringOptions, callers: int) -> None:  # noqa: ANN401
         # Said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
-            "INFERENCE_NUM_THREADS": options.threads_a_picture * options.concurrency,
-            "NUM_STREAMS": options.concurrency,
+            "INFERENCE_NUM_THREADS": threads_a_picture(options, callers) * callers,
+            "NUM_STREAMS": callers,
         }
         content = onnx_model(files)
         model = core.read_model(content)
@@ -89,7 +89,7 @@ class OpenVinoEngine:
         # One for each caller at a time, each run once here: openvino's bindings set themselves up when they are first
         # used, and two threads that do that at once wait for each other for ever.
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(options.concurrency):
+        for _ in range(callers):
             request = self._compiled.create_infer_request()
             request.infer([np.zeros((1, *INPUT_SHAPE), np.float32)])
             self._requests.put(request)
@@ -128,13 +128,10 @@ def _import_openvino() -> Any:  # noqa: ANN401
     if hidden:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
     try:
-        import openvino
-    except ImportError as error:
-        raise EngineUnavailable(f"openvino: {error}; pip install '.[openvino]' from the checkout") from error
+        return import_module("openvino", "openvino", "pip install '.[openvino]' from the checkout")
     finally:
         if hidden:
             del sys.modules[_TELEMETRY]
-    return openvino
 
 
 def _require_bfloat16(core: Any) -> None:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Trying a user's own model on a few pictures before it scores any."""
+"""Trying a user's own model on a few inputs before it scores any picture."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.engines.base import Engine
+from nsfw_caffe.engines.base import Engine, score_of
 from nsfw_caffe.errors import ModelError, ScoreError
-from nsfw_caffe.model.locate import ModelFiles
-from nsfw_caffe.parallel.outcome import score_of
-from nsfw_caffe.preprocessing.steps import CROP, MEAN_BGR, Tensor
+from nsfw_caffe.model.spec import INPUT_SHAPE, MEAN_BGR, ModelFiles
 
 
 def try_model(engine: Engine, files: ModelFiles) -> None:
@@ -37,17 +35,17 @@ def try_model(engine: Engine, files: ModelFiles) -> None:
             raise ModelError(f"{files.prototxt}: the output for a {name} picture is {found}, not {wanted}") from error
 
 
-def _pictures() -> dict[str, Tensor]:
+def _pictures() -> dict[str, npt.NDArray[np.float32]]:
     mean = np.array(MEAN_BGR)[:, np.newaxis, np.newaxis]
-    ramp = np.linspace(0, 255, CROP)
+    ramp = np.linspace(0, 255, INPUT_SHAPE[-1])
     levels: dict[str, npt.NDArray[Any]] = {
         "grey": mean,
         "black": np.zeros(()),
         "white": np.array(255),
-        "noisy": np.random.default_rng(0).integers(0, 256, (3, CROP, CROP)),
+        "noisy": np.random.default_rng(0).integers(0, 256, INPUT_SHAPE),
         "many-coloured": np.stack(np.broadcast_arrays(ramp, ramp[:, np.newaxis], ramp[::-1])),
     }
     return {
-        name: (np.broadcast_to(of_picture, (3, CROP, CROP)) - mean).astype(np.float32)
+        name: (np.broadcast_to(of_picture, INPUT_SHAPE) - mean).astype(np.float32)
         for name, of_picture in levels.items()
     }

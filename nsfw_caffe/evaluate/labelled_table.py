@@ -10,7 +10,7 @@ import numpy as np
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import DEFAULTS, SetUp
 
 if TYPE_CHECKING:
     import pyarrow
@@ -133,7 +133,10 @@ def _versions(table: pyarrow.Table) -> tuple[str, ...]:
 
 
 def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
-    if not set(SetUp._fields) <= set(table.column_names):
+    names = [name for name in SetUp._fields if name in table.column_names]
+    required = [name for name in SetUp._fields if name not in DEFAULTS]
+    if not set(required) <= set(names):
         return ()
-    rows = table.select(SetUp._fields).group_by(SetUp._fields).aggregate([]).to_pylist()
-    return tuple(sorted(SetUp(**(row | {"frames": int(row["frames"])})) for row in rows if None not in row.values()))
+    rows = table.select(names).group_by(names).aggregate([]).to_pylist()
+    known = (row for row in rows if None not in (row[name] for name in required))
+    return tuple(sorted({SetUp.of_row(row | {"frames": int(row["frames"])}) for row in known}))

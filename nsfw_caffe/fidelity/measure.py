@@ -1,6 +1,6 @@
 """What this machine makes of pictures, stage by stage, measured in a child process.
 
-A process computes with one BLAS, so each set-up gets a process of its own.
+A process computes with one BLAS, so each choice of options gets a process of its own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from pathlib import Path
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
-from nsfw_caffe.preprocessing.jpeg import CODECS
+from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
 from nsfw_caffe.preprocessing.resize import PATHS
 from nsfw_caffe.preprocessing.steps import preprocess
 from nsfw_caffe.system import child
+
+_PASSED = ("engine", "jpeg", "blas")
+"""Options that differ in what is measured here."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class SetUp:
-    """What a score was computed with: names and versions."""
+class Environment:
+    """What measured pictures were computed with: names and versions."""
 
     codec: str
     jpeg: str
@@ -45,17 +49,16 @@ class SetUp:
     cpu: str
 
 
-def measure(paths: list[Path], *, published: bool = False, engine: str = "caffe") -> tuple[SetUp, list[Measured]]:
-    """Preprocess and score pictures in a child process, with the published set-up or the default one of an engine.
+def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, list[Measured]]:
+    """Preprocess and score pictures in a child process.
 
     Raises
     ------
     EngineUnavailable
-        If the set-up is not available here, or the child process died.
+        If what the options ask for is not available here, or the child process died.
     """
-    options = ["--published"] if published else ["--engine", engine]
     run = subprocess.run(
-        child.command("fidelity.measure", *options, "--", *map(str, paths)),
+        child.command("fidelity.measure", *arguments(options), "--", *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
         env=child.environment(OPENBLAS_NUM_THREADS="1"),
         capture_output=True,
@@ -64,36 +67,33 @@ def measure(paths: list[Path], *, published: bool = False, engine: str = "caffe"
     if run.returncode != 0:
         raise EngineUnavailable(run.stderr.strip() or f"the child process ended with status {run.returncode}")
     answer = json.loads(run.stdout)
-    return SetUp(**answer["set_up"]), [Measured(**picture) for picture in answer["pictures"]]
+    return Environment(**answer["environment"]), [Measured(**picture) for picture in answer["pictures"]]
 
 
-def _measure_here(paths: list[Path], *, published: bool, engine: str) -> dict[str, object]:
-    classifier = Classifier.published() if published else Classifier(engine=engine)
-    codec = "ijg9d" if published else "pillow"
-    pictures = [
-        Measured(
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-            hashlib.sha256(preprocess(path, CODECS[codec]()).tobytes()).hexdigest(),
-            classifier.classify(path),
-        )
-        for path in paths
-    ]
-    return {"set_up": asdict(_set_up(codec)), "pictures": [asdict(picture) for picture in pictures]}
+def arguments(options: ScoringOptions) -> list[str]:
+    """Return the child's arguments for these options."""
+    return [f"--{name}={getattr(options, name)}" for name in _PASSED]
 
 
-def _set_up(codec: str) -> SetUp:
-    from PIL import features
+def _measure_here(paths: list[Path], options: ScoringOptions) -> dict[str, object]:
+    with Classifier.from_options(options) as classifier:
+        codec = create_codec(options.jpeg, options.decode)
+        pictures = [
+            Measured(
+                hashlib.sha256(path.read_bytes()).hexdigest(),
+                hashlib.sha256(preprocess(path, codec).tobytes()).hexdigest(),
+                classifier.classify(path),
+            )
+            for path in paths
+        ]
+    return {"environment": asdict(_environment(options.jpeg)), "pictures": [asdict(picture) for picture in pictures]}
 
-    if codec == "ijg9d":
-        jpeg = f"IJG libjpeg 9d (jpeglib {metadata.version('jpeglib')})"
-    elif turbo := features.version_feature("libjpeg_turbo"):
-        jpeg = f"libjpeg-turbo {turbo}"
-    else:
-        jpeg = f"libjpeg {features.version_codec('jpg')}"
+
+def _environment(codec: str) -> Environment:
     blas = loaded_blas()
-    return SetUp(
+    return Environment(
         codec=codec,
-        jpeg=jpeg,
+        jpeg=describe_codec(codec),
         resize=f"C extension, {PATHS[0]}" if PATHS else f"Pillow {metadata.version('pillow')}",
         blas="no BLAS" if blas is None else f"{blas.name} {blas.kernel}".strip(),
         blas_path="" if blas is None else str(blas.path),
@@ -112,12 +112,13 @@ def cpu_name() -> str:
 def _main() -> None:
     """Be the child process: measure, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m nsfw_caffe.fidelity.measure")
-    parser.add_argument("--published", action="store_true")
-    parser.add_argument("--engine", default="caffe")
+    for name in _PASSED:
+        parser.add_argument(f"--{name}", default=getattr(ScoringOptions(), name))
     parser.add_argument("paths", nargs="*", type=Path)
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     try:
-        json.dump(_measure_here(arguments.paths, published=arguments.published, engine=arguments.engine), sys.stdout)
+        options = ScoringOptions(**{name: getattr(given, name) for name in _PASSED})
+        json.dump(_measure_here(given.paths, options), sys.stdout)
     except NsfwCaffeError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

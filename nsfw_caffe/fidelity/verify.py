@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError
-from nsfw_caffe.fidelity.measure import Measured, SetUp, measure
+from nsfw_caffe.fidelity.measure import Environment, Measured, measure
+from nsfw_caffe.options import EngineName, ScoringOptions
 
 RECORDED = resources.files("nsfw_caffe.fidelity") / "recorded.json"
 """Tensors and scores of pictures from scikit-image's wheel; `benchmarks/fidelity.py --record` writes it."""
 
-PORTABLE_ENGINES = ("onnxruntime", "openvino")
+PORTABLE_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 
 TOLERANCE = 5e-6
 """How far a portable engine's score may be from Caffe's, whose own ones differ by 3e-7 from BLAS to BLAS."""
@@ -37,9 +39,11 @@ class Expected:
     scores : dict of str to dict of str to float
         The codec's name, then the BLAS's ("atlas", "openblas SkylakeX"), to the score.
     published : float or None
-        A score that somebody else published, with the original script of before 2022.
+        A score that somebody else published.
     decimals : int or None
         To how many decimals it was published; None for all of them.
+    within : float
+        How far from it the original's score may be, where it was published with another program's rounding.
     """
 
     path: Path
@@ -48,6 +52,13 @@ class Expected:
     scores: dict[str, dict[str, float]]
     published: float | None = None
     decimals: int | None = None
+    within: float = 0.0
+
+    def agrees(self, score: float) -> bool:
+        """Tell whether a score is the published one, to all its digits."""
+        assert self.published is not None
+        rounded = score if self.decimals is None else round(score, self.decimals)
+        return abs(rounded - self.published) <= self.within
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ def published_pictures(path: Path) -> list[Expected]:
     """Return the pictures beside `path`, a JSON file of scores that other people published.
 
     The file holds ``{"scores": [{"file": ..., "sha256": ..., "nsfw": ..., "digits": ...}]}``; `digits` is
-    "6 decimals", say, where a score was rounded.
+    "6 decimals", say, where a score was rounded, and ends with "within 1e-7" where the program was another one.
 
     Raises
     ------
@@ -118,19 +129,21 @@ def published_pictures(path: Path) -> list[Expected]:
     """
     try:
         return [
-            Expected(path.parent / entry["file"], entry["sha256"], {}, {}, float(entry["nsfw"]), _decimals(entry))
+            Expected(path.parent / entry["file"], entry["sha256"], {}, {}, float(entry["nsfw"]), *_digits(entry))
             for entry in json.loads(path.read_text())["scores"]
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a file of published scores ({type(error).__name__}: {error})") from error
 
 
-def _decimals(entry: dict[str, str]) -> int | None:
-    count, _, unit = entry.get("digits", "").partition(" ")
-    return int(count) if unit == "decimals" else None
+def _digits(entry: dict[str, str]) -> tuple[int | None, float]:
+    """Return the number of decimals, where they are fewer than all, and what a score may be off."""
+    digits = entry.get("digits", "")
+    decimals, within = re.match(r"(\d+) decimals", digits), re.search(r"within (\d[\d.e-]*)$", digits)
+    return int(decimals[1]) if decimals else None, float(within[1]) if within else 0.0
 
 
-def check(expected: list[Expected], *, published: bool) -> tuple[SetUp, list[Finding]]:
+def check(expected: list[Expected], options: ScoringOptions) -> tuple[Environment, list[Finding]]:
     """Measure the pictures in a child process and compare.
 
     Raises
@@ -140,11 +153,16 @@ def check(expected: list[Expected], *, published: bool) -> tuple[SetUp, list[Fin
     ImageError
         If a picture is missing.
     """
+    require_pictures(expected)
+    environment, measured = measure([picture.path for picture in expected], options)
+    return environment, [_compare(*pair, environment) for pair in zip(expected, measured, strict=True)]
+
+
+def require_pictures(expected: list[Expected]) -> None:
+    """Raise ImageError if a picture is missing."""
     for picture in expected:
         if not picture.path.is_file():
             raise ImageError(f"{picture.path}: the picture is missing")
-    set_up, measured = measure([picture.path for picture in expected], published=published)
-    return set_up, [_compare(*pair, set_up) for pair in zip(expected, measured, strict=True)]
 
 
 def check_portable(expected: list[Expected]) -> list[PortableFinding]:
@@ -159,11 +177,11 @@ def check_portable(expected: list[Expected]) -> list[PortableFinding]:
     return [_check_engine(engine, recorded) for engine in PORTABLE_ENGINES]
 
 
-def _check_engine(engine: str, recorded: list[Expected]) -> PortableFinding:
+def _check_engine(engine: EngineName, recorded: list[Expected]) -> PortableFinding:
     if importlib.util.find_spec(engine) is None:
         return PortableFinding(engine, "not installed", f"pip install '.[{engine}]' from the checkout")
     try:
-        _, measured = measure([picture.path for picture in recorded], engine=engine)
+        _, measured = measure([picture.path for picture in recorded], ScoringOptions(engine=engine))
     except EngineUnavailable as error:
         return PortableFinding(engine, "different", str(error))
     distances = [
@@ -181,12 +199,12 @@ def _check_engine(engine: str, recorded: list[Expected]) -> PortableFinding:
     return PortableFinding(engine, "equal" if max(distances) <= TOLERANCE else "different", reason)
 
 
-def _compare(expected: Expected, measured: Measured, set_up: SetUp) -> Finding:
+def _compare(expected: Expected, measured: Measured, environment: Environment) -> Finding:
     file = _verdict(measured.sha256, expected.sha256)
-    tensor = _verdict(measured.tensor, expected.tensors.get(set_up.codec))
-    score, reason = _compare_score(expected, measured, set_up)
+    tensor = _verdict(measured.tensor, expected.tensors.get(environment.codec))
+    score, reason = _compare_score(expected, measured, environment)
     if tensor == "different":
-        reason = f"{reason}; the tensor differs already: {set_up.jpeg} or the resize ({set_up.resize}) does"
+        reason = f"{reason}; the tensor differs already: {environment.jpeg} or the resize ({environment.resize}) does"
     if file == "different":
         reason = "the file is not the one that was recorded, so nothing after it can be equal"
     return Finding(expected.path, measured, file, tensor, score, reason)
@@ -198,31 +216,32 @@ def _verdict(found: object, recorded: object) -> str:
     return "equal" if found == recorded else "different"
 
 
-def _compare_score(expected: Expected, measured: Measured, set_up: SetUp) -> tuple[str, str]:
+def _compare_score(expected: Expected, measured: Measured, environment: Environment) -> tuple[str, str]:
     if expected.published is not None:
-        return _compare_published(expected.published, expected.decimals, measured.score, set_up)
-    scores = expected.scores.get(set_up.codec, {})
-    if set_up.blas in scores:
-        recorded = scores[set_up.blas]
+        return _compare_published(expected, expected.published, measured.score, environment)
+    scores = expected.scores.get(environment.codec, {})
+    if environment.blas in scores:
+        recorded = scores[environment.blas]
         if measured.score == recorded:
             return "equal", ""
         distance = units_in_last_place(measured.score, recorded)
-        return "different", f"{distance} units in the last place from {recorded!r}: another build of {set_up.blas}"
+        return "different", f"{distance} units in the last place from {recorded!r}: another build of {environment.blas}"
     blas, recorded = min(scores.items(), key=lambda item: units_in_last_place(measured.score, item[1]))
     distance = units_in_last_place(measured.score, recorded)
-    reason = f"{set_up.blas} is not recorded; {distance} units in the last place from {recorded!r} of {blas}"
+    reason = f"{environment.blas} is not recorded; {distance} units in the last place from {recorded!r} of {blas}"
     return "different" if distance else "equal", reason
 
 
-def _compare_published(published: float, decimals: int | None, score: float, set_up: SetUp) -> tuple[str, str]:
-    if (score if decimals is None else round(score, decimals)) == published:
+def _compare_published(expected: Expected, published: float, score: float, environment: Environment) -> tuple[str, str]:
+    if expected.agrees(score):
         return "equal", ""
-    where = f"{units_in_last_place(score, published)} units in the last place" if decimals is None else "not equal"
+    bits = expected.decimals is None and not expected.within
+    where = f"{units_in_last_place(score, published)} units in the last place" if bits else "not equal"
     causes = []
-    if set_up.codec != "ijg9d":
-        causes.append(f"{set_up.jpeg} instead of IJG libjpeg 9, which moves scores by up to 0.03")
-    if set_up.blas != "atlas":
-        causes.append(f"{set_up.blas} instead of ATLAS, which moves the last digits")
+    if environment.codec != "ijg9d":
+        causes.append(f"{environment.jpeg} instead of IJG libjpeg 9, which moves scores by up to 0.03")
+    if environment.blas != "atlas":
+        causes.append(f"{environment.blas} instead of ATLAS, which moves the last digits")
     return "different", f"{where} to the published {published!r}: {' and '.join(causes) or 'the set-up is the same'}"
 
 

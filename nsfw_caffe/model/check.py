@@ -10,12 +10,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.network import layers_in_test, read_caffemodel, read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
-
-INPUT_SHAPE = (3, 224, 224)
-"""Shape of one picture, channels first: `preprocess` makes what the `data` layer of deploy.prototxt takes."""
+from nsfw_caffe.model.spec import INPUT_SHAPE, ModelFiles
 
 _REFUSED_TYPES = {
     "Python": "runs Python code",

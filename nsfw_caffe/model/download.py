@@ -22,8 +22,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.locate import DIRECTORY_VARIABLE, ModelSpec, Progress
 from nsfw_caffe.model.model_file import ModelFile
+from nsfw_caffe.model.spec import DIRECTORY_VARIABLE, ModelSpec, Progress
 
 SOURCE_VARIABLE = "NSFW_CAFFE_MODEL_SOURCE"
 _CHUNK = 1 << 18
@@ -45,7 +45,7 @@ def download(spec: ModelSpec, directory: Path, progress: Progress) -> None:
     directory : pathlib.Path
         The folder; it is made where there is none. Files that it holds stay as they are.
     progress : callable
-        Told of what is done, see `nsfw_caffe.model.locate.Progress`.
+        Told of what is done, see `nsfw_caffe.model.spec.Progress`.
 
     Raises
     ------

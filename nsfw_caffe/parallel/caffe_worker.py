@@ -16,10 +16,12 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from nsfw_caffe.engines.base import score_of
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
-from nsfw_caffe.model.locate import ModelFiles
-from nsfw_caffe.parallel.outcome import score_of, timed
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.parallel.outcome import timed
 from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
 from nsfw_caffe.preprocessing.jpeg import JpegCodec, create_codec
 from nsfw_caffe.preprocessing.limits import Limits
@@ -35,10 +37,8 @@ class WorkerSetUp:
     ----------
     files : ModelFiles
         The model, which the parent has checked.
-    jpeg, decode : str
-        What creates the codec.
-    limits : Limits
-        What a picture may ask for.
+    options : ScoringOptions
+        How it scores.
     pillow : dict
         What the parent has set in Pillow.
     blas : str
@@ -50,9 +50,7 @@ class WorkerSetUp:
     """
 
     files: ModelFiles
-    jpeg: str
-    decode: str
-    limits: Limits
+    options: ScoringOptions
     pillow: Settings
     blas: str
     threads: int | None
@@ -69,12 +67,13 @@ def main(descriptor: str) -> None:
         set_up: WorkerSetUp = connection.recv()
         _load_blas(set_up)
         set_pillow(set_up.pillow)
-        codec = create_codec(set_up.jpeg, set_up.decode)
+        options = set_up.options
+        codec = create_codec(options.jpeg, options.decode)
         engine = CaffeEngine(import_caffe(), set_up.files, None)
         connection.send(None)  # ready
         while True:
             source: str | bytes | Tensor = connection.recv()
-            connection.send(timed(functools.partial(_score, engine, codec, set_up.limits, source)))
+            connection.send(timed(functools.partial(_score, engine, codec, options.limits, source)))
     except (EOFError, ConnectionError):
         pass
 

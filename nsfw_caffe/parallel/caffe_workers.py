@@ -15,12 +15,11 @@ from multiprocessing.connection import Connection, wait
 
 from nsfw_caffe.engines.blas import loaded_blas, threads_that_matter
 from nsfw_caffe.errors import EngineUnavailable, ImageError
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.caffe_worker import WorkerSetUp
 from nsfw_caffe.parallel.ordered_map import ROOM
 from nsfw_caffe.parallel.outcome import Outcome
-from nsfw_caffe.preprocessing.jpeg import JpegCodec
-from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.pillow_settings import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
 from nsfw_caffe.system import child
@@ -52,12 +51,12 @@ class _Worker:
     tasks: deque[_Task] = field(default_factory=deque)
 
 
-def worker_set_up(files: ModelFiles, codec: JpegCodec, limits: Limits) -> WorkerSetUp:
+def worker_set_up(files: ModelFiles, options: ScoringOptions) -> WorkerSetUp:
     """Return what a worker needs to give the bits of this process, which has loaded Caffe."""
     blas = loaded_blas()
     assert blas is not None
     threads = threads_that_matter()
-    return WorkerSetUp(files, codec.name, codec.decode, limits, pillow_settings(), str(blas.path), threads)
+    return WorkerSetUp(files, options, pillow_settings(), str(blas.path), threads)
 
 
 def score(

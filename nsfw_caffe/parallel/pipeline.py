@@ -12,14 +12,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from nsfw_caffe.engines.base import Engine
+from nsfw_caffe.engines.base import Engine, score_of
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.parallel.ordered_map import ROOM, ordered_map
-from nsfw_caffe.parallel.outcome import Outcome, score_of, timed
+from nsfw_caffe.parallel.outcome import Outcome, timed
 from nsfw_caffe.preprocessing.decoder_warnings import collected
 from nsfw_caffe.preprocessing.jpeg import JpegCodec
-from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.preprocessing.pillow_settings import knows_more_than_pillow, needs_this_process
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes, preprocess
@@ -44,17 +43,15 @@ class Pipeline:
     Parameters
     ----------
     engines : LoadedEngines
-        The network.
+        The network, and the options.
     codec : JpegCodec
         The preprocessing's JPEG library.
-    limits : Limits
-        What a picture may ask for.
     """
 
-    def __init__(self, engines: LoadedEngines, codec: JpegCodec, limits: Limits) -> None:
+    def __init__(self, engines: LoadedEngines, codec: JpegCodec) -> None:
         self._engines = engines
         self._codec = codec
-        self._limits = limits
+        self._limits = engines.options.limits
 
     def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         """Score sources, in order."""
@@ -70,18 +67,18 @@ class Pipeline:
                 )
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
-        engine = self._engines.get()
+        parallelism = self._engines.parallelism
         if workers is None:
-            workers = self._default_workers(sources, engine)
-        if workers > 1 and engine.parallelism == "processes":
+            workers = self._default_workers(sources)
+        if workers > 1 and parallelism == "processes":
             return self._score_in_processes(sources, workers)
-        if workers > 1 and engine.parallelism == "threads":
+        if workers > 1 and parallelism == "threads":
             score = functools.partial(self._score_one, self._engines.get(workers))
             return ordered_map(score, sources, workers, weigh=held_bytes, room=ROOM * workers)
-        return self._score_in_batches(engine, sources, workers)
+        return self._score_in_batches(self._engines.get(), sources, workers)
 
-    def _default_workers(self, sources: Iterable[Source], engine: Engine) -> int:
-        few = isinstance(sources, Sized) and len(sources) < (MANY if engine.parallelism == "processes" else FEW)
+    def _default_workers(self, sources: Iterable[Source]) -> int:
+        few = isinstance(sources, Sized) and len(sources) < (MANY if self._engines.parallelism == "processes" else FEW)
         return 1 if few else available_cores()
 
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
@@ -109,7 +106,8 @@ class Pipeline:
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.parallel import caffe_workers
 
-        set_up = caffe_workers.worker_set_up(self._engines.files, self._codec, self._limits)
+        self._engines.release_unused()
+        set_up = caffe_workers.worker_set_up(self._engines.files, self._engines.options)
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:

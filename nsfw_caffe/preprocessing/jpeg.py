@@ -15,11 +15,13 @@ import functools
 import io
 import os
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
+import PIL
+from PIL import Image, features
 
 from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.preprocessing.decoder_warnings import load, written
@@ -31,8 +33,6 @@ QUALITY = 75
 FAST_SIDE = 512
 """The shortest side, in pixels, that `decode="fast"` leaves a picture: twice the side that it is resized to."""
 
-DECODES = ("exact", "fast")
-
 JPEG_FORMATS = ("JPEG", "MPO")
 """What Pillow calls files whose (first) picture is a JPEG."""
 
@@ -42,12 +42,11 @@ class JpegCodec(Protocol):
 
     Attributes
     ----------
-    name, decode : str
+    name : str
         What `create_codec` takes to create it.
     """
 
     name: str
-    decode: str
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
         """Return the picture that `data` holds, loaded, in its own mode; `picture` is `data` opened by Pillow."""
@@ -62,7 +61,6 @@ class PillowCodec:
     """The JPEG library inside Pillow: libjpeg-turbo in its wheels since 9.0."""
 
     name = "pillow"
-    decode = "exact"
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:  # noqa: ARG002
         """Return `picture`, which Pillow decodes."""
@@ -84,8 +82,6 @@ class FastPillowCodec(PillowCodec):
     smallest at which neither side is shorter than `FAST_SIDE`. docs/speed.md says what that does to scores.
     """
 
-    decode = "fast"
-
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
         """Return `picture`, smaller if it is a large JPEG."""
         if picture.format in JPEG_FORMATS:
@@ -105,7 +101,6 @@ class Ijg9dCodec:
     """
 
     name = "ijg9d"
-    decode = "exact"
 
     def __init__(self) -> None:
         self._library = _libjpeg_9d()
@@ -182,24 +177,23 @@ CODECS: dict[str, type[PillowCodec] | type[Ijg9dCodec]] = {codec.name: codec for
 
 
 def create_codec(jpeg: str, decode: str) -> JpegCodec:
-    """Create a codec by its name and its way to decode sources.
+    """Create the codec that `ScoringOptions` of these values, which it has checked, ask for.
 
     Raises
     ------
-    ValueError
-        If there is no such codec or no such way, or if the codec does not have it.
     EngineUnavailable
         If the codec's library is not installed.
     """
-    if jpeg not in CODECS:
-        raise ValueError(f"jpeg={jpeg!r}: expected one of {', '.join(CODECS)}")
-    if decode not in DECODES:
-        raise ValueError(f"decode={decode!r}: expected one of {', '.join(DECODES)}")
-    if decode == "exact":
-        return CODECS[jpeg]()
-    if jpeg != PillowCodec.name:
-        raise ValueError(f"decode={decode!r} goes with jpeg={PillowCodec.name!r}; jpeg={jpeg!r} is for exact bits")
-    return FastPillowCodec()
+    return FastPillowCodec() if decode == "fast" else CODECS[jpeg]()
+
+
+def describe_codec(jpeg: str) -> str:
+    """Name a codec with its library and their versions: "pillow 13.0.0 (libjpeg-turbo 3.2.0)"."""
+    if jpeg == Ijg9dCodec.name:
+        return f"jpeglib {metadata.version('jpeglib')} (IJG libjpeg 9d)"
+    turbo = features.version_feature("libjpeg_turbo")
+    library = f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version_codec('jpg')}"
+    return f"pillow {PIL.__version__} ({library})"
 
 
 # J_COLOR_SPACE of jpeglib.h

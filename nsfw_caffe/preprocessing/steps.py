@@ -21,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile
 
 from nsfw_caffe.errors import ImageError
+from nsfw_caffe.model.spec import INPUT_SHAPE, MEAN_BGR
 from nsfw_caffe.preprocessing.decoder_warnings import heedless, load
 from nsfw_caffe.preprocessing.jpeg import JpegCodec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
@@ -33,11 +34,8 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Bi
 
 Tensor = npt.NDArray[np.float32]
 
-CROP = 224
-"""Side of the network's input: the `data` layer of deploy.prototxt."""
-
-MEAN_BGR = (104, 117, 123)
-"""What is subtracted from blue, green and red, in levels of 0 to 255: `set_mean` of the original script."""
+CROP = INPUT_SHAPE[-1]
+"""Side of the network's input."""
 
 _OFFSET = (RESIZE[0] - CROP) // 2
 _MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]

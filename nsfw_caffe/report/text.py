@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from nsfw_caffe.report.summary import BINS, EDGES, Summary
 from nsfw_caffe.report.wording import duration, share, size
 from nsfw_caffe.results.names import visible
+from nsfw_caffe.results.record import SetUp
 
 _BAR = 40
 """Characters of the histogram's longest bar."""
@@ -47,10 +48,20 @@ def _overview(summary: Summary) -> str:
     return "".join(f"{name:<12}{value}\n" for name, value in lines)
 
 
-def describe_set_up(set_up: Sequence[str | int]) -> str:
+def describe_set_up(set_up: SetUp) -> str:
     """Write a set-up in a line, with the first eight digits of the model's SHA-256."""
-    engine, precision, decode, frames, model = set_up
-    return f"{engine}, {precision}, {decode} decoding, frames {frames}, model {str(model)[:8]}"
+    engine = f"{set_up.engine} on the GPU" if set_up.device == "gpu" else set_up.engine
+    others = [value for value, usual in ((set_up.jpeg, "pillow"), (set_up.blas, "system")) if value != usual]
+    return ", ".join(
+        [
+            engine,
+            *others,
+            set_up.precision,
+            f"{set_up.decode} decoding",
+            f"frames {set_up.frames}",
+            f"model {set_up.model[:8]}",
+        ]
+    )
 
 
 def _thresholds(summary: Summary) -> str:

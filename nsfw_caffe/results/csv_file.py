@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -45,11 +44,11 @@ def read(path: Path) -> Iterator[Record]:
     """Read a file row by row; ResultsError says what is wrong with it."""
     rows = _rows(path)
     _, header = next(rows, (1, []))
-    pick = operator.itemgetter(*find_columns(header, path))
+    places = find_columns(header, path)
     for line, cells in rows:
         if len(cells) != len(header):
             raise ResultsError(f"{path}: line {line}: it has {len(cells)} cells, and the header {len(header)}")
-        yield from_row(_values(pick(cells)), path, "line", line)
+        yield from_row(_values(["" if place is None else cells[place] for place in places]), path, "line", line)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

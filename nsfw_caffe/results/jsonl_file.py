@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results.record import COLUMNS, Record
+from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Record
 from nsfw_caffe.results.rows import from_row, to_row
 from nsfw_caffe.system.reading import open_file
-
-_values = operator.itemgetter(*COLUMNS)
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -34,9 +31,9 @@ def read(path: Path) -> Iterator[Record]:
             raise ResultsError(f"{path}: line {number}: no JSON: {error}") from error
         if not isinstance(row, dict):
             raise ResultsError(f"{path}: line {number}: no JSON object")
-        if missing := [name for name in COLUMNS if name not in row]:
+        if missing := [name for name in COLUMNS if name not in row and name not in DEFAULTS]:
             raise ResultsError(f"{path}: line {number}: no row of results: it has no {', '.join(missing)}")
-        yield from_row(_values(row), path, "line", number)
+        yield from_row([row.get(name) for name in COLUMNS], path, "line", number)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -49,9 +49,13 @@ def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[Any, ...]]:
     arrow = _pyarrow(path)
     try:
         source = arrow.parquet.ParquetFile(file)
-        find_columns(source.schema_arrow.names, path)
-        for batch in source.iter_batches(_ROWS_PER_BATCH, columns=list(COLUMNS)):
-            yield from zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True)
+        names = source.schema_arrow.names
+        find_columns(names, path)
+        there = [name for name in COLUMNS if name in names]
+        for batch in source.iter_batches(_ROWS_PER_BATCH, columns=there):
+            lacking = [None] * len(batch)
+            columns = (batch.column(name).to_pylist() if name in there else lacking for name in COLUMNS)
+            yield from zip(*columns, strict=True)
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise ResultsError(f"{path}: no Parquet file, or a damaged one: {error}") from error
 

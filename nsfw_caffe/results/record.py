@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from nsfw_caffe.options import ScoringOptions
+
+PUBLISHED = "caffe-published"
+"""What stood for engine="caffe", jpeg="ijg9d", blas="atlas" before these had columns."""
 
 
 class SetUp(NamedTuple):
-    """What decides a score besides the picture: scores of different set-ups are not mixed in one RESULTS.
+    """What made a score, besides the picture: scores that differ in it are not mixed in one RESULTS.
+
+    The fields after `model` came later: their defaults are what is read where a file lacks them.
 
     Attributes
     ----------
-    engine : str
-        The engine's name, "caffe" for example.
-    precision : str
-        "float32" or "bfloat16".
-    decode : str
-        "exact" or "fast".
+    engine, precision, decode : str
+        As in `ScoringOptions`; the engine is one of its names, not "auto".
     frames : int
         Of how many frames of an animated picture, at most, the score is the highest.
     model : str
         SHA-256 of the model's two files, 64 hexadecimal digits.
+    device : str
+        "cpu", or "gpu" for any of them; "" where it was not recorded.
+    jpeg, blas : str
+        As in `ScoringOptions`.
     """
 
     engine: str
@@ -29,6 +37,31 @@ class SetUp(NamedTuple):
     decode: str
     frames: int
     model: str
+    device: str = ""
+    jpeg: str = "pillow"
+    blas: str = "system"
+
+    @classmethod
+    def of(cls, options: ScoringOptions, model: str, frames: int = 1) -> SetUp:
+        """Return what is recorded of options, the model's hash, and the number of frames.
+
+        Which GPU it was, the number of threads and the limits are left out: they are for a machine to choose, and a
+        scan may go on with others.
+        """
+        device = options.device.partition(":")[0]
+        return cls(options.engine, options.precision, options.decode, frames, model, device, options.jpeg, options.blas)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> SetUp:
+        """Return what a row of RESULTS says, one written before there were all the columns too."""
+        known = {name: row[name] for name in cls._fields if row.get(name) not in (None, "")}
+        if known.get("engine") == PUBLISHED:
+            known |= {"engine": "caffe", "jpeg": "ijg9d", "blas": "atlas"}
+        return cls(**known)
+
+    def fits(self, other: SetUp) -> bool:
+        """Tell whether scores of both may stand in one RESULTS: all is equal, as far as it was recorded."""
+        return self._replace(device=self.device or other.device) == other
 
 
 @dataclass(frozen=True)
@@ -53,7 +86,7 @@ class Record:
         Of the content, 64 hexadecimal digits; None where it could not be read.
     mtime : float or None
         When the source was changed last, in seconds since 1970 (UTC).
-    engine, precision, decode, frames, model
+    engine, precision, decode, frames, model, device, jpeg, blas
         See `SetUp`.
     version : str
         The library's version.
@@ -82,6 +115,9 @@ class Record:
     decode: str
     frames: int
     model: str
+    device: str
+    jpeg: str
+    blas: str
     version: str
     seconds: float | None
     scored_at: str
@@ -94,7 +130,10 @@ class Record:
     @property
     def set_up(self) -> SetUp:
         """What decided the score besides the picture."""
-        return SetUp(self.engine, self.precision, self.decode, self.frames, self.model)
+        return SetUp(*(getattr(self, name) for name in SetUp._fields))
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+
+DEFAULTS: dict[str, str] = SetUp._field_defaults
+"""Columns that a file which was written before lacks, and what is read there."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.names import decode_name, encode_name
-from nsfw_caffe.results.record import COLUMNS, Record
+from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Record, SetUp
 
 Value = str | int | float | None
 
@@ -61,8 +61,8 @@ def from_row(values: Sequence[object], path: Path, place: str, number: int) -> R
     Parameters
     ----------
     values : sequence
-        In the order of COLUMNS; an empty text counts as None, and a whole float as an int, because programs that know
-        no missing integers write floats.
+        In the order of COLUMNS, None for one that the file lacks; an empty text counts as None, and a whole float as an
+        int, because programs that know no missing integers write floats.
     path, place, number
         For the error: the file, "line" or "row", and which one.
 
@@ -72,15 +72,16 @@ def from_row(values: Sequence[object], path: Path, place: str, number: int) -> R
         If it is no row of results; the message names the file, the row and what is wrong.
     """
     try:
-        record = Record(*map(_value, TYPED_COLUMNS, values))  # type: ignore[arg-type]  # _value sees to the types
+        row = dict(zip(COLUMNS, map(_value, TYPED_COLUMNS, values), strict=True))
+        record = Record(**row | SetUp.of_row(row)._asdict())  # type: ignore[arg-type]  # _value sees to the types
         _check(record)
     except ValueError as error:
         raise ResultsError(f"{path}: {place} {number}: {error}") from error
     return record
 
 
-def find_columns(names: Sequence[str], path: Path) -> list[int]:
-    """Return where each of COLUMNS stands among the names of a file's columns.
+def find_columns(names: Sequence[str], path: Path) -> list[int | None]:
+    """Return where each of COLUMNS stands among the names of a file's columns, None for one that it may lack.
 
     Raises
     ------
@@ -88,16 +89,16 @@ def find_columns(names: Sequence[str], path: Path) -> list[int]:
         If one is missing, or is there twice.
     """
     counts = Counter(names)
-    if missing := [name for name in COLUMNS if name not in counts]:
+    if missing := [name for name in COLUMNS if name not in counts and name not in DEFAULTS]:
         raise ResultsError(f"{path}: no file of results: it has no column {', '.join(missing)}")
     if double := [name for name in COLUMNS if counts[name] > 1]:
         raise ResultsError(f"{path}: it has more than one column {', '.join(double)}: keep one")
-    return [names.index(name) for name in COLUMNS]
+    return [names.index(name) if name in counts else None for name in COLUMNS]
 
 
 def _value(column: Column, value: object) -> Value:
     if value is None or value == "":
-        if column.required:
+        if column.required and column.name not in DEFAULTS:
             raise ValueError(f"{column.name} is missing")
         return None
     if column.kind is str:

@@ -16,7 +16,6 @@ from nsfw_caffe.results.rows import TYPED_COLUMNS, Value, find_columns, from_row
 from nsfw_caffe.system.reading import open_file
 
 _TYPES = {str: "TEXT", int: "INTEGER", float: "REAL"}
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _FULL = "database or disk is full"
 """What SQLite says where the disk is full; its number of the error is in Python from 3.11 on."""
 
@@ -79,7 +78,8 @@ def _rows(path: Path) -> Iterator[tuple[object, ...]]:
                 raise ResultsError(f"{path}: no whole number of pages: it was cut off")
             if not names:
                 raise ResultsError(f"{path}: no file of results: it has no table results")
-            find_columns(names, path)
-            yield from database.execute(f"SELECT {_NAMES} FROM results ORDER BY rowid")
+            places = find_columns(names, path)
+            found = ("NULL" if place is None else f'"{name}"' for name, place in zip(COLUMNS, places, strict=True))
+            yield from database.execute(f"SELECT {', '.join(found)} FROM results ORDER BY rowid")
     except sqlite3.Error as error:
         raise ResultsError(f"{path}: no SQLite database, or a damaged one: {error}") from error

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.names import decode_name, encode_name
-from nsfw_caffe.results.record import COLUMNS, Record
+from nsfw_caffe.results.record import COLUMNS, DEFAULTS, PUBLISHED, Record
 
-_VERSION = 1
-"""Of the tables: a journal of another version is not gone on with."""
+_VERSION = 2
+"""Of the tables: a journal of a later version is not gone on with."""
 
 _TYPES = {"str": "TEXT", "float": "REAL", "int": "INTEGER"}
 _DEFINITIONS = ", ".join(f"{field.name} {_TYPES[str(field.type).split()[0]]}" for field in dataclasses.fields(Record))
@@ -35,6 +35,15 @@ _PUT = (
     f"ON CONFLICT (source) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
 )
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM results"
+
+_FROM_1 = f"""
+    BEGIN;
+    {" ".join(f"ALTER TABLE results ADD COLUMN {name} TEXT DEFAULT '{value}';" for name, value in DEFAULTS.items())}
+    UPDATE results SET engine = 'caffe', jpeg = 'ijg9d', blas = 'atlas' WHERE engine = '{PUBLISHED}';
+    PRAGMA user_version = {_VERSION};
+    COMMIT;
+"""
+"""From version 1, whose rows lacked these columns."""
 
 _ROW_BYTES = 600
 """More than a row takes in any format of RESULTS, its source and error left out: the columns' names, two hashes."""
@@ -71,6 +80,9 @@ class Journal:
             if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 self._database.executescript(f"BEGIN; {_TABLES} COMMIT;")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version == 1:
+                self._database.executescript(_FROM_1)
+                version = _VERSION
             if version != _VERSION:
                 raise ResultsError(f"{path} is of another version of nsfw_caffe: end that scan with the same version")
             lengths = "COUNT(*), TOTAL(LENGTH(source) + IFNULL(LENGTH(error), 0))"

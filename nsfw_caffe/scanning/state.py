@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -76,8 +77,8 @@ class Ledger:
         journal = Journal(self._path)
         note = journal.note(_SET_UP)
         if note is not None:  # else it was broken off before it began
-            there = SetUp(*json.loads(note))
-            if there == set_up and (not rescore or journal.note(_RESCORING) is not None):
+            there = SetUp.of_row(dict(zip(SetUp._fields, json.loads(note), strict=False)))
+            if there.fits(set_up) and (not rescore or journal.note(_RESCORING) is not None):
                 self._check_unchanged(journal)
                 return journal
             if not rescore:
@@ -114,9 +115,9 @@ class Ledger:
 
     def _take_over(self, journal: Journal, set_up: SetUp) -> None:
         for record in read_results(self._results):
-            if record.set_up != set_up:
+            if not record.set_up.fits(set_up):
                 raise ResultsError(_difference(str(self._results), record.set_up, set_up))
-            journal.put(record)
+            journal.put(record if record.device else dataclasses.replace(record, device=set_up.device))
         self.is_published = True
 
 
@@ -130,6 +131,7 @@ def _stamp(path: Path) -> str:
 
 
 def _difference(what: str, there: SetUp, wanted: SetUp) -> str:
-    pairs = [(name, old, new) for name, old, new in zip(SetUp._fields, there, wanted, strict=True) if old != new]
+    both = zip(SetUp._fields, there, wanted, strict=True)
+    pairs = [(name, old, new) for name, old, new in both if old not in (new, "")]
     old, new = (", ".join(f"{name}={pair[side]}" for name, *pair in pairs) for side in (0, 1))
     return f"{what} was made with {old}, and this scan is with {new}: give it another file, or --rescore to begin anew"

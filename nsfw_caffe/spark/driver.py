@@ -8,17 +8,16 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from nsfw_caffe.engines.base import ENGINES, PRECISIONS
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.model.locate import ModelFiles, resolve
+from nsfw_caffe.model.locate import resolve
 from nsfw_caffe.model.model_file import file_sha256
-from nsfw_caffe.preprocessing.jpeg import DECODES
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import Decode, EngineChoice, Precision, ScoringOptions
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.spark.executor import Read, SetUp, ShippedModel, read_content, read_paths, score_batches
+from nsfw_caffe.spark.executor import Read, ShippedModel, read_content, read_paths, score_batches
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -31,9 +30,9 @@ def score_images(
     df: DataFrame,
     content: str = "content",
     *,
-    engine: str = "auto",
-    precision: str = "float32",
-    decode: str = "exact",
+    engine: EngineChoice = "auto",
+    precision: Precision = "float32",
+    decode: Decode = "exact",
     prototxt: str | os.PathLike[str] | None = None,
     caffemodel: str | os.PathLike[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -73,17 +72,17 @@ def score_images(
     NsfwCaffeError
         If PySpark is missing.
     """
-    options = _Options(engine, precision, decode, prototxt, caffemodel, limits)
-    return _score(df, content, "binary", read_content, options)
+    options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
+    return _score(df, content, "binary", read_content, options, (prototxt, caffemodel))
 
 
 def score_paths(
     df: DataFrame,
     path: str = "path",
     *,
-    engine: str = "auto",
-    precision: str = "float32",
-    decode: str = "exact",
+    engine: EngineChoice = "auto",
+    precision: Precision = "float32",
+    decode: Decode = "exact",
     prototxt: str | os.PathLike[str] | None = None,
     caffemodel: str | os.PathLike[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -118,38 +117,24 @@ def score_paths(
     TypeError, ModelError, NsfwCaffeError
         As for `score_images`.
     """
-    options = _Options(engine, precision, decode, prototxt, caffemodel, limits)
-    return _score(df, path, "string", functools.partial(read_paths, dict(storage_options or {})), options)
+    options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
+    read = functools.partial(read_paths, dict(storage_options or {}))
+    return _score(df, path, "string", read, options, (prototxt, caffemodel))
 
 
-@dataclass(frozen=True)
-class _Options:
-    """The options that the functions of this module share, checked."""
-
-    engine: str
-    precision: str
-    decode: str
-    prototxt: str | os.PathLike[str] | None
-    caffemodel: str | os.PathLike[str] | None
-    limits: Limits
-
-    def __post_init__(self) -> None:
-        choices = {"engine": (*ENGINES, "auto"), "precision": PRECISIONS, "decode": DECODES}
-        for option, values in choices.items():
-            value = getattr(self, option)
-            if value not in values:
-                raise ValueError(f"{option}={value!r}: expected one of {', '.join(values)}")
+_Path: TypeAlias = str | os.PathLike[str] | None
 
 
-def _score(df: DataFrame, column: str, kind: str, read: Read, options: _Options) -> DataFrame:
+def _score(
+    df: DataFrame, column: str, kind: str, read: Read, options: ScoringOptions, model: tuple[_Path, _Path]
+) -> DataFrame:
     _check(df, column, kind)
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
-    model = _ship(df.sparkSession.sparkContext, resolve(options.prototxt, options.caffemodel))
-    set_up = SetUp(options.engine, options.precision, options.decode, options.limits, model)
+    shipped = _ship(df.sparkSession.sparkContext, resolve(*model))
     added = (StructField(name, kind) for name, kind in zip(_ADDED, (DoubleType(), StringType()), strict=True))
     schema = StructType([*df.schema.fields, *added])
-    return df.mapInArrow(functools.partial(score_batches, set_up, column, read), schema)
+    return df.mapInArrow(functools.partial(score_batches, options, shipped, column, read), schema)
 
 
 def _check(df: DataFrame, column: str, kind: str) -> None:

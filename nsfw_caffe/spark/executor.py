@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import io
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
 from nsfw_caffe.model.model_file import file_sha256, file_size
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
-from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.system.reading import read_file, reason
 
@@ -56,35 +57,18 @@ class ShippedModel:
     caffemodel_sha256: str
 
 
-@dataclass(frozen=True)
-class SetUp:
-    """What a worker process makes its Classifier from.
-
-    Attributes
-    ----------
-    engine, precision, decode : str
-        As for `Classifier`.
-    limits : Limits
-        What a picture may ask for.
-    model : ShippedModel
-        The network.
-    """
-
-    engine: str
-    precision: str
-    decode: str
-    limits: Limits
-    model: ShippedModel
-
-
 def score_batches(
-    set_up: SetUp, column: str, read: Read, batches: Iterable[pyarrow.RecordBatch]
+    options: ScoringOptions,
+    model: ShippedModel,
+    column: str,
+    read: Read,
+    batches: Iterable[pyarrow.RecordBatch],
 ) -> Iterator[pyarrow.RecordBatch]:
     """Score one column of a partition; batches are read as the work goes on.
 
     Parameters
     ----------
-    set_up : SetUp
+    options, model : ScoringOptions, ShippedModel
         What scores.
     column : str
         The column that `read` makes sources from.
@@ -117,7 +101,7 @@ def score_batches(
                 begun.append(batch)
                 yield from batch.column(column)
 
-    results = create_classifier(set_up, threads).scan(read(cells(), threads), workers=threads)
+    results = create_classifier(options, model, threads).scan(read(cells(), threads), workers=threads)
     for first in results:
         batch = begun.popleft()
         rows = [first, *islice(results, batch.num_rows - 1)]
@@ -129,8 +113,8 @@ def score_batches(
 
 
 @functools.cache
-def create_classifier(set_up: SetUp, threads: int) -> Classifier:
-    """Create the Classifier, once in a worker process for each set-up: Spark gives it one task after the other.
+def create_classifier(options: ScoringOptions, model: ShippedModel, threads: int) -> Classifier:
+    """Create the Classifier, once in a worker process for each such call: Spark gives it one task after the other.
 
     Raises
     ------
@@ -141,22 +125,14 @@ def create_classifier(set_up: SetUp, threads: int) -> Classifier:
     """
     from pyspark import SparkFiles
 
-    model = set_up.model
     folder = Path(SparkFiles.get(model.folder))
     prototxt, caffemodel = folder / model.prototxt, folder / model.caffemodel
     for path, sha256 in ((prototxt, model.prototxt_sha256), (caffemodel, model.caffemodel_sha256)):
         # Without this a damaged copy of the original would be taken for a model of the user's own.
         if file_size(path) is None or file_sha256(path) != sha256:
             raise ModelError(f"{path} is missing or damaged: it is not what the driver has sent; run the job again")
-    return Classifier(
-        engine=set_up.engine,
-        prototxt=prototxt,
-        caffemodel=caffemodel,
-        precision=set_up.precision,
-        decode=set_up.decode,
-        threads=threads,
-        limits=set_up.limits,
-    )
+    options = dataclasses.replace(options, threads=threads)
+    return Classifier.from_options(options, prototxt=prototxt, caffemodel=caffemodel)
 
 
 def read_content(cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Source]:  # noqa: ARG001 - a `Read`

@@ -15,7 +15,8 @@ from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.caffe_to_onnx import cache, convert
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
 from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import EngineName
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, run
 
@@ -50,7 +51,7 @@ def test_cached_file_needs_neither_protobuf_nor_onnx(files: ModelFiles) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from nsfw_caffe.caffe_to_onnx.cache import onnx_model\n"
-        "from nsfw_caffe.model.locate import ModelFiles\n"
+        "from nsfw_caffe.model.spec import ModelFiles\n"
         "onnx_model(ModelFiles(Path(sys.argv[1]), Path(sys.argv[2]), original=True))\n"
         "print(sorted({'google', 'onnx', 'tqdm'} & set(sys.modules)))"
     )
@@ -105,7 +106,7 @@ def test_two_processes_at_once(files: ModelFiles) -> None:
         "import hashlib, sys\n"
         "from pathlib import Path\n"
         "from nsfw_caffe.caffe_to_onnx.cache import onnx_model\n"
-        "from nsfw_caffe.model.locate import ModelFiles\n"
+        "from nsfw_caffe.model.spec import ModelFiles\n"
         "files = ModelFiles(Path(sys.argv[1]), Path(sys.argv[2]), original=True)\n"
         "print(hashlib.sha256(onnx_model(files)).hexdigest())"
     )
@@ -150,7 +151,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_planted_file_is_never_the_original(
-    name: str, files: ModelFiles, foreign: bytes, tmp_path: Path, classifier: Classifier
+    name: EngineName, files: ModelFiles, foreign: bytes, tmp_path: Path, classifier: Classifier
 ) -> None:
     (tmp_path / "cache" / "nsfw_caffe").mkdir(parents=True)
     for folder in (files.caffemodel.parent, tmp_path / "cache" / "nsfw_caffe"):

@@ -13,8 +13,8 @@ import pytest
 from nsfw_caffe import ModelError
 from nsfw_caffe.caffe_to_onnx.convert import convert
 from nsfw_caffe.caffe_to_onnx.rules import RULES
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.model.spec import ModelFiles
 from tests import caffe_networks
 from tests.caffe_networks import Array, Case
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from nsfw_caffe import Classifier, __version__
 from nsfw_caffe.cli.main import main
-from nsfw_caffe.model.locate import OPEN_NSFW, ModelFiles
+from nsfw_caffe.model.spec import OPEN_NSFW, ModelFiles
 from tests.support import PHOTOS, REPOSITORY, heed_interrupts, nsfw_caffe
 
 COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"

@@ -128,7 +128,9 @@ def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
     assert nsfw_caffe("scan", folder, "-o", results, "--published").returncode == 0
-    assert {record.engine for record in read_results(results)} == {"caffe-published"}
+    assert {(record.engine, record.jpeg, record.blas) for record in read_results(results)} == {
+        ("caffe", "ijg9d", "atlas")
+    }
 
 
 @pytest.mark.parametrize(("options", "separator"), [((), b"\n"), (("-0",), b"\0")], ids=["lines", "null"])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
-from nsfw_caffe.engines.base import EngineOptions, create_engine
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.engines.caffe import CaffeEngine
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.support import PHOTOS, nsfw_caffe, run
@@ -50,7 +51,7 @@ def refusal(files: ModelFiles) -> str:
 
 
 def test_forward_takes_any_number_of_pictures(model_files: ModelFiles) -> None:
-    engine = create_engine("caffe", model_files, EngineOptions())
+    engine = create_engine(model_files, ScoringOptions(engine="caffe"))
     batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
     together = engine.forward(batch)
     assert together.shape == (3, 2)
@@ -64,7 +65,7 @@ def test_forward_takes_any_number_of_pictures(model_files: ModelFiles) -> None:
 
 def test_forward_in_batches(model_files: ModelFiles) -> None:
     """What the GPU does: other shapes from call to call, the last chunk a small one."""
-    engine = create_engine("caffe", model_files, EngineOptions())
+    engine = create_engine(model_files, ScoringOptions(engine="caffe"))
     assert isinstance(engine, CaffeEngine)
     batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
     one_by_one = engine.forward(batch)

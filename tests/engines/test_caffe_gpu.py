@@ -14,7 +14,7 @@ import pytest
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.engines import caffe
 from nsfw_caffe.engines.base import GPU_BATCH_SIZE
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
 from tests.support import PHOTOS, run
 
 LARGEST_DIFFERENCE = 1e-5

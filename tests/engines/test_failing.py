@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from nsfw_caffe import EngineUnavailable, ModelError
 from nsfw_caffe.engines import onnxruntime, openvino
-from nsfw_caffe.engines.base import EngineOptions, create_engine
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.engines.base import create_engine
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import EngineChoice, ScoringOptions
 from tests.support import PHOTOS, run
 
 PHOTO = PHOTOS / "coffee.png"
@@ -17,10 +20,11 @@ NO_MEMORY = """
 import resource, sys
 import numpy as np
 from nsfw_caffe import EngineUnavailable
-from nsfw_caffe.engines.base import EngineOptions, create_engine
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.model.locate import fetch
+from nsfw_caffe.options import ScoringOptions
 
-engine = create_engine("onnxruntime", fetch(), EngineOptions(threads=1))
+engine = create_engine(fetch(), ScoringOptions(engine="onnxruntime", threads=1))
 picture = np.zeros((1, 3, 224, 224), np.float32)
 with open("/proc/self/statm") as file:
     taken = int(file.read().split()[0]) * resource.getpagesize()
@@ -51,7 +55,7 @@ def test_a_forward_pass_without_memory(model_files: ModelFiles) -> None:  # noqa
 
 
 @pytest.mark.parametrize(("name", "kibibytes"), [("onnxruntime", 300_000), ("openvino", 450_000)])
-def test_loading_without_memory(name: str, kibibytes: int, model_files: ModelFiles) -> None:
+def test_loading_without_memory(name: EngineChoice, kibibytes: int, model_files: ModelFiles) -> None:
     """As after `ulimit -v`."""
     code = (
         "import resource, runpy, sys\n"
@@ -65,8 +69,8 @@ def test_loading_without_memory(name: str, kibibytes: int, model_files: ModelFil
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
-def test_a_forward_pass_that_fails(name: str, model_files: ModelFiles) -> None:
-    engine = create_engine(name, model_files, EngineOptions())
+def test_a_forward_pass_that_fails(name: EngineChoice, model_files: ModelFiles) -> None:
+    engine = create_engine(model_files, ScoringOptions(engine=name))
     with pytest.raises(EngineUnavailable, match=f"^{name}: a forward pass failed: ") as caught:
         engine.forward(np.zeros((1, 4, 224, 224), np.float32))
     assert "\n" not in str(caught.value)
@@ -78,6 +82,6 @@ def test_a_converted_model_that_the_engine_cannot_load(
     module: object, model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "onnx_model", lambda files: b"no model")  # noqa: ARG005
-    name = str(getattr(module, "__name__", "")).rpartition(".")[2]
+    name: Any = str(getattr(module, "__name__", "")).rpartition(".")[2]
     with pytest.raises(ModelError, match=f"deploy.prototxt: {name} cannot run this model: "):
-        create_engine(name, model_files, EngineOptions())
+        create_engine(model_files, ScoringOptions(engine=name))

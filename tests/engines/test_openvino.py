@@ -6,9 +6,10 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.engines import openvino
-from nsfw_caffe.engines.base import EngineOptions, create_engine
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.engines.openvino import OpenVinoEngine
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import Precision, ScoringOptions
 from tests.support import PHOTOS, run
 
 PATHS = [PHOTOS / name for name in ("astronaut.png", "coffee.png", "rocket.jpg", "chelsea.png", "retina.jpg")]
@@ -45,12 +46,12 @@ def test_openvino_reports_to_nobody(tmp_path: Path, model_files: ModelFiles) -> 
 
 @pytest.mark.parametrize(("precision", "element"), [("float32", "f32"), ("bfloat16", "bf16")])
 def test_precision_is_said_in_any_case(
-    precision: str,
+    precision: Precision,
     element: str,
     model_files: ModelFiles,
     bfloat16: Classifier,  # noqa: ARG001 - skips
 ) -> None:
-    engine = create_engine("openvino", model_files, EngineOptions(precision=precision, threads=1))
+    engine = create_engine(model_files, ScoringOptions(engine="openvino", precision=precision, threads=1))
     assert isinstance(engine, OpenVinoEngine)
     assert engine._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == element
     assert engine._compiled.get_property("INFERENCE_NUM_THREADS") == 1
@@ -69,7 +70,7 @@ def test_bfloat16_is_refused_where_it_would_be_emulated(
     monkeypatch.setattr(openvino, "_CPUINFO", cpuinfo)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     with pytest.raises(EngineUnavailable, match="no bfloat16 units"):
-        openvino.create(model_files, EngineOptions(precision="bfloat16"))
+        openvino.create(model_files, ScoringOptions(precision="bfloat16"))
 
 
 def test_first_use_in_several_threads_at_once(model_files: ModelFiles) -> None:  # noqa: ARG001 - fetched first

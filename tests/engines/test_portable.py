@@ -13,14 +13,15 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.engines import onnxruntime
-from nsfw_caffe.engines.base import GPU_BATCH_SIZE, EngineOptions, create_engine
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE, create_engine
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, nsfw_caffe, run
 
-ENGINES = ("onnxruntime", "openvino")
+ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 TOLERANCE = 5e-6
 PATHS = sorted(path for path in PHOTOS.iterdir() if path.suffix in (".png", ".jpg"))
 
@@ -54,8 +55,8 @@ def test_a_bad_picture_leaves_the_others_alone(portable: Classifier) -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_forward(name: str, model_files: ModelFiles) -> None:
-    engine = create_engine(name, model_files, EngineOptions())
+def test_forward(name: EngineName, model_files: ModelFiles) -> None:
+    engine = create_engine(model_files, ScoringOptions(engine=name))
     assert engine.name == name
     batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
     together = engine.forward(batch)
@@ -69,7 +70,7 @@ def test_forward(name: str, model_files: ModelFiles) -> None:
 
 def test_forward_in_batches(model_files: ModelFiles) -> None:
     """What onnxruntime's GPU does: several pictures a call, the last chunk a small one."""
-    engine = create_engine("onnxruntime", model_files, EngineOptions())
+    engine = create_engine(model_files, ScoringOptions(engine="onnxruntime"))
     batch = np.stack([preprocess(PHOTOS / name, PillowCodec()) for name in ("coffee.png", "rocket.jpg", "text.png")])
     one_by_one = engine.forward(batch)
     assert len(set(one_by_one[:, 1].round(4))) == len(batch)
@@ -78,10 +79,12 @@ def test_forward_in_batches(model_files: ModelFiles) -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_number_of_threads_leaves_the_bits_alone(name: str, model_files: ModelFiles) -> None:
+def test_number_of_threads_leaves_the_bits_alone(name: EngineName, model_files: ModelFiles) -> None:
     batch = preprocess(PHOTOS / "coffee.png", PillowCodec())[np.newaxis]
-    options = [EngineOptions(threads=threads) for threads in (None, 1, 2)] + [EngineOptions(concurrency=2)]
-    outputs = [create_engine(name, model_files, each).forward(batch) for each in options]
+    outputs = [
+        create_engine(model_files, ScoringOptions(engine=name, threads=threads), callers).forward(batch)
+        for threads, callers in ((None, 1), (1, 1), (2, 1), (None, 2))
+    ]
     assert all((output == outputs[0]).all() for output in outputs)
 
 
@@ -93,7 +96,7 @@ def test_many_threads_on_one_classifier(portable: Classifier) -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_own_model(name: str, tmp_path: Path, classifier: Classifier) -> None:
+def test_own_model(name: EngineName, tmp_path: Path, classifier: Classifier) -> None:
     files = write(tmp_path, SMALL)
     own = Classifier(engine=name, prototxt=files.prototxt, caffemodel=files.caffemodel)
     caffes = Classifier(engine="caffe", prototxt=files.prototxt, caffemodel=files.caffemodel)
@@ -116,7 +119,7 @@ def test_own_model(name: str, tmp_path: Path, classifier: Classifier) -> None:
         (' top: "fc"', ' top: "fc" propagate_down: false phase: TRAIN', "phase: TRAIN"),
     ],
 )
-def test_refused_model(name: str, old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_refused_model(name: EngineName, old: str, new: str, message: str, tmp_path: Path) -> None:
     assert old in SMALL
     files = write(tmp_path, SMALL.replace(old, new))
     with pytest.raises(ModelError) as caught:
@@ -126,7 +129,7 @@ def test_refused_model(name: str, old: str, new: str, message: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_refused_number_of_outputs(name: str, tmp_path: Path) -> None:
+def test_refused_number_of_outputs(name: EngineName, tmp_path: Path) -> None:
     files = write(tmp_path, SMALL.replace("num_output: 2", "num_output: 3"), outputs=3)
     with pytest.raises(ModelError, match=r"expected an output of shape \(n, 2\), found \(n, 3\)"):
         Classifier(engine=name, prototxt=files.prototxt, caffemodel=files.caffemodel)
@@ -134,7 +137,7 @@ def test_refused_number_of_outputs(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("extent", [0, 100, 200])
-def test_truncated_caffemodel(name: str, extent: int, tmp_path: Path) -> None:
+def test_truncated_caffemodel(name: EngineName, extent: int, tmp_path: Path) -> None:
     files = write(tmp_path, SMALL)
     files.caffemodel.write_bytes(files.caffemodel.read_bytes()[:extent])
     with pytest.raises(ModelError, match=r"my\.caffemodel"):
@@ -142,7 +145,7 @@ def test_truncated_caffemodel(name: str, extent: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_missing_package_says_how_to_get_it(name: str) -> None:
+def test_missing_package_says_how_to_get_it(name: EngineName) -> None:
     child = run(
         "-c",
         f"import sys; sys.modules['{name}'] = None\n"
@@ -170,7 +173,7 @@ def test_auto_without_caffe_and_without_any() -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_gpu_is_refused_where_it_cannot_be_used(name: str) -> None:
+def test_gpu_is_refused_where_it_cannot_be_used(name: EngineName) -> None:
     with pytest.raises(EngineUnavailable, match="'gpu:0'"):
         Classifier(engine=name, device="gpu:0")
 
@@ -191,7 +194,7 @@ def fake_onnxruntime(providers: list[str], asked: list[Any]) -> SimpleNamespace:
 def test_onnxruntime_is_told_the_gpu_and_not_to_round_to_tf32(model_files: ModelFiles) -> None:
     asked: list[Any] = []
     fake = fake_onnxruntime(["CUDAExecutionProvider", "CPUExecutionProvider"], asked)
-    engine = onnxruntime.OnnxRuntimeEngine(fake, model_files, EngineOptions(gpu=3))
+    engine = onnxruntime.OnnxRuntimeEngine(fake, model_files, ScoringOptions(engine="onnxruntime", device="gpu:3"))
     assert (engine.batch_size, engine.parallelism) == (GPU_BATCH_SIZE, "batches")
     assert asked == [("CUDAExecutionProvider", {"device_id": "3", "use_tf32": "0"})]
 
@@ -199,12 +202,12 @@ def test_onnxruntime_is_told_the_gpu_and_not_to_round_to_tf32(model_files: Model
 def test_onnxruntime_taking_the_cpu_for_a_gpu_is_refused(model_files: ModelFiles) -> None:
     fake = fake_onnxruntime(["CPUExecutionProvider"], [])
     with pytest.raises(EngineUnavailable, match="onnxruntime cannot use CUDA here"):
-        onnxruntime.OnnxRuntimeEngine(fake, model_files, EngineOptions(gpu=3))
+        onnxruntime.OnnxRuntimeEngine(fake, model_files, ScoringOptions(engine="onnxruntime", device="gpu:3"))
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_failed_forward_leaves_the_engine_usable(name: str, model_files: ModelFiles) -> None:
-    engine = create_engine(name, model_files, EngineOptions())
+def test_a_failed_forward_leaves_the_engine_usable(name: EngineName, model_files: ModelFiles) -> None:
+    engine = create_engine(model_files, ScoringOptions(engine=name))
     with pytest.raises(Exception, match=r"\d"):
         engine.forward(np.zeros((1, 3, 10, 10), np.float32))
     outputs = []
@@ -216,7 +219,7 @@ def test_a_failed_forward_leaves_the_engine_usable(name: str, model_files: Model
 
 
 @pytest.mark.parametrize("name", ["caffe", "onnxruntime"])
-def test_bfloat16_is_openvinos(name: str) -> None:
+def test_bfloat16_is_openvinos(name: EngineName) -> None:
     with pytest.raises(EngineUnavailable, match="only with engine 'openvino'"):
         Classifier(engine=name, precision="bfloat16")
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe import Classifier, ModelError, NsfwCaffeError, ScoreError
-from nsfw_caffe.engines.base import ENGINES
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.engines.base import score_of
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
-from nsfw_caffe.parallel.outcome import score_of
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ENGINES, EngineChoice
 from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.formats import read_results
 from tests.support import PHOTOS, nsfw_caffe
@@ -98,7 +98,7 @@ def write(folder: Path, layers: Sequence[str], weights: dict[str, tuple[Any, Any
     return files
 
 
-def create(engine: str, files: ModelFiles, **options: str) -> Classifier:
+def create(engine: EngineChoice, files: ModelFiles, **options: str) -> Classifier:
     return Classifier(engine=engine, prototxt=files.prototxt, caffemodel=files.caffemodel, **options)  # type: ignore[arg-type]
 
 
@@ -110,7 +110,7 @@ def png(picture: Image.Image) -> bytes:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_no_probability_is_an_error_of_that_picture(network: str, engine: str, tmp_path: Path) -> None:
+def test_no_probability_is_an_error_of_that_picture(network: str, engine: EngineChoice, tmp_path: Path) -> None:
     classifier = create(engine, write(tmp_path, *NETWORKS[network]))
     good = classifier.classify(PHOTO)
     assert 0 < good < 1
@@ -161,7 +161,7 @@ def test_bfloat16(tmp_path: Path) -> None:
     ("engine", "ending"),
     [("caffe", "csv"), ("onnxruntime", "jsonl"), ("openvino", "parquet"), ("openvino", "sqlite")],
 )
-def test_a_scan_writes_what_can_be_read(engine: str, ending: str, tmp_path: Path) -> None:
+def test_a_scan_writes_what_can_be_read(engine: EngineChoice, ending: str, tmp_path: Path) -> None:
     files = write(tmp_path, *NETWORKS["infinity and 0"])
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -181,7 +181,7 @@ def test_a_scan_writes_what_can_be_read(engine: str, ending: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_network_without_a_softmax(engine: str, tmp_path: Path) -> None:
+def test_a_network_without_a_softmax(engine: EngineChoice, tmp_path: Path) -> None:
     files = write(tmp_path, [*BLUENESS[:2], connected("fc", "mean")], {"fc": ([[3, 2, 1], [-1, 1, -2]], [0.5, 0.5])})
     with pytest.raises(ModelError, match="two probabilities that sum to 1: the network needs a Softmax") as caught:
         create(engine, files)
@@ -195,7 +195,9 @@ def test_a_network_without_a_softmax(engine: str, tmp_path: Path) -> None:
     ("picture", "weights"),
     [("white", ([[0.9e36] * 3] * 2, [0, 0])), ("black", ([[-HUGE] * 3] * 2, [-HUGE] * 2))],
 )
-def test_a_network_that_overflows_in_the_trial(picture: str, weights: Any, engine: str, tmp_path: Path) -> None:
+def test_a_network_that_overflows_in_the_trial(
+    picture: str, weights: Any, engine: EngineChoice, tmp_path: Path
+) -> None:
     layers = [*BLUENESS[:2], connected("unlike", "mean"), relu("blueness", "unlike"), connected("fc", "blueness")]
     files = write(tmp_path, [*layers, SOFTMAX], {"unlike": weights, "fc": DIFFERENCES})
     with pytest.raises(ModelError, match=f"for a {picture} picture is .*nan.*, not two finite numbers"):

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, ModelError
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter, V1LayerParameter
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import EngineName
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.support import PHOTOS, run
 
 PHOTO = PHOTOS / "coffee.png"
-ENGINES = ("caffe", "onnxruntime", "openvino")
+ENGINES: tuple[EngineName, ...] = ("caffe", "onnxruntime", "openvino")
 TOLERANCE = 5e-6
 
 NEW = b"""name: "tiny"
@@ -127,7 +128,7 @@ def write(folder: Path, prototxt: bytes, caffemodel: bytes) -> ModelFiles:
     return ModelFiles(folder / "my.prototxt", folder / "my.caffemodel", original=False)
 
 
-def classifier_for(engine: str, files: ModelFiles) -> Classifier:
+def classifier_for(engine: EngineName, files: ModelFiles) -> Classifier:
     return Classifier(engine=engine, prototxt=files.prototxt, caffemodel=files.caffemodel)
 
 
@@ -169,6 +170,6 @@ def test_byte_order_mark(text: bytes, tmp_path: Path) -> None:
         (b'layers { layer { name: "fc" type: "innerproduct" num_output: 2 } bottom: "data" }', "format before V1"),
     ],
 )
-def test_refused(engine: str, text: bytes, message: str, tmp_path: Path) -> None:
+def test_refused(engine: EngineName, text: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
         classifier_for(engine, write(tmp_path, text, weights()))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
 from tests.fidelity import corpus
 from tests.fidelity.oracle import Expected, Oracle, sha256
 from tests.support import made_once

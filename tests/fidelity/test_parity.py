@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import EngineName
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def describe(differences: np.ndarray, changed: int) -> str:
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
-def test_float32(name: str, model_files: ModelFiles, scores: dict[Path, float]) -> None:  # noqa: ARG001
+def test_float32(name: EngineName, model_files: ModelFiles, scores: dict[Path, float]) -> None:  # noqa: ARG001
     try:
         portable = Classifier(engine=name)
     except EngineUnavailable as error:  # the Docker image has no OpenVINO

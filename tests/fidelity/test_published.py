@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe.errors import ImageError
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.preprocessing.jpeg import Ijg9dCodec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.fidelity.oracle import sha256

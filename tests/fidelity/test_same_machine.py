@@ -14,7 +14,7 @@ import pytest
 
 import nsfw_caffe
 from nsfw_caffe import Classifier, ImageError
-from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.fidelity.oracle import Expected, sha256

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import EngineUnavailable, ModelError
-from nsfw_caffe.fidelity.measure import Measured, SetUp, measure
+from nsfw_caffe.fidelity.measure import Environment, Measured, measure
 from nsfw_caffe.fidelity.verify import (
     Expected,
     _compare,
@@ -19,6 +19,7 @@ from nsfw_caffe.fidelity.verify import (
     recorded_pictures,
     units_in_last_place,
 )
+from nsfw_caffe.options import ScoringOptions
 from tests.support import PHOTOS, nsfw_caffe, run
 
 OPENBLAS = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"
@@ -64,7 +65,7 @@ def test_portable_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_caffe_the_portable_engines_are_still_checked(tmp_path: Path) -> None:
-    (tmp_path / "caffe.py").write_text("raise ModuleNotFoundError('No module named caffe')")
+    (tmp_path / "caffe.py").write_text("raise ModuleNotFoundError('No module named caffe', name='caffe')")
     child = nsfw_caffe("verify", environment={"PYTHONPATH": str(tmp_path)})
     assert child.returncode == 3
     assert "Caffe: No module named caffe" in child.stderr
@@ -131,8 +132,9 @@ def test_not_a_file_of_scores(text: str, tmp_path: Path) -> None:
 def test_missing_set_up_is_said_by_the_child() -> None:
     code = (
         "import os, sys\n"
-        "from nsfw_caffe import EngineUnavailable, measure\n"
-        "try: measure.measure([], published=True)\n"
+        "from nsfw_caffe import EngineUnavailable, ScoringOptions\n"
+        "from nsfw_caffe.fidelity import measure\n"
+        "try: measure.measure([], ScoringOptions.published())\n"
         "except EngineUnavailable as error: print(error)"
     )
     child = run("-c", code, environment={"LD_PRELOAD": OPENBLAS})
@@ -143,18 +145,15 @@ def test_a_child_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "sitecustomize.py").write_text("import os; os.kill(os.getpid(), 9)")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(EngineUnavailable, match="status -9"):
-        measure([], published=False)
-
-
-SET_UP = SetUp("pillow", "libjpeg-turbo 3", "Pillow 13.0", "openblas Haswell", "/lib", "a CPU")
+        measure([], ScoringOptions(engine="caffe"))
 
 
 def compare(tensor: str, score: float, blas: str = "openblas Haswell") -> str:
     expected = Expected(
         Path("a.png"), "file", {"pillow": "tensor"}, {"pillow": {"openblas Haswell": 0.5, "atlas": 0.25}}
     )
-    set_up = SetUp("pillow", "libjpeg-turbo 3", "Pillow 13.0", blas, "/lib", "a CPU")
-    finding = _compare(expected, Measured("file", tensor, score), set_up)
+    environment = Environment("pillow", "libjpeg-turbo 3", "Pillow 13.0", blas, "/lib", "a CPU")
+    finding = _compare(expected, Measured("file", tensor, score), environment)
     return f"{finding.tensor}, {finding.score}: {finding.reason}"
 
 

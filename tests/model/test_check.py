@@ -10,8 +10,8 @@ import pytest
 
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.check import check_custom
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, NetParameter
+from nsfw_caffe.model.spec import ModelFiles
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 224, 224] } } }'
 # One layer of each type that has blobs, with the shapes of its blobs.

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.network import layers_in_test, read_caffemodel, read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.model.spec import ModelFiles
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from caffe.proto import caffe_pb2 as real
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorProto
 
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.network import read_caffemodel, read_prototxt
 from nsfw_caffe.model.schema import caffe_pb2
+from nsfw_caffe.model.spec import ModelFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path("nsfw_caffe/model/schema/caffe.proto")

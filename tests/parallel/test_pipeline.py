@@ -13,14 +13,15 @@ from PIL import Image
 
 from nsfw_caffe import ImageError
 from nsfw_caffe.engines import loaded
-from nsfw_caffe.engines.base import EngineOptions, Parallelism
+from nsfw_caffe.engines.base import Parallelism
 from nsfw_caffe.engines.loaded import LoadedEngines
-from nsfw_caffe.model.locate import ModelFiles, fetch
+from nsfw_caffe.model.locate import fetch
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel import pipeline
 from nsfw_caffe.parallel.ordered_map import WINDOW
 from nsfw_caffe.parallel.pipeline import FEW, Pipeline
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
-from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.steps import Source, preprocess
 
 BAD = b"not a picture"
@@ -50,7 +51,7 @@ def grey(level: int) -> Image.Image:
 
 
 def create(engine: BrightnessEngine) -> Pipeline:
-    return Pipeline(LoadedEngines(engine, fetch(), EngineOptions()), PillowCodec(), Limits())
+    return Pipeline(LoadedEngines(engine, fetch(), ScoringOptions()), PillowCodec())
 
 
 def alone(source: Source) -> float:
@@ -118,10 +119,10 @@ def test_the_time_of_a_batch_is_shared_among_its_pictures(monkeypatch: pytest.Mo
 def test_an_engine_for_many_callers_is_made_once_and_for_many_pictures(
     count: int | None, together: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created: list[tuple[EngineOptions, BrightnessEngine]] = []
+    created: list[tuple[int, BrightnessEngine]] = []
 
-    def create_engine(name: str, files: ModelFiles, options: EngineOptions) -> BrightnessEngine:  # noqa: ARG001
-        created.append((options, BrightnessEngine(1, "threads")))
+    def create_engine(files: ModelFiles, options: ScoringOptions, callers: int) -> BrightnessEngine:  # noqa: ARG001
+        created.append((callers, BrightnessEngine(1, "threads")))
         return created[-1][1]
 
     monkeypatch.setattr(loaded, "create_engine", create_engine)
@@ -132,5 +133,5 @@ def test_an_engine_for_many_callers_is_made_once_and_for_many_pictures(
     for _ in range(2):
         sources = pictures if count else iter(pictures)  # nobody knows how many those are
         assert [outcome.score for _, outcome in scoring.score(sources, None)] == [alone(each) for each in pictures]
-    assert [options.concurrency for options, _ in created] == [3] * together
+    assert [callers for callers, _ in created] == [3] * together
     assert len(engine.batches) == (0 if together else 2 * len(pictures))

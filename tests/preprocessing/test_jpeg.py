@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jpeglib
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from nsfw_caffe import Classifier
 from nsfw_caffe.errors import ImageError
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import FastPillowCodec, Ijg9dCodec, PillowCodec, create_codec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.support import PHOTOS, run
@@ -169,9 +171,9 @@ def test_fast_on_a_truncated_file(photo: Image.Image) -> None:
         ("ijg9d", "fast", "decode='fast' goes with jpeg='pillow'"),
     ],
 )
-def test_codecs_that_there_are_not(jpeg: str, decode: str, message: str) -> None:
+def test_codecs_that_there_are_not(jpeg: Any, decode: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        create_codec(jpeg, decode)
+        ScoringOptions(jpeg=jpeg, decode=decode)
     with pytest.raises(ValueError, match=message):
         Classifier(jpeg=jpeg, decode=decode)
 

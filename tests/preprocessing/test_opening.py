@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from benchmarks.mutated_pictures import watch
-from nsfw_caffe.engines.base import ENGINES
 from nsfw_caffe.errors import ImageError
+from nsfw_caffe.options import ENGINES
 from nsfw_caffe.preprocessing.headers import count_jpeg_scans
 from nsfw_caffe.preprocessing.jpeg import Ijg9dCodec, PillowCodec
 from nsfw_caffe.preprocessing.limits import OPTIONS, Limits

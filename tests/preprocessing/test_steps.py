@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe.errors import ImageError
+from nsfw_caffe.model.spec import MEAN_BGR
 from nsfw_caffe.preprocessing.jpeg import Ijg9dCodec, JpegCodec, PillowCodec
-from nsfw_caffe.preprocessing.steps import MEAN_BGR, describe, preprocess
+from nsfw_caffe.preprocessing.steps import describe, preprocess
 from tests.support import PHOTOS
 
 PHOTO = PHOTOS / "astronaut.png"

@@ -23,7 +23,7 @@ from tests import bombs
 from tests.sources.test_frames import animation
 from tests.support import PHOTOS
 
-SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32)
+SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32, device="cpu")
 
 
 class Scan:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from PIL import Image
@@ -21,8 +21,9 @@ from pyspark.sql.functions import expr
 
 import nsfw_caffe
 from benchmarks.make_pictures import make
-from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.schema import caffe_pb2
+from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.spark import score_images, score_paths
 from tests.support import PHOTOS, REPOSITORY, run
@@ -38,7 +39,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
 ]
 
-ENGINE = "onnxruntime"
+ENGINE: Final = "onnxruntime"
 LOCAL, CLUSTER = "local[2]", "local-cluster[2,1,1024]"
 NAMES = ("score", "error")
 
@@ -266,13 +267,16 @@ def test_a_damaged_copy_of_the_model_fails_the_job(
         scored.collect()
 
 
+_DECODES: tuple[Decode, ...] = ("exact", "fast", "exact", "fast")
+
+
 def test_a_worker_keeps_one_classifier_for_each_set_up(local: SparkSession, tmp_path: Path) -> None:
     large = tmp_path / "large.jpg"
     with Image.open(PHOTOS / "coffee.png") as photo:
         photo.convert("RGB").resize((2400, 1600)).save(large)
     frame = local.createDataFrame([(str(large),)] * 4, "path string").repartition(4)
-    scores = {}
-    for decode in ("exact", "fast", "exact", "fast"):
+    scores: dict[Decode, float] = {}
+    for decode in _DECODES:
         rows = score_paths(frame, engine=ENGINE, decode=decode).collect()
         (scores[decode],) = {row.score for row in rows}
     assert scores == {decode: nsfw_caffe.Classifier(engine=ENGINE, decode=decode).classify(large) for decode in scores}
