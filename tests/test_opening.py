@@ -21,6 +21,7 @@ from nsfw_caffe.opening import open_picture
 from nsfw_caffe.preprocess import preprocess
 from tests import bombs
 from tests.bombs import BOMBS
+from tests.support import PEAK_MEMORY
 
 SECONDS, MEGABYTES = 2, 400
 
@@ -41,15 +42,15 @@ def test_what_asks_for_too_much_is_an_error(name: str) -> None:
     assert message in str(raised.value)
 
 
-CHILD = """
+CHILD = f"""
 import json, resource, sys, time, warnings
 warnings.simplefilter("ignore")
 from nsfw_caffe import Classifier
 engine, *paths = sys.argv[1:]
 classifier = Classifier(engine=engine)
 rows = [(str(result.source), result.error, result.seconds) for result in classifier.scan(paths, workers=2)]
-who = resource.RUSAGE_CHILDREN if engine == "caffe" else resource.RUSAGE_SELF
-print(json.dumps([rows, resource.getrusage(who).ru_maxrss / 1024]))
+workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
+print(json.dumps([rows, (workers if engine == "caffe" else {PEAK_MEMORY}) / 1e6]))
 """
 
 
