@@ -69,7 +69,7 @@ def test_it_costs_an_engine_next_to_nothing(engine: str, tmp_path: Path) -> None
         assert BOMBS[Path(source).name][1] in error
     slow = {Path(source).name: seconds for source, _, seconds in rows if seconds > SECONDS}
     assert set(slow) <= {"png_chunks", "jpeg_segments"}, slow  # the most that is allowed of steps
-    assert grown < 50e6  # of the process that has the engine, after good pictures
+    assert grown < 150e6  # of the process that has the engine, after good pictures: the files themselves are part of it
     assert worker < MEGABYTES * 1e6
 
 
