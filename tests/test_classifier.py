@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import io
 import itertools
+import pickle
+import re
+import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,8 @@ import pytest
 from PIL import Image
 
 import nsfw_caffe
-from nsfw_caffe import Classifier, EngineUnavailable, ImageError, ModelError, NsfwCaffeError, Result
+from nsfw_caffe import Classifier, EngineUnavailable, ImageError, ModelError, NsfwCaffeError, Result, ScoringOptions
+from nsfw_caffe.options import ENGINES, EngineName
 from nsfw_caffe.preprocessing.steps import Source, describe
 from tests.support import PHOTOS, run
 
@@ -179,3 +185,81 @@ def test_published_twice_in_a_process() -> None:
         PATHS[0],
     )
     assert child.stdout == "True\n", child.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_closed(engine: EngineName) -> None:
+    with Classifier(engine=engine) as own:
+        expected = own.classify_batch(PATHS[:2], workers=2)
+        engines = [weakref.ref(each) for each in own._engines._engines.values()]
+        pickled = pickle.dumps(own)
+        again = pickle.loads(pickled)
+        again.close()
+    gc.collect()
+    assert [each() for each in engines] == [None] * len(engines)
+    assert own.closed
+    own.close()
+    for use in (lambda: own.classify(PATHS[0]), lambda: own.classify_batch(PATHS[:2]), lambda: own.scan(PATHS)):
+        with pytest.raises(ValueError, match=r"^this Classifier is closed: make a new one$"):
+            use()
+    # What is unpickled later is not the one that was closed.
+    assert pickle.loads(pickled).classify_batch(PATHS[:2]) == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_engine_is_kept_that_nobody_uses(engine: EngineName) -> None:
+    own = Classifier(engine=engine)
+    expected = own.classify_batch(PATHS[:3], workers=2)
+    kept = {"caffe": [], "onnxruntime": [2], "openvino": [2]}[engine]  # Caffe's are in the worker processes
+    assert list(own._engines._engines) == kept
+    assert [own.classify(path) for path in PATHS[:3]] == expected
+    assert own.classify_batch(PATHS[:3], workers=2) == expected
+    assert sorted(own._engines._engines) == sorted([1, *kept])
+
+
+def test_repr() -> None:
+    assert re.fullmatch(
+        r"Classifier\(engine='caffe', blas='OpenBLAS [0-9.]+ \w+', "
+        r"jpeg='pillow [0-9.]+ \(libjpeg-turbo [0-9.]+\)', model='74b7c037\.\.\.'\)",
+        repr(Classifier(engine="caffe")),
+    )
+    portable = repr(Classifier(engine="onnxruntime", decode="fast", threads=2))
+    assert portable.startswith("Classifier(engine='onnxruntime', jpeg=")
+    assert portable.endswith(", decode='fast', threads=2)")
+
+
+def test_options_are_what_it_was_made_from() -> None:
+    made = Classifier(engine="onnxruntime", threads=1)
+    assert made.options == ScoringOptions(engine="onnxruntime", threads=1)
+    assert Classifier.from_options(made.options).options == made.options
+    assert Classifier().options == ScoringOptions(engine="caffe")
+
+
+def test_published_with_the_jpeg_library_of_pillow() -> None:
+    code = (
+        "import nsfw_caffe, sys\n"
+        "own = nsfw_caffe.Classifier.published(jpeg='pillow')\n"
+        "print(own.options == nsfw_caffe.ScoringOptions(engine='caffe', blas='atlas'), own.classify(sys.argv[1]))"
+    )
+    assert run("-c", code, PATHS[0]).stdout == "True 0.03170223906636238\n"  # recorded.json: pillow, atlas
+
+
+def test_auto_takes_no_other_engine_for_one_that_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "caffe.py").write_text("raise ImportError('libcudart.so.11.0: cannot open shared object file')")
+    code = (
+        "import nsfw_caffe\n"
+        "try: print(nsfw_caffe.Classifier())\n"
+        "except nsfw_caffe.EngineUnavailable as error: print(error)"
+    )
+    said = run("-c", code, environment={"PYTHONPATH": str(tmp_path)}).stdout
+    assert said.startswith("Caffe: caffe is installed but cannot be loaded: libcudart.so.11.0: ")
+    assert said.endswith("'auto' takes no other engine in its place: name one to have its scores\n")
+
+
+def test_auto_logs_its_choice(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level("INFO", logger="nsfw_caffe")
+    monkeypatch.setitem(sys.modules, "caffe", None)
+    assert Classifier().engine == "onnxruntime"
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("nsfw_caffe.engines.base", "INFO")
+    assert record.message.startswith("engine 'auto' is onnxruntime; not Caffe: import of caffe halted")

@@ -21,6 +21,9 @@ GPU_BATCH_SIZE = 32
 _ROUNDING = 1e-5
 """How far from 1 the sum of two float32 probabilities may be; 1e-7 was seen, with bfloat16 too."""
 
+_NO_MEMORY = ("bad_alloc", "can't alloc")
+"""What OpenVINO says where there is not enough memory."""
+
 _log = logging.getLogger(__name__)
 
 Parallelism: TypeAlias = Literal["threads", "processes", "batches"]
@@ -198,6 +201,6 @@ def _ending_foreign_errors(kind: type[NsfwCaffeError], what: str) -> Iterator[No
     except Exception as error:
         # OpenVINO's have several lines, with places in its sources.
         reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+        if isinstance(error, MemoryError) or any(word in reason for word in _NO_MEMORY):
             reason = "not enough memory"
         raise kind(f"{what}: {reason}") from error

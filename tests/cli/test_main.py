@@ -316,3 +316,17 @@ def test_make_finds_a_python_by_another_name(tmp_path: Path) -> None:
         text=True,
     )
     assert child.stdout.splitlines()[0] == f"{tmp_path}/python3", child.stderr
+
+
+def test_version_and_what_scores_here() -> None:
+    child = nsfw_caffe("--version", "--verbose")
+    assert child.returncode == 0, child.stderr
+    said = [line.split(maxsplit=1) for line in child.stdout.splitlines()]
+    assert [name for name, _ in said] == [
+        "nsfw-caffe", "caffe", "onnxruntime", "openvino", "engine", "BLAS", "JPEG", "JPEG", "model"
+    ]  # fmt: skip
+    values = dict(said)
+    assert values["engine"] == "caffe, where none is named"
+    assert values["BLAS"].startswith("OpenBLAS ")
+    assert said[6][1].startswith("pillow ")
+    assert said[7][1] == "jpeglib 1.0.2 (IJG libjpeg 9d)"

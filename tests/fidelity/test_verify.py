@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import EngineUnavailable, ModelError
+from nsfw_caffe.fidelity.families import Trial, agrees_as_well, find_best, try_all
 from nsfw_caffe.fidelity.measure import Environment, Measured, measure
 from nsfw_caffe.fidelity.verify import (
     Expected,
@@ -19,7 +20,7 @@ from nsfw_caffe.fidelity.verify import (
     recorded_pictures,
     units_in_last_place,
 )
-from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.options import Jpeg, ScoringOptions
 from tests.support import PHOTOS, nsfw_caffe, run
 
 OPENBLAS = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"
@@ -81,10 +82,47 @@ def test_published_scores() -> None:
         pytest.skip("NSFW_CAFFE_PUBLISHED names no folder of pictures with published scores")
     child = nsfw_caffe("verify", "--published", "--against", Path(folder) / "published.json")
     assert child.returncode == 0, child.stdout
-    child = nsfw_caffe("verify", "--against", Path(folder) / "published.json", environment=HASWELL)
-    assert child.returncode == 1
-    assert "instead of IJG libjpeg 9" in child.stdout
-    assert "openblas Haswell instead of ATLAS" in child.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "family"),
+    [("published.json", "IJG libjpeg 9 family"), ("turbo/published.json", "libjpeg-turbo family")],
+)
+def test_the_family_of_published_scores(file: str, family: str) -> None:
+    path = Path(os.environ.get("NSFW_CAFFE_PUBLISHED", "")) / file
+    if "NSFW_CAFFE_PUBLISHED" not in os.environ or not path.is_file():
+        pytest.skip(f"NSFW_CAFFE_PUBLISHED names no folder with {file}")
+    child = nsfw_caffe("verify", "--against", path)
+    assert child.returncode == 0, child.stdout
+    last = child.stdout.splitlines()[-1]
+    assert last.startswith(f"{family}: caffe on atlas with ")
+    assert last.endswith(" gives every published digit")
+
+
+def trial(jpeg: Jpeg, agreeing: int, distance: float) -> Trial:
+    environment = Environment(jpeg, "libjpeg-turbo 3", "Pillow 13.0", "atlas", "/lib", "a CPU")
+    return Trial(ScoringOptions(engine="caffe", jpeg=jpeg), environment, agreeing, 2, distance)
+
+
+def test_the_best_set_up_is_the_one_whose_digits_agree_or_the_nearest() -> None:
+    exact, near, far = trial("pillow", 2, 9e-8), trial("ijg9d", 1, 3e-7), trial("ijg9d", 1, 1e-2)
+    missing = Trial(ScoringOptions(engine="caffe"), None, 0, 2, 1.0, "not installed")
+    assert find_best([missing, near, far, exact]) is exact
+    assert find_best([missing, far, near]) is near
+    assert find_best([missing, far]) is None
+    assert [agrees_as_well(each, exact) for each in (missing, near, far, trial("ijg9d", 2, 0))] == [
+        False, False, False, True
+    ]  # fmt: skip
+    assert agrees_as_well(trial("pillow", 0, 1e-6), near)
+
+
+def test_scores_that_no_set_up_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nsfw_caffe.fidelity.families._TRIED", [ScoringOptions(engine="onnxruntime")])
+    coffee = next(picture for picture in recorded_pictures() if picture.path.name == "coffee.png")
+    (tried,) = try_all([replace(coffee, published=0.5)])
+    assert (tried.agreeing, tried.total, round(tried.distance, 3)) == (0, 1, 0.487)
+    assert find_best([tried]) is None
 
 
 def test_against_a_wrong_score_and_a_wrong_file(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_columns_have_types_and_rows_come_in_groups(tmp_path: Path) -> None:
     counts = dict.fromkeys(("width", "height", "bytes", "frames"), "int64")
     assert types == dict.fromkeys(COLUMNS, "string") | floats | counts
     assert [field.name for field in file.schema_arrow if not field.nullable] == [
-        "source", "engine", "precision", "decode", "frames", "model", "version", "scored_at"
+        "source", "engine", "precision", "decode", "frames", "model", "device", "jpeg", "blas", "version", "scored_at"
     ]  # fmt: skip
     table = file.read()
     assert table["score"].null_count == table["width"].null_count == 1
