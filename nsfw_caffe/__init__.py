@@ -3,31 +3,18 @@
 A score is the probability, 0 to 1, that a picture is pornographic:
 
     >>> import nsfw_caffe
-    >>> nsfw_caffe.classify("photo.jpg")
+    >>> nsfw_caffe.classify("photo.jpg")  # doctest: +ELLIPSIS
     0.0317...
 """
-
-import importlib
 
 from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nsfw_caffe import evaluate as evaluate
-    from nsfw_caffe import spark as spark
+    from nsfw_caffe import evaluate, spark
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.preprocessing.limits import Limits
-
-_MODULES = {
-    "nsfw_caffe.classifier": ("Classifier", "Result", "classify", "classify_batch"),
-    "nsfw_caffe.errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
-    "nsfw_caffe.preprocessing.limits": ("Limits",),
-}
-"""Where each public name is."""
-
-_PACKAGES = ("evaluate", "spark")
-"""Public packages, which `import nsfw_caffe` alone gives too."""
 
 __all__ = [
     "Classifier",
@@ -41,20 +28,30 @@ __all__ = [
     "__version__",
     "classify",
     "classify_batch",
+    "evaluate",
+    "spark",
 ]
+
+_MODULES = {
+    "classifier": ("Classifier", "Result", "classify", "classify_batch"),
+    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
+    "preprocessing.limits": ("Limits",),
+}
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
-    if name in _PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
+    from importlib import import_module
+
+    if name in ("evaluate", "spark"):
+        return import_module(f"nsfw_caffe.{name}")
     for module, names in _MODULES.items():
         if name in names:
-            value: object = getattr(importlib.import_module(module), name)
+            value: object = getattr(import_module(f"nsfw_caffe.{module}"), name)
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_PACKAGES})
+    return sorted({*globals(), *__all__})

@@ -158,8 +158,6 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     >>> found = evaluate(LabelledScores(labels, scores), Options(fpr=0.05, resamples=100))
     >>> found.roc.auc, found.choice.threshold, found.choice.fpr
     (1.0, 0.475, 0.05)
-    >>> found.notes
-    ()
     """
     samples = Samples(data.labels, data.scores)
     samples.need_both("an evaluation")
