@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nsfw_caffe.cli import OK
 from nsfw_caffe.cli.arguments import positive, probabilities
-from nsfw_caffe.cli.common import OK
 from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_output
 from nsfw_caffe.cli.streams import say
 from nsfw_caffe.report.summary import THRESHOLDS
@@ -23,9 +23,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("results", type=Path, metavar="RESULTS", help="a file that a scan has written")
     add_page_options(parser, "the N highest")
     parser.add_argument(
-        "--thresholds", type=probabilities, default=THRESHOLDS, metavar="T,T", help="default: 0.2,0.5,0.8"
+        "--thresholds",
+        type=probabilities,
+        default=THRESHOLDS,
+        metavar="T,T",
+        help="thresholds to count at; default: 0.2,0.5,0.8",
     )
-    parser.add_argument("--top", type=positive, default=10, metavar="N", help="how many to name; default: 10")
+    parser.add_argument("--top", type=positive, default=10, metavar="N", help="number of sources to name; default: 10")
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:

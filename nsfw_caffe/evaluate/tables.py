@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsfw_caffe.errors import EvaluationError, NsfwCaffeError
+from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, NsfwCaffeError
 from nsfw_caffe.system.reading import open_file
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
 
     Raises
     ------
+    LabelsUnreadable
+        The file cannot be read, or is damaged.
     EvaluationError
-        The file cannot be read, or is no such table.
+        It is no such table.
     NsfwCaffeError
         pyarrow is missing.
     """
@@ -59,9 +61,9 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
         table = reader(path, columns)
         return pyarrow.table({name: _typed(table[name], name) for name in table.column_names})
     except OSError as error:
-        raise EvaluationError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise LabelsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
     except (pyarrow.ArrowException, sqlite3.Error) as error:
-        raise EvaluationError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise LabelsUnreadable(f"{path}: {str(error).splitlines()[0]}") from error
 
 
 def _typed(column: pyarrow.ChunkedArray, name: str) -> pyarrow.ChunkedArray:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.system.reading import NOT_REGULAR
@@ -135,14 +135,21 @@ def read_results(path: Path) -> Iterator[Record]:
 
     Raises
     ------
-    ResultsError
+    ResultsUnreadable
         If the file cannot be read or is no file of results: the message names the file, and the line or row that is
         wrong. It is raised where the reading comes to it, after the rows before.
+    ResultsError
+        If the name's ending is no format's, or the format needs a package that is not installed.
     """
+    reader = _format(path)
+    if reader is parquet_file:
+        parquet_file.check_installed(path)
     try:
-        yield from _format(path).read(path)
+        yield from reader.read(path)
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ResultsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ResultsError as error:  # of the format's module
+        raise ResultsUnreadable(str(error)) from error
 
 
 def _format(path: Path) -> Format:
