@@ -10,7 +10,7 @@ from nsfw_caffe.errors import NsfwCaffeError
 
 SHELLS = ("bash", "zsh", "tcsh")
 
-_FILES = ("IMAGE", "SOURCE", "FILE")
+_FILES = ("IMAGE", "SOURCE", "FILE", "FILE.json")
 """Metavars of files whose names are kept as text; what is a pathlib.Path is a file as well, but for DIR."""
 
 

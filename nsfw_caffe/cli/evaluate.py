@@ -29,7 +29,7 @@ with labels, or a finished scan and a table with labels.
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
-        "evaluate", help="plot the ROC and choose a threshold on labelled data", description=_DESCRIPTION
+        "evaluate", help="plot the ROC, choose a threshold on labelled data", description=_DESCRIPTION
     )
     parser.set_defaults(run=lambda options: _run(options, parser))
     add_data_options(parser)

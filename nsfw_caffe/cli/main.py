@@ -53,6 +53,7 @@ _STATUS = {
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
 _COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, verify)
+_WITH_JSON_FILE = ("evaluate", "compare")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,13 +72,14 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         parser = create_parser()
         _check_command(parser, arguments)
-        options = parser.parse_args(join_json_file(arguments))
+        command = next((argument for argument in arguments if not argument.startswith("-")), None)
+        options = parser.parse_args(join_json_file(arguments) if command in _WITH_JSON_FILE else arguments)
         if options.version:
             streams.say(_version(verbose=options.verbose))
-            return OK
+            parser.exit(OK)
         if options.print_completion:
-            streams.say(completion.completion_script(parser, options.print_completion), end="")
-            return OK
+            streams.say(completion.completion_script(parser, options.print_completion))
+            parser.exit(OK)
         if options.command is None:
             parser.error("the following arguments are required: COMMAND")
         run: Callable[[argparse.Namespace], int] = options.run
@@ -118,6 +120,14 @@ def _version(*, verbose: bool) -> str:
     return f"{version}\nPython {platform.python_version()}\n{platform.platform()}"
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves out the line that only says COMMAND: all help is to fit on a screen."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        text = super()._format_action(action)
+        return text.partition("\n")[2] if isinstance(action, argparse._SubParsersAction) else text
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints show names as what they are, and that notices where its help cannot be written."""
 
@@ -136,15 +146,15 @@ def create_parser() -> _Parser:
     parser = _Parser(
         prog="nsfw-caffe",
         description="Score pictures with the original open_nsfw Caffe model, from 0 (safe) to 1.",
-        epilog="Exit status: 0 all well, 1 some picture failed or differs, 2 usage, 3 no model or engine, 4 stopped, "
-        "5 results unreadable.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28),
+        usage="nsfw-caffe [OPTIONS] COMMAND ...",
+        epilog="Exit status: 0 well, 1 failures, 2 usage, 3 no model, 4 stopped, 5 bad results",
+        formatter_class=lambda prog: _Help(prog, max_help_position=28),
     )
     parser.add_argument("--version", action="store_true", help="print the version; with -v, of what it runs on too")
     parser.add_argument(
         "--print-completion", choices=completion.SHELLS, metavar="SHELL", help="script for bash, zsh or tcsh"
     )
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(prog="nsfw-caffe", title="commands", dest="command", metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
     add_common_options(parser)

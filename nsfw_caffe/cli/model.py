@@ -18,7 +18,7 @@ from nsfw_caffe.results.names import encode_name, visible
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    parser = commands.add_parser("model", help="fetch, verify or locate the original model's two files")
+    parser = commands.add_parser("model", help="fetch, verify, locate or export the model's files")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for action, run, text in (
         ("fetch", _run_fetch, "download the files unless they are here, and verify them"),
