@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
 from nsfw_caffe.model.locate import ModelFiles, user_cache
-from nsfw_caffe.model.model_file import write_whole
+from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import read_file
 
 _DIGITS = 16
@@ -176,7 +176,7 @@ def _store(folder: Path, name: str, content: bytes, *, original: bool) -> bool:
             with _own_folder(folder) as descriptor:
                 loadable = descriptor is not None
         if loadable:
-            write_whole(folder / name, content, 0o666 & ~_OTHERS_WRITE)
+            write_file(folder / name, content, 0o666 & ~_OTHERS_WRITE)
     except OSError:
         return False
     return loadable

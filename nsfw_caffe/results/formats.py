@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
+from nsfw_caffe.system.files import replacing
 from nsfw_caffe.system.reading import NOT_REGULAR
 
 
@@ -97,20 +97,11 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
         gone then, as it is after an error of `records` itself.
     """
     _check(path)
-    part = side_file(path, "part")
     try:
-        # What a process that was killed has left.
-        part.unlink(missing_ok=True)
-        _format(path).write(part, records)
-        _to_disk(part)
-        part.replace(path)
+        with replacing(path, part=side_file(path, "part"), durable=True) as part:
+            _format(path).write(part, records)
     except sqlite_file.SourceTwiceError as error:
-        part.unlink()
         raise ResultsError(f"{path}: {error}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _to_disk(path.parent)
 
 
 def side_file(path: Path, kind: str) -> Path:
@@ -151,12 +142,3 @@ def _format(path: Path) -> Format:
     except KeyError:
         *others, last = _FORMATS
         raise ResultsError(f"{path}: its ending says no format: use {', '.join(others)} or {last}") from None
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
