@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
+from nsfw_caffe.caffe_to_onnx import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
 from nsfw_caffe.model.locate import ModelFiles, user_cache
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import read_file
