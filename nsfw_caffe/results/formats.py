@@ -6,13 +6,17 @@ import errno
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
+from nsfw_caffe.results.rows import Kinds
 from nsfw_caffe.system.files import replacing
-from nsfw_caffe.system.reading import NOT_REGULAR
+from nsfw_caffe.system.reading import NOT_REGULAR, open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 class Format(Protocol):
@@ -23,6 +27,9 @@ class Format(Protocol):
 
     def read(self, path: Path) -> Iterator[Record]:
         """Read a file, a record at a time; ResultsError says what is wrong with it."""
+
+    def read_columns(self, path: Path, kinds: Kinds) -> pyarrow.Table:
+        """Read those of some columns that a file has; ResultsError or Arrow's error says what is wrong with it."""
 
 
 _FORMATS: dict[str, Format] = {
@@ -134,6 +141,44 @@ def read_results(path: Path) -> Iterator[Record]:
         yield from _format(path).read(path)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
+    """Read some columns of any table, ten million rows in seconds where `read_results` takes minutes.
+
+    Nothing but the columns' kinds is checked: the table may be a file of results, or labels that somebody has written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file whose ending says the format, or a folder of Parquet files whose name ends in ``.parquet``. In SQLite
+        it is the table `results`.
+    kinds : mapping of str to type
+        The columns that are wanted, as float or as str; others are ignored.
+
+    Returns
+    -------
+    pyarrow.Table
+        Those of them that are there, as float64 or as text: a number or truth value as Arrow writes it. What is empty
+        is null.
+
+    Raises
+    ------
+    ResultsError
+        The file cannot be read, or is no such table.
+    """
+    import pyarrow
+
+    types = {float: pyarrow.float64(), str: pyarrow.string()}
+    try:
+        if not path.is_dir():
+            open_file(path).close()  # Arrow would wait for a pipe
+        table = _format(path).read_columns(path, kinds)
+        return pyarrow.table({name: table[name].cast(types[kinds[name]]) for name in table.column_names})
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pyarrow.ArrowException as error:
+        raise ResultsError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
 def _format(path: Path) -> Format:

@@ -7,7 +7,7 @@ import re
 import reprlib
 import typing
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, Record
 
 Value = str | int | float | None
+Kinds = Mapping[str, type[str] | type[float]]
+"""Columns that are wanted as Arrow columns, by name, and what they are read as."""
 
 
 class Column(NamedTuple):
@@ -87,12 +89,18 @@ def find_columns(names: Sequence[str], path: Path) -> list[int]:
     ResultsError
         If one is missing, or is there twice.
     """
-    counts = Counter(names)
-    if missing := [name for name in COLUMNS if name not in counts]:
+    found = columns_there(names, COLUMNS, path)
+    if missing := [name for name in COLUMNS if name not in found]:
         raise ResultsError(f"{path}: no file of results: it has no column {', '.join(missing)}")
-    if double := [name for name in COLUMNS if counts[name] > 1]:
-        raise ResultsError(f"{path}: it has more than one column {', '.join(double)}: keep one")
     return [names.index(name) for name in COLUMNS]
+
+
+def columns_there(names: Sequence[str], wanted: Collection[str], path: Path) -> list[str]:
+    """Return those of a file's columns that are wanted, in the file's order; ResultsError where one is there twice."""
+    found = [name for name in names if name in wanted]
+    if double := [name for name, count in Counter(found).items() if count > 1]:
+        raise ResultsError(f"{path}: it has more than one column {', '.join(double)}: keep one")
+    return found
 
 
 def _value(column: Column, value: object) -> Value:
