@@ -10,6 +10,8 @@ from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nsfw_caffe import evaluate as evaluate
+    from nsfw_caffe import spark as spark
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.preprocessing.limits import Limits
@@ -31,6 +33,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
+    if name in ("evaluate", "spark"):
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from nsfw_caffe import classifier, errors
