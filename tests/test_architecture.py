@@ -27,7 +27,6 @@ NOT_YET = {
     ("engines", "preprocessing"),
     ("evaluate", "report"),
     ("reloading", "classifier"),
-    ("report", "model"),
 }
 
 PRINTING = {

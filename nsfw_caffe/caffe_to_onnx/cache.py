@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
-from nsfw_caffe.model.locate import ModelFiles, user_cache
-from nsfw_caffe.system.files import write_file
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.system.files import user_cache, write_file
 from nsfw_caffe.system.reading import read_file
 
 _DIGITS = 16

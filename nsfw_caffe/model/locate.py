@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.model_file import ModelFile, reading
-from nsfw_caffe.system.files import file_sha256, file_size
+from nsfw_caffe.system.files import file_sha256, file_size, user_cache
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with what is being done, the bytes done, and the bytes in all (None where that is not known)."""
@@ -230,20 +230,6 @@ def _checkout_directory() -> Path | None:
     root = Path(__file__).resolve().parents[2]
     directory = root / "models" / OPEN_NSFW.name
     return directory if (root / "pyproject.toml").is_file() and directory.is_dir() else None
-
-
-def user_cache() -> Path | None:
-    """Give the library's folder in the user's cache, None where there is no home directory.
-
-    It may not exist yet: ``nsfw_caffe/`` in XDG_CACHE_HOME, else in ``~/.cache``.
-    """
-    named = os.environ.get("XDG_CACHE_HOME")
-    try:
-        # The XDG base directory specification: a relative path is to be ignored.
-        cache = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return cache / "nsfw_caffe"
 
 
 def _cache_directory() -> Path | None:

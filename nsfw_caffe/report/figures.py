@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.model.locate import user_cache
-from nsfw_caffe.system.files import write_file
+from nsfw_caffe.system.files import user_cache, write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

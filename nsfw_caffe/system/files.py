@@ -1,4 +1,4 @@
-"""Files whole or not at all: their size and hash, and writing beside a path before the name is taken."""
+"""Files: their size and hash, writing them whole or not at all, and the folder of what is kept for later."""
 
 from __future__ import annotations
 
@@ -136,3 +136,17 @@ def force_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def user_cache() -> Path | None:
+    """Give the library's folder in the user's cache, None where there is no home directory.
+
+    It may not exist yet: ``nsfw_caffe/`` in XDG_CACHE_HOME, else in ``~/.cache``.
+    """
+    named = os.environ.get("XDG_CACHE_HOME")
+    try:
+        # The XDG base directory specification: a relative path is to be ignored.
+        cache = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return cache / "nsfw_caffe"
