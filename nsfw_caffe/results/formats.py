@@ -105,14 +105,14 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
     """
     _check(path)
     try:
-        with replacing(path, part=side_file(path, "part"), durable=True) as part:
+        with replacing(path, part=sidecar(path, "part"), durable=True) as part:
             _format(path).write(part, records)
     except sqlite_file.SourceTwiceError as error:
         raise ResultsError(f"{path}: {error}") from error
 
 
-def side_file(path: Path, kind: str) -> Path:
-    """Name the side file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
+def sidecar(path: Path, kind: str) -> Path:
+    """Name the sidecar file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
     return path.with_name(f".{path.name}.{kind}")
 
 
