@@ -30,24 +30,9 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def onnx_model(files: ModelFiles) -> bytes:
-    """Give a model as an ONNX file, from the cache or converted.
+    """Give a model as an ONNX file, see `convert`, from the cache or converted.
 
-    Parameters
-    ----------
-    files : ModelFiles
-        The model. One that is not the original is checked first, as for Caffe.
-
-    Returns
-    -------
-    bytes
-        The file, see `convert`; its input is float32 (n, 3, 224, 224).
-
-    Raises
-    ------
-    ModelError
-        The model cannot be read or converted.
-    EngineUnavailable
-        It has to be converted, and the package onnx is missing.
+    One that is not the original is checked first, as for Caffe. It raises as `convert` does.
     """
     folders, prefix = _folders(files), _prefix(files)
     for folder in folders:
@@ -69,17 +54,9 @@ def onnx_model(files: ModelFiles) -> bytes:
 
 
 def kept_conversions(files: ModelFiles) -> dict[Path, bool]:
-    """Look at what is kept under the names of the original's conversion: each file, and whether it is the one.
+    """Give the files that are kept under the names of the original's conversion, and whether each has its hash.
 
-    Parameters
-    ----------
-    files : ModelFiles
-        The original model.
-
-    Returns
-    -------
-    dict
-        Path to True where it has the known hash; another file is never loaded.
+    Another file is never loaded.
     """
     prefix = _prefix(files)
     found = {}

@@ -20,17 +20,8 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
     """Convert a Caffe model to ONNX.
 
     The input has the shape of the prototxt's, but for its first axis, which is dynamic. BatchNorm, Scale and Bias are
-    folded, in float64, into a Convolution or InnerProduct before them that nothing else reads.
-
-    Parameters
-    ----------
-    prototxt, caffemodel : pathlib.Path
-        The network's layers, and its weights.
-
-    Returns
-    -------
-    bytes
-        An ONNX file: opset 13, float32; the same bytes for the same two files.
+    folded, in float64, into a Convolution or InnerProduct before them that nothing else reads. The ONNX file has opset
+    13 and float32, and the same bytes for the same two files.
 
     Raises
     ------
@@ -58,13 +49,7 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
 
 
 def require_onnx() -> Callable[[Value, list[Node], Value, str], bytes]:
-    """Give what writes the graph.
-
-    Raises
-    ------
-    EngineUnavailable
-        The package onnx is missing.
-    """
+    """Give what writes the graph; EngineUnavailable where the package onnx is missing."""
     try:
         from nsfw_caffe.caffe_to_onnx.write import write
     except ImportError as error:

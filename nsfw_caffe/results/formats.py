@@ -41,19 +41,7 @@ _FORMATS: dict[str, Format] = {
 
 
 def check_path(path: Path) -> None:
-    """Find out before the work whether results could be written there.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, which need not be there.
-
-    Raises
-    ------
-    ResultsError
-        If the name's ending is no format's, its folder is missing or cannot be written, it is something else than a
-        file, or the format needs a package that is not installed.
-    """
+    """Find out before the work whether results could be written there; ResultsError says why not."""
     _check(path)
     # It is written beside the path, and renamed: so the folder has to be writable, and the file need not be.
     try:
@@ -86,14 +74,7 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
 
     It is written beside the path as ``.NAME.part``, forced to the disk, and renamed: whatever happens, at the path
     is either what was there before or all of the new. Two writers of one path would write the same ``.part`` file; the
-    caller sees to it that there is one.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, whose ending says the format.
-    records : iterable of Record
-        The rows, in their order; they are read as they are written, so there may be more than fit into memory.
+    caller sees to it that there is one. Records are read as they are written: there may be more than fit into memory.
 
     Raises
     ------
@@ -119,23 +100,8 @@ def sidecar(path: Path, kind: str) -> Path:
 def read_results(path: Path) -> Iterator[Record]:
     """Read a file of results a record at a time, in the file's order.
 
-    Columns beyond those of `Record` are ignored, and the columns may come in any order.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, whose ending says the format.
-
-    Yields
-    ------
-    Record
-        A row.
-
-    Raises
-    ------
-    ResultsError
-        If the file cannot be read or is no file of results: the message names the file, and the line or row that is
-        wrong. It is raised where the reading comes to it, after the rows before.
+    Columns beyond those of `Record` are ignored, and the columns may come in any order. ResultsError names the file and
+    the line or row that is wrong; it is raised where the reading comes to it, after the rows before.
     """
     try:
         yield from _format(path).read(path)
@@ -144,28 +110,10 @@ def read_results(path: Path) -> Iterator[Record]:
 
 
 def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
-    """Read some columns of any table, ten million rows in seconds where `read_results` takes minutes.
+    """Read those of some columns that any table has, ten million rows in seconds where `read_results` takes minutes.
 
-    Nothing but the columns' kinds is checked: the table may be a file of results, or labels that somebody has written.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file whose ending says the format, or a folder of Parquet files whose name ends in ``.parquet``. In SQLite
-        it is the table `results`.
-    kinds : mapping of str to type
-        The columns that are wanted, as float or as str; others are ignored.
-
-    Returns
-    -------
-    pyarrow.Table
-        Those of them that are there, as float64 or as text: a number or truth value as Arrow writes it. What is empty
-        is null.
-
-    Raises
-    ------
-    ResultsError
-        The file cannot be read, or is no such table.
+    The table may be a file of results, a folder ``NAME.parquet`` of them, or labels that somebody has written. What is
+    wanted as text may be a number or truth value, as Arrow writes it; what is empty is null.
     """
     import pyarrow
 

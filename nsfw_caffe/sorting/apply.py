@@ -16,24 +16,10 @@ from nsfw_caffe.system.files import NO_LINKS, creating, force_to_disk
 
 
 def apply(record: Record, target: Path, action: Action, sources: Sources) -> Outcome:
-    """Move, copy or link a source to its target; whatever happens, no file is overwritten and no content lost.
+    """Move, copy or link a source to its target, whose folder is made; the outcome is "done", "before" or "skipped".
 
-    Parameters
-    ----------
-    record : Record
-        The source's row; a source whose size, time or content is another now is skipped.
-    target : pathlib.Path
-        Where to; its folder is made.
-    action : str
-        "move", "copy" or "link"; a member of an archive can only be copied. A link is a symbolic one to the source's
-        absolute path.
-    sources : Sources
-        What reads the source.
-
-    Returns
-    -------
-    Outcome
-        "done", "before" or "skipped".
+    Whatever happens, no file is overwritten and no content lost. A source whose size, time or content is another now is
+    skipped. A member of an archive can only be copied. A link is a symbolic one to the source's absolute path.
     """
     return attempt(lambda: _apply(record, target, action, sources), target)
 
@@ -57,12 +43,8 @@ def _apply(record: Record, target: Path, action: Action, sources: Sources) -> Ou
 def copy(record: Record, target: Path, sources: Sources) -> None:
     """Copy a source's content, times and mode to a path where nothing is.
 
-    Raises
-    ------
-    SourceUnusable
-        The content is not there, or not what was scored.
-    OSError
-        The target cannot be written; FileExistsError where there is one.
+    It raises SourceUnusable where the content is not there, or not what was scored, and OSError where the target cannot
+    be written: FileExistsError where there is one.
     """
     with creating(target) as part:
         with part.open("xb") as output:
@@ -85,12 +67,7 @@ def move(record: Record, target: Path, sources: Sources) -> None:
     """Move a source that is a file to a path where nothing is.
 
     On one file system the file gets its new name, is read, and then loses the old one. Between two it is copied, read
-    again and forced to the disk before the source is removed.
-
-    Raises
-    ------
-    SourceUnusable, OSError
-        As for `copy`; the source is still there then.
+    again and forced to the disk before the source is removed. It raises as `copy` does; the source is still there then.
     """
     status = check_file(record)
     try:
@@ -108,13 +85,7 @@ def move(record: Record, target: Path, sources: Sources) -> None:
 
 
 def finish_move(record: Record, target: Path) -> None:
-    """Remove a source whose content is at its target, once both have been read and the target is on the disk.
-
-    Raises
-    ------
-    SourceUnusable
-        The source is the very same entry as the target, or one of them does not have the content that was scored.
-    """
+    """Remove a source whose content is at its target, once both have been read and the target is on the disk."""
     status = check_file(record)
     check_two_entries(Path(record.source), target)
     if not has_content(Path(record.source), record) or not has_content(target, record):

@@ -89,13 +89,7 @@ def _check_source(record: Record, action: Action) -> None:
 
 
 def check_file(record: Record) -> os.stat_result:
-    """Return the status of a source that is a file, and is what was scored.
-
-    Raises
-    ------
-    SourceUnusable
-        It is not there, or not what it was.
-    """
+    """Return the status of a source that is a file; SourceUnusable where it is not there, or not what was scored."""
     try:
         status = os.stat(record.source)  # noqa: PTH116 - a name is not to be normalised
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -19,15 +19,7 @@ NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOS
 
 
 def file_size(path: Path) -> int | None:
-    """Return the length of a file in bytes, None where there is none.
-
-    Raises
-    ------
-    OSError
-        It cannot be read, or is not a regular file.
-    ValueError
-        A path cannot hold this character.
-    """
+    """Return the length of a file in bytes, None where there is none; it raises as `open_file` does."""
     try:
         with open_file(path) as file:
             return os.fstat(file.fileno()).st_size
@@ -36,13 +28,7 @@ def file_size(path: Path) -> int | None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content, 64 hexadecimal digits.
-
-    Raises
-    ------
-    OSError
-        It cannot be read.
-    """
+    """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
     # What hashlib.file_digest does, which Python 3.10 lacks.
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))
@@ -53,22 +39,7 @@ def file_sha256(path: Path) -> str:
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file, or replace one; nobody ever reads half of it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Where to.
-    content : bytes
-        All of it.
-    mode : int
-        The file's permissions, of which the user's umask takes some away.
-
-    Raises
-    ------
-    OSError
-        It cannot be written; what was there is still there.
-    """
+    """Write a file, or replace one: nobody ever reads half of it. The user's umask takes some of the mode away."""
     with replacing(path) as part:
         # Made by open, not by tempfile, for the mode that the user's umask gives.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -78,22 +49,11 @@ def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, part: Path | None = None, durable: bool = False) -> Iterator[Path]:
-    """Name a file beside a path to write to; when the block has ended well, it takes the path's name.
+    """Name a file beside a path to be written; it takes the path's name when the block has ended well, else it goes.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        What is replaced, if it is there.
-    part : pathlib.Path, optional
-        The file beside it; by default a hidden one of a random name, so that several processes can write one path.
-        What a process that was killed has left under a name that is given is removed.
-    durable : bool
-        Whether the file is forced to the disk before it gets its name, and the name after.
-
-    Yields
-    ------
-    pathlib.Path
-        The file to be made. It is gone if the block does not end well.
+    The file beside it, `part`, is a hidden one of a random name, so that several processes can write one path; under a
+    name that is given, what a process that was killed has left is removed. A `durable` file is forced to the disk
+    before it gets its name, and the name after.
     """
     with _beside(path, part) as part:
         part.unlink(missing_ok=True)
@@ -107,7 +67,7 @@ def replacing(path: Path, *, part: Path | None = None, durable: bool = False) ->
 
 @contextlib.contextmanager
 def creating(path: Path) -> Iterator[Path]:
-    """Name a file beside a path to write to, as `replacing` does; FileExistsError where there is a file at the path."""
+    """Name a file beside a path, as `replacing` does; FileExistsError where there is a file at the path by then."""
     with _beside(path) as part:
         yield part
         try:
