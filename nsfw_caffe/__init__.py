@@ -11,8 +11,7 @@ from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nsfw_caffe import evaluate as evaluate
-    from nsfw_caffe import spark as spark
+    from nsfw_caffe import evaluate, spark
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.preprocessing.limits import Limits
@@ -29,20 +28,30 @@ __all__ = [
     "__version__",
     "classify",
     "classify_batch",
+    "evaluate",
+    "spark",
 ]
+
+_MODULES = {
+    "classifier": ("Classifier", "Result", "classify", "classify_batch"),
+    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
+    "preprocessing.limits": ("Limits",),
+}
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
+    from importlib import import_module
+
     if name in ("evaluate", "spark"):
-        import importlib
+        return import_module(f"nsfw_caffe.{name}")
+    for module, names in _MODULES.items():
+        if name in names:
+            value: object = getattr(import_module(f"nsfw_caffe.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier, errors
-    from nsfw_caffe.preprocessing import limits
 
-    value: object = next(getattr(module, name) for module in (errors, limits, classifier) if hasattr(module, name))
-    globals()[name] = value
-    return value
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
