@@ -16,7 +16,17 @@ class ScoreError(ModelError):
 
 
 class ImageError(NsfwCaffeError, ValueError):
-    """A source could not be turned into a picture; the message names the source."""
+    """A source could not be turned into a picture; the message names the source.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> try:
+    ...     nsfw_caffe.classify("missing.jpg")
+    ... except nsfw_caffe.ImageError as error:
+    ...     print(error)
+    missing.jpg: cannot be read (No such file or directory)
+    """
 
 
 class EngineUnavailable(NsfwCaffeError):  # noqa: N818 - a state, named as one

@@ -13,11 +13,11 @@ from nsfw_caffe.cli.arguments import positive
 from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
 from nsfw_caffe.cli.progress import Progress
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.model.locate import user_cache
 from nsfw_caffe.results.names import decode_name
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.locking import own_files
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
     import pyarrow
