@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nsfw_caffe.cli.arguments import positive, probabilities
 from nsfw_caffe.cli.common import OK
-from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_output
+from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_page
 from nsfw_caffe.cli.streams import say
 from nsfw_caffe.report.summary import THRESHOLDS
 
@@ -29,8 +29,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.report.scan import scan_report
     from nsfw_caffe.report.summary import summarise
-    from nsfw_caffe.report.text import to_text
     from nsfw_caffe.results.formats import read_results
 
     check_page_options(options, parser)
@@ -38,9 +38,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     summary = summarise(
         read_results(options.results), options.thresholds, top=options.top, highest=max(options.top, pictures)
     )
-    if options.html is not None:  # before the text, whose reader may go away (`| head`)
-        from nsfw_caffe.report.scan_page import to_html
-
-        write_output(options.html, to_html(summary, str(options.results), pictures=pictures, clear=options.clear))
-    say(to_text(summary, options.top), end="")
+    report = scan_report(summary, str(options.results), top=options.top, pictures=pictures, clear=options.clear)
+    write_page(report, options)  # before the text, whose reader may go away (`| head`)
+    say(report.to_text(), end="")
     return OK

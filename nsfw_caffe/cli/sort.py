@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 
 def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
-    from nsfw_caffe.report.wording import count_of, size
+    from nsfw_caffe.report.formatting import count_of, size
     from nsfw_caffe.results.formats import read_results
     from nsfw_caffe.results.names import visible
     from nsfw_caffe.sorting.carry_out import carry_out, foresee
