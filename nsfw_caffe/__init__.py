@@ -33,7 +33,8 @@ def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier, errors, limits
+    from nsfw_caffe import classifier, errors
+    from nsfw_caffe.preprocessing import limits
 
     value: object = next(getattr(module, name) for module in (errors, limits, classifier) if hasattr(module, name))
     globals()[name] = value

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from nsfw_caffe.__main__ import interrupt
 from nsfw_caffe.cli.arguments import positive
 from nsfw_caffe.cli.common import OK, SOME_FAILED, STOPPED, add_verbose_option, warn
 from nsfw_caffe.cli.engine_options import (
@@ -117,9 +118,9 @@ def _heed_signals() -> None:
     """Let what ends a scan politely end it as Ctrl-C does, and that raise an error: RESULTS has what is scored then."""
     if threading.current_thread() is not threading.main_thread():
         return  # called from Python, where no signal comes
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
