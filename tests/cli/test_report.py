@@ -44,7 +44,7 @@ def test_a_page_with_blurred_or_clear_thumbnails(results: Path, capsys: pytest.C
     none, blurred, clear, again = pages
     assert ("<img" in none, blurred.count("<img"), clear.count("<img")) == (False, 1, 1)
     assert (blurred == again, blurred == clear) == (True, False)
-    assert capsys.readouterr().out.count("sources") == 4
+    assert capsys.readouterr().out.count("Overview\n  sources ") == 4
     assert {path.name for path in results.parent.iterdir()} == {"results.csv", "page.html"}
 
 
