@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nsfw_caffe.evaluate.comparing import compare_runs
+from nsfw_caffe.evaluate.comparison import compare_runs
 from nsfw_caffe.evaluate.evaluation import evaluate
 from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.report.comparison import comparison_report

@@ -3,13 +3,15 @@
 A score is the probability, 0 to 1, that a picture is pornographic:
 
     >>> import nsfw_caffe
-    >>> nsfw_caffe.classify("photo.jpg")
+    >>> nsfw_caffe.classify("photo.jpg")  # doctest: +ELLIPSIS
+    0.0317...
 """
 
 from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nsfw_caffe import evaluate, spark
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.preprocessing.limits import Limits
@@ -26,16 +28,30 @@ __all__ = [
     "__version__",
     "classify",
     "classify_batch",
+    "evaluate",
+    "spark",
 ]
+
+_MODULES = {
+    "classifier": ("Classifier", "Result", "classify", "classify_batch"),
+    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
+    "preprocessing.limits": ("Limits",),
+}
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier, errors
-    from nsfw_caffe.preprocessing import limits
+    from importlib import import_module
 
-    value: object = next(getattr(module, name) for module in (errors, limits, classifier) if hasattr(module, name))
-    globals()[name] = value
-    return value
+    if name in ("evaluate", "spark"):
+        return import_module(f"nsfw_caffe.{name}")
+    for module, names in _MODULES.items():
+        if name in names:
+            value: object = getattr(import_module(f"nsfw_caffe.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,19 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.confusions import Confusion, confusion
-from nsfw_caffe.evaluate.curves import PrecisionRecall, Roc, precision_recall, roc, thin
-from nsfw_caffe.evaluate.error_rates import RateAt, fnr_at_fpr, fpr_at_fnr
-from nsfw_caffe.evaluate.extracts import Mistake, RateCurves, histogram, rate_curves, thin_roc, worst
+from nsfw_caffe.evaluate.curves import (
+    PrecisionRecall,
+    RateCurves,
+    Roc,
+    average_precision_interval,
+    histogram,
+    precision_recall,
+    rate_curves,
+    roc,
+    thin,
+    thin_roc,
+)
+from nsfw_caffe.evaluate.error_rates import Confusion, RateAt, confusion, fnr_at_fpr, fpr_at_fnr
 from nsfw_caffe.evaluate.groups import Strata, strata
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
 from nsfw_caffe.evaluate.moderation import Policy, policy
 from nsfw_caffe.evaluate.options import Options
-from nsfw_caffe.evaluate.reliability import Calibration, calibration
-from nsfw_caffe.evaluate.samples import Samples
+from nsfw_caffe.evaluate.reliability import Calibration, brier_interval, calibration, ece_interval
+from nsfw_caffe.evaluate.samples import Mistake, Samples, worst
 from nsfw_caffe.evaluate.thresholds import ThresholdChoice, choose_threshold
-from nsfw_caffe.evaluate.uncertainty import average_precision_interval, brier_interval, ece_interval
 from nsfw_caffe.results.record import SetUp
 
 RATES = (0.01, 0.05, 0.1)
@@ -138,6 +146,15 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     ------
     EvaluationError
         If the samples are unusable or of one class, or scikit-learn is not installed; the message says what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nsfw_caffe.evaluate import LabelledScores, Options, evaluate
+    >>> labels, scores = np.arange(200) >= 100, np.arange(200) / 200
+    >>> found = evaluate(LabelledScores(labels, scores), Options(fpr=0.05, resamples=100))
+    >>> found.roc.auc, found.choice.threshold, found.choice.fpr
+    (1.0, 0.475, 0.05)
     """
     samples = Samples(data.labels, data.scores)
     samples.need_both("an evaluation")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.report.evaluation import made_with
 from nsfw_caffe.report.formatting import describe_set_up, number, p_value, round_percent, threshold

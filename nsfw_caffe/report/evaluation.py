@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from nsfw_caffe.evaluate.evaluation import RATES, Evaluation
-from nsfw_caffe.evaluate.extracts import Mistake
 from nsfw_caffe.evaluate.groups import GroupTest, Strata
 from nsfw_caffe.evaluate.intervals import Interval, Share
 from nsfw_caffe.evaluate.libraries import library_versions
+from nsfw_caffe.evaluate.samples import Mistake
 from nsfw_caffe.report.formatting import (
     count_of,
     describe_set_up,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
-from nsfw_caffe.evaluate.confusions import Confusion
+from nsfw_caffe.evaluate.comparison import RunsCompared
+from nsfw_caffe.evaluate.error_rates import Confusion
 from nsfw_caffe.evaluate.evaluation import RATES, Evaluation
 from nsfw_caffe.evaluate.intervals import Share
 from nsfw_caffe.evaluate.libraries import library_versions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.evaluate.evaluation import Evaluation
 from nsfw_caffe.report.figures import FIRST, SECOND, Plot
 from nsfw_caffe.report.formatting import percent, round_percent, threshold

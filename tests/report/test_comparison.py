@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from nsfw_caffe.evaluate.comparing import RunsCompared, compare_runs
+from nsfw_caffe.evaluate.comparison import RunsCompared, compare_runs
 from nsfw_caffe.report.comparison import comparison_report
 from nsfw_caffe.report.figures import to_png
 from tests.evaluate.labelled import of
