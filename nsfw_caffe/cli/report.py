@@ -9,7 +9,7 @@ from nsfw_caffe.cli.arguments import positive, probabilities
 from nsfw_caffe.cli.common import OK
 from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_page
 from nsfw_caffe.cli.streams import say
-from nsfw_caffe.report.summary import THRESHOLDS
+from nsfw_caffe.results.record import THRESHOLDS
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from nsfw_caffe.results.record import Record, SetUp
-
-THRESHOLDS = (0.2, 0.5, 0.8)
-"""open_nsfw's README of 2016: under 0.2 a picture is likely safe, over 0.8 it is likely not; 0.5 lies between them."""
+from nsfw_caffe.results.record import THRESHOLDS, Record, SetUp
 
 BINS = 20
 """Of the histogram, each 1 / BINS wide."""
