@@ -108,7 +108,7 @@ def test_a_text_has_what_a_page_draws_in_words() -> None:
         [
             Section("First", [Paragraph("word " * 30), Facts([("one", "1"), ("three", "3")]), Figure(plot)]),
             Section("Empty", []),
-            Section("Second", [Figure(plot, in_text=table), Gallery(["0.9"], list, True, table)]),
+            Section("Second", [Figure(plot, in_text=table), Gallery([], list, True, table)]),
         ],
     )
     lines = ["  score  name", "    0.9  a", r"   0.10  \x1b[2J"]
