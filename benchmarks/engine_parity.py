@@ -17,9 +17,8 @@ import numpy as np
 
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.options import EngineChoice, Precision
+from nsfw_caffe.results.record import THRESHOLDS
 from tests.fidelity import corpus
-
-THRESHOLDS = (0.2, 0.5, 0.8)
 
 SET_UPS: tuple[tuple[EngineChoice, Precision], ...] = (
     ("onnxruntime", "float32"),

@@ -42,7 +42,7 @@ class Result:
     source : Source
         The source, as it was given.
     score : float or None
-        The NSFW probability, 0 to 1; None if the source could not be scored.
+        The network's output, 0 to 1; None if the source could not be scored.
     error : str or None
         Why not; None if it was scored.
     seconds : float
@@ -50,6 +50,15 @@ class Result:
     warnings : tuple of str
         What Pillow and the libraries below it said of it, in the processes of the library's own that Caffe's workers
         are. What they say in this process goes to its `warnings` and its standard error, as ever.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> found, missing = nsfw_caffe.Classifier().scan(["photo.jpg", "missing.jpg"])
+    >>> found.source, round(found.score, 2), found.error
+    ('photo.jpg', 0.03, None)
+    >>> missing.score, missing.reason
+    (None, 'cannot be read (No such file or directory)')
     """
 
     source: Source
@@ -113,6 +122,16 @@ class Classifier:
         If the model cannot be found, downloaded or run, or is damaged.
     EngineUnavailable
         If the engine, the device, the precision or the JPEG library is not available here.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> classifier = nsfw_caffe.Classifier()
+    >>> round(classifier.classify("photo.jpg"), 2)
+    0.03
+    >>> from skimage import data
+    >>> [round(score, 2) for score in classifier.classify_batch([data.astronaut(), data.cat()])]
+    [0.03, 0.0]
     """
 
     def __init__(
@@ -234,7 +253,7 @@ class Classifier:
         Returns
         -------
         float
-            The NSFW probability, 0 to 1: the float32 that the network gives, unrounded.
+            The network's output, 0 to 1: the float32 that the network gives, unrounded.
 
         Raises
         ------
@@ -265,7 +284,7 @@ class Classifier:
         Returns
         -------
         list of float
-            The NSFW probabilities, in the order of the sources.
+            The scores, in the order of the sources.
 
         Raises
         ------
@@ -326,12 +345,26 @@ _DEFAULTS = ScoringOptions()
 
 
 def classify(source: Source) -> float:
-    """Score one picture with the default Classifier, which the first call creates; see `Classifier.classify`."""
+    """Score one picture with the default Classifier, which the first call creates; see `Classifier.classify`.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> round(nsfw_caffe.classify("photo.jpg"), 2)
+    0.03
+    """
     return _default().classify(source)
 
 
 def classify_batch(sources: Iterable[Source]) -> list[float]:
-    """Score several pictures with the default Classifier; see `Classifier.classify_batch`."""
+    """Score several pictures with the default Classifier; see `Classifier.classify_batch`.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> [round(score, 2) for score in nsfw_caffe.classify_batch(["photo.jpg", "photo.jpg"])]
+    [0.03, 0.03]
+    """
     return _default().classify_batch(sources)
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.arguments import positive
+from nsfw_caffe.cli.arguments import add_json_file_option, positive
 from nsfw_caffe.cli.streams import say
 from nsfw_caffe.errors import ResultsError
+
+if TYPE_CHECKING:
+    from nsfw_caffe.report.figures import Plot
+    from nsfw_caffe.report.sections import Report
 
 _PAGE_ENDINGS = (".html", ".htm")
 
 
 def add_figures_options(parser: argparse._ActionsContainer) -> None:
     """Add the options of figures: as JSON, as plots, and as a page."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures as JSON; -: printed alone")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="the plots as PNG files in a folder, which is made")
+    add_json_file_option(parser)
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="folder for the plots as PNG files; it is made")
     _add_html_option(parser)
 
 
@@ -27,12 +33,14 @@ def add_page_options(parser: argparse._ActionsContainer, thumbnails: str) -> Non
 
 def add_thumbnails_options(parser: argparse._ActionsContainer, thumbnails: str) -> None:
     """Add the options of thumbnails."""
-    parser.add_argument("--thumbnails", type=positive, metavar="N", help=f"on the page: {thumbnails}, blurred for good")
+    parser.add_argument(
+        "--thumbnails", type=positive, metavar="N", help=f"thumbnails on the page: {thumbnails}, blurred for good"
+    )
     parser.add_argument("--clear", action="store_true", help="do not blur the thumbnails")
 
 
 def _add_html_option(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="also write a page that needs no other file")
+    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="page to write too, which needs no other file")
 
 
 def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentParser, extra: str = "report") -> None:
@@ -62,19 +70,48 @@ def write_output(path: Path, content: bytes) -> None:
     ResultsError
         It cannot be written.
     """
-    from nsfw_caffe.model.model_file import write_whole
+    from nsfw_caffe.system.files import write_file
 
     try:
-        write_whole(path, content)
+        write_file(path, content)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def write_figures(path: Path | None, json: str, text: str) -> None:
-    """Print the text; write the JSON where that is asked for, to standard output in the text's place."""
-    if path == Path("-"):
-        say(json)
+def write_page(report: Report, options: argparse.Namespace) -> None:
+    """Write the page where one is asked for."""
+    if options.html is not None:
+        write_output(options.html, report.to_html())
+
+
+def write_report(report: Report, json: str, options: argparse.Namespace) -> None:
+    """Print the text; write what else is asked for, JSON for standard output in the text's place."""
+    write_page(report, options)
+    if options.plots is not None:
+        write_plots(report.plots, options.plots)
+    if options.json == Path("-"):
+        say(json, end="")
         return
-    if path is not None:
-        write_output(path, f"{json}\n".encode())
-    say(text, end="")
+    if options.json is not None:
+        write_output(options.json, json.encode())
+    say(report.to_text(), end="")
+
+
+def write_plots(plots: Sequence[Plot], folder: Path) -> None:
+    """Draw each figure into a PNG file in a folder, which is made if need be.
+
+    Raises
+    ------
+    ResultsError
+        matplotlib is not installed, or a file cannot be written: the message names it.
+    """
+    from nsfw_caffe.report.figures import to_png
+
+    for plot in plots:
+        path = folder / f"{plot.name}.png"
+        png = to_png(plot)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
+        write_output(path, png)

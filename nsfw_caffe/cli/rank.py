@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.arguments import positive
-from nsfw_caffe.cli.common import OK
+from nsfw_caffe.cli import OK
+from nsfw_caffe.cli.arguments import add_json_option, positive
 from nsfw_caffe.cli.streams import begin_csv, csv_line, say
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "rank",
-        help="the highest or lowest scores of results",
+        help="print the highest or lowest scores of results",
         description="Print 'score<TAB>source', the highest scores first, then the lowest, the lowest of them first.",
     )
     parser.set_defaults(run=_run)
@@ -32,16 +32,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--bottom", type=positive, default=0, metavar="N", help="the N lowest")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON Lines with all columns of the results")
-    form.add_argument("--csv", action="store_true", help="CSV with a header and all columns of the results")
+    add_json_option(form, "JSON Lines with all columns of the results")
+    form.add_argument("--csv", action="store_true", help="print CSV with a header and all columns of the results")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from nsfw_caffe.report.best import Best, highest_first, lowest_first
+    from nsfw_caffe.report.summary import TopK, highest_first, lowest_first
     from nsfw_caffe.results.formats import read_results
 
     top = options.top or (0 if options.bottom else _TOP)
-    highest, lowest = Best(top, highest_first), Best(options.bottom, lowest_first)
+    highest, lowest = TopK(top, highest_first), TopK(options.bottom, lowest_first)
     for record in read_results(options.results):
         if record.score is not None:
             highest.add(record)

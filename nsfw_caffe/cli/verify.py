@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.common import OK, SOME_FAILED, UNAVAILABLE, fetch_model
+from nsfw_caffe.cli import OK, SOME_FAILED, UNAVAILABLE
+from nsfw_caffe.cli.progress import fetch_model
 from nsfw_caffe.cli.streams import complain, say
 from nsfw_caffe.errors import EngineUnavailable, ImageError
 from nsfw_caffe.results.names import visible
@@ -21,7 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "verify",
-        help="does this machine give the recorded bits?",
+        help="check that this machine gives the recorded bits",
         description="Score known pictures and compare stage by stage with what is recorded of them.",
     )
     parser.set_defaults(run=_run)
@@ -30,7 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--against",
         type=Path,
         metavar="FILE.json",
-        help="also find the set-up that gives the published scores in this file; with --published, check that one",
+        help="file of published scores: find the set-up that gives them; with --published, check that one",
     )
 
 
@@ -40,7 +42,8 @@ def _run(options: argparse.Namespace) -> int:
     from nsfw_caffe.options import ScoringOptions
 
     scoring = ScoringOptions.published() if options.published else ScoringOptions(engine="caffe")
-    fetch_model(lambda: require_engine(scoring if options.published else ScoringOptions()))
+    look = functools.partial(require_engine, scoring if options.published else ScoringOptions())
+    fetch_model(look, quiet=options.quiet)
     recorded = verify.recorded_pictures()
     others = [] if options.against is None else verify.published_pictures(options.against)
     status = OK

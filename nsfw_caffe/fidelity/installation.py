@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nsfw_caffe._version import __version__
 from nsfw_caffe.engines.base import require_engine
 from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
@@ -13,13 +12,12 @@ from nsfw_caffe.options import ENGINES, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import CODECS, create_codec, describe_codec
 
 
-def describe_installation() -> str:
-    """Return a line for each of the version, the engines, the BLAS, the JPEG libraries and the model."""
-    return "\n".join(f"{name:<12}{value}" for name, value in _lines())
+def describe_installation() -> list[str]:
+    """Return a line for each of the engines, the BLAS, the JPEG libraries and the model."""
+    return [f"{name:<12}{value}" for name, value in _lines()]
 
 
 def _lines() -> Iterator[tuple[str, str]]:
-    yield "nsfw-caffe", __version__
     for engine in ENGINES:
         try:
             require_engine(ScoringOptions(engine=engine))

@@ -22,7 +22,7 @@ from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
 from nsfw_caffe.preprocessing.resize import PATHS
 from nsfw_caffe.preprocessing.steps import preprocess
-from nsfw_caffe.system import child
+from nsfw_caffe.system import child_process
 
 _PASSED = ("engine", "jpeg", "blas")
 """Options that differ in what is measured here."""
@@ -58,9 +58,9 @@ def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, li
         If what the options ask for is not available here, or the child process died.
     """
     run = subprocess.run(
-        child.command("fidelity.measure", *arguments(options), "--", *map(str, paths)),
+        child_process.command("fidelity.measure", *arguments(options), "--", *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
-        env=child.environment(OPENBLAS_NUM_THREADS="1"),
+        env=child_process.environment(OPENBLAS_NUM_THREADS="1"),
         capture_output=True,
         text=True,
     )

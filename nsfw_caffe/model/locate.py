@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.model_file import ModelFile, file_size
+from nsfw_caffe.model.model_file import ModelFile, reading
 from nsfw_caffe.model.spec import DIRECTORY_VARIABLE, OPEN_NSFW, ModelFiles, Progress, model_files
+from nsfw_caffe.system.files import file_size, user_cache
 
 _log = logging.getLogger(__name__)
 
@@ -141,20 +142,6 @@ def _checkout_directory() -> Path | None:
     return directory if (root / "pyproject.toml").is_file() and directory.is_dir() else None
 
 
-def user_cache() -> Path | None:
-    """Give the library's folder in the user's cache, None where there is no home directory.
-
-    It may not exist yet: ``nsfw_caffe/`` in XDG_CACHE_HOME, else in ``~/.cache``.
-    """
-    named = os.environ.get("XDG_CACHE_HOME")
-    try:
-        # The XDG base directory specification: a relative path is to be ignored.
-        cache = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return cache / "nsfw_caffe"
-
-
 def _cache_directory() -> Path | None:
     cache = user_cache()
     return None if cache is None else cache / OPEN_NSFW.name
@@ -167,8 +154,9 @@ def _original_in(directory: Path) -> ModelFiles:
 
 def _is_whole(path: Path, file: ModelFile) -> bool:
     """Tell whether the file is there; a damaged one is a ModelError."""
-    if file_size(path) is None:
-        return False
+    with reading(path):
+        if file_size(path) is None:
+            return False
     difference = file.difference(path)
     if difference is not None:
         raise ModelError(f"{path} is damaged: {difference}; delete it and run `nsfw-caffe model fetch`")

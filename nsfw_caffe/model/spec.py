@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from nsfw_caffe.model.model_file import ModelFile, file_sha256
+from nsfw_caffe.model.model_file import ModelFile, reading
+from nsfw_caffe.system.files import file_sha256
 
 INPUT_SHAPE = (3, 224, 224)
 """Shape of the input for one picture, channels first: the `data` layer of deploy.prototxt."""
@@ -94,7 +95,10 @@ class ModelFiles:
         """Give the SHA-256 of both files in hexadecimal; ModelError where one cannot be read."""
         if self.original:  # they have been checked against these already
             return OPEN_NSFW.prototxt.sha256, OPEN_NSFW.caffemodel.sha256
-        return file_sha256(self.prototxt), file_sha256(self.caffemodel)
+        with reading(self.prototxt):
+            prototxt = file_sha256(self.prototxt)
+        with reading(self.caffemodel):
+            return prototxt, file_sha256(self.caffemodel)
 
     def sha256(self) -> str:
         """Give the model's hash: the SHA-256 of the files' own in hexadecimal; ModelError where one cannot be read."""

@@ -12,6 +12,9 @@ from nsfw_caffe.options import ScoringOptions
 PUBLISHED = "caffe-published"
 """What stood for engine="caffe", jpeg="ijg9d", blas="atlas" before these had columns."""
 
+THRESHOLDS = (0.2, 0.5, 0.8)
+"""open_nsfw's README of 2016: under 0.2 a picture is likely safe, over 0.8 it is likely not; 0.5 lies between them."""
+
 
 class SetUp(NamedTuple):
     """What made a score, besides the picture: scores that differ in it are not mixed in one RESULTS.
@@ -73,7 +76,7 @@ class Record:
     source : str
         The path as it was given or found, or ``archive!member``.
     score : float or None
-        The NSFW probability, 0 to 1; None if it could not be scored.
+        The network's output, 0 to 1; None if it could not be scored.
     error : str or None
         Why not, without the source's name; None if it was scored.
     width, height : int or None

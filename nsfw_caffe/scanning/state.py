@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results.formats import read_results, side_file, write_results
+from nsfw_caffe.results.formats import read_results, sidecar, write_results
 from nsfw_caffe.results.record import SetUp
 from nsfw_caffe.scanning.journal import Journal, delete_journal
 
@@ -44,7 +44,7 @@ class Ledger:
 
     def __init__(self, results: Path, set_up: SetUp, *, rescore: bool) -> None:
         self._results = results
-        self._path = side_file(results, "journal")
+        self._path = sidecar(results, "journal")
         # A scan that was broken off may have got everything into its journal, and nothing of it into RESULTS.
         self.is_published = False
         self.journal = self._continued(set_up, rescore=rescore) or self._begun(set_up, rescore=rescore)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.model.locate import resolve
-from nsfw_caffe.model.model_file import file_sha256
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import Decode, EngineChoice, Precision, ScoringOptions
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
@@ -164,7 +163,7 @@ def _ship(context: SparkContext, files: ModelFiles) -> ShippedModel:
     """
     # In folders of their own, because a user's two files may have one name.
     prototxt, caffemodel = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
-    hashes = file_sha256(files.prototxt), file_sha256(files.caffemodel)
+    hashes = files.hashes()
     # Spark keeps one file of a name, so models that differ must not share one.
     digest = hashlib.sha256("\n".join([prototxt, caffemodel, *hashes]).encode()).hexdigest()
     folder = f"nsfw_caffe-{digest[:16]}"

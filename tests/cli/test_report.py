@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from nsfw_caffe.cli import report
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.report.scan import scan_report
 from nsfw_caffe.report.summary import summarise
-from nsfw_caffe.report.text import to_text
 from nsfw_caffe.results.formats import write_results
 from tests.cli.running import run
 from tests.records import failed, of_file, scored
@@ -25,14 +26,27 @@ def results(tmp_path: Path) -> Path:
 
 def test_text_and_no_file(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(report, results) == 0
-    assert capsys.readouterr().out == to_text(summarise(ROWS))
+    assert capsys.readouterr().out == scan_report(summarise(ROWS), str(results)).to_text()
     assert list(results.parent.iterdir()) == [results]
+
+
+def test_json(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = results.with_name("page.html")
+    options = ("--top", 1, "--thresholds", "0.5", "--html", page, "--thumbnails", 2)
+    assert run(report, results, "--json", *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["scored"], found["failed"], found["mean"]) == (3, 2, 1, 0.6)
+    assert found["reached"] == [{"threshold": 0.5, "count": 1}]
+    assert found["reasons"] == {"the file is empty": 1}
+    assert [(row["source"], row["score"]) for row in found["highest"]] == [(ROWS[0].source, 0.9)]
+    assert found["set_ups"] == [ROWS[0].set_up._asdict()]
+    assert page.exists()
 
 
 def test_options_reach_the_text(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(report, results, "--thresholds", "0.25", "--top", "1") == 0
     out = capsys.readouterr().out
-    assert "0.25                   2  100.00 %" in out
+    assert "       0.25            2  100.00 %" in out
     assert "b.jpg" not in out
 
 
@@ -44,7 +58,7 @@ def test_a_page_with_blurred_or_clear_thumbnails(results: Path, capsys: pytest.C
     none, blurred, clear, again = pages
     assert ("<img" in none, blurred.count("<img"), clear.count("<img")) == (False, 1, 1)
     assert (blurred == again, blurred == clear) == (True, False)
-    assert capsys.readouterr().out.count("sources") == 4
+    assert capsys.readouterr().out.count("Overview\n  sources ") == 4
     assert {path.name for path in results.parent.iterdir()} == {"results.csv", "page.html"}
 
 
