@@ -18,8 +18,6 @@ PUBLIC = {PACKAGE, f"{PACKAGE}.evaluate", f"{PACKAGE}.spark"}
 
 # Imports that are to go: this table is empty when the work on the rooms is done.
 NOT_YET = {
-    ("engines", "parallel"),
-    ("engines", "preprocessing"),
     ("reloading", "classifier"),
 }
 
