@@ -10,9 +10,13 @@ from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nsfw_caffe import evaluate, spark
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.preprocessing.limits import Limits
+    from nsfw_caffe.results.formats import read_results
+    from nsfw_caffe.results.record import Record
+    from nsfw_caffe.scanning.scan import ScanResult, scan
 
 __all__ = [
     "Classifier",
@@ -21,20 +25,38 @@ __all__ = [
     "Limits",
     "ModelError",
     "NsfwCaffeError",
+    "Record",
     "Result",
+    "ScanResult",
     "ScoreError",
     "__version__",
     "classify",
     "classify_batch",
+    "evaluate",
+    "read_results",
+    "scan",
+    "spark",
 ]
+
+_MODULES = {
+    "classifier": ("Classifier", "Result", "classify", "classify_batch"),
+    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
+    "preprocessing.limits": ("Limits",),
+    "results.formats": ("read_results",),
+    "results.record": ("Record",),
+    "scanning.scan": ("ScanResult", "scan"),
+}
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nsfw_caffe import classifier, errors, limits
+    from importlib import import_module
 
-    value: object = next(getattr(module, name) for module in (errors, limits, classifier) if hasattr(module, name))
-    globals()[name] = value
-    return value
+    if name in ("evaluate", "spark"):
+        return import_module(f"nsfw_caffe.{name}")
+    for module, names in _MODULES.items():
+        if name in names:
+            value: object = getattr(import_module(f"nsfw_caffe.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

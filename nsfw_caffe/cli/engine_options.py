@@ -11,7 +11,6 @@ from nsfw_caffe.engines.base import ENGINES, PRECISIONS, EngineOptions, parse_de
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.results.record import SetUp
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
@@ -92,12 +91,6 @@ def _look(options: argparse.Namespace) -> None:
     create_codec("ijg9d" if options.published else "pillow", options.decode)
     engine = "caffe" if options.published else options.engine
     require_engine(engine, EngineOptions(parse_device(options.device), options.precision, options.threads))
-
-
-def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:
-    """Say what a scan with these options scores with."""
-    engine = f"{classifier.engine}-published" if options.published else classifier.engine
-    return SetUp(engine, options.precision, options.decode, frames, classifier.model_sha256)
 
 
 def _device(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli.arguments import positive, probabilities, probability
 from nsfw_caffe.cli.common import OK, SOME_FAILED
-from nsfw_caffe.cli.labelled_data import add_data_options, load
+from nsfw_caffe.cli.labelled_data import add_data_options, evaluate_data
 from nsfw_caffe.cli.pages import (
     add_figures_options,
     add_thumbnails_options,
@@ -60,13 +60,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from nsfw_caffe.evaluate.evaluation import evaluate
     from nsfw_caffe.evaluate.libraries import check_libraries
 
     check_libraries()
     check_page_options(options, parser, "evaluate")
-    asked = _asked(options)
-    evaluation = evaluate(load(options, parser), asked)
+    evaluation = evaluate_data(options, parser, _asked(options))
     if options.html is not None:
         from nsfw_caffe.report.evaluation_page import to_html
 

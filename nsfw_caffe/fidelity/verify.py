@@ -142,7 +142,7 @@ def check(expected: list[Expected], *, published: bool) -> tuple[SetUp, list[Fin
     """
     for picture in expected:
         if not picture.path.is_file():
-            raise ImageError(f"{picture.path}: the picture is missing")
+            raise ImageError(str(picture.path), "the picture is missing")
     set_up, measured = measure([picture.path for picture in expected], published=published)
     return set_up, [_compare(*pair, set_up) for pair in zip(expected, measured, strict=True)]
 

@@ -118,14 +118,14 @@ def side_file(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
-def read_results(path: Path) -> Iterator[Record]:
+def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
     """Read a file of results a record at a time, in the file's order.
 
     Columns beyond those of `Record` are ignored, and the columns may come in any order.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : str or os.PathLike
         The file, whose ending says the format.
 
     Yields
@@ -139,6 +139,7 @@ def read_results(path: Path) -> Iterator[Record]:
         If the file cannot be read or is no file of results: the message names the file, and the line or row that is
         wrong. It is raised where the reading comes to it, after the rows before.
     """
+    path = Path(path)
     try:
         yield from _format(path).read(path)
     except OSError as error:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.locking import locked
-from nsfw_caffe.scanning.scan import scan
+from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.selection import Selection
 from tests import bombs
-from tests.sources.test_frames import animation
+from tests.sources.test_content import animation
 from tests.support import PHOTOS
 
 SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32)
@@ -59,9 +59,9 @@ class Scan:
         limits: Limits = DEFAULT_LIMITS,
     ) -> list[Record]:
         self.scored, self.done = 0, []
-        scan(
+        scan_items(
             self.results,
-            lambda known: find_items(map(str, folders), Selection(), known),
+            find_items(map(str, folders), Selection()),
             self.score,
             set_up,
             rescore=rescore,
@@ -183,12 +183,9 @@ def test_errors_are_retried_where_that_is_asked_for(do_scan: Scan, folder: Path)
 
 
 def test_a_picture_that_vanishes_between_finding_and_reading(do_scan: Scan, folder: Path) -> None:
-    def vanishing(known: Callable[..., bool]) -> Iterator[object]:
-        items = list(find_items([str(folder)], Selection(), known))
-        (folder / "rocket.jpg").unlink()
-        return iter(items)
-
-    scan(do_scan.results, vanishing, do_scan.score, SET_UP)  # type: ignore[arg-type]
+    items = list(find_items([str(folder)], Selection()))
+    (folder / "rocket.jpg").unlink()
+    scan_items(do_scan.results, items, do_scan.score, SET_UP)
     errors = {Path(record.source).name: record.error for record in do_scan.records()}
     assert errors["rocket.jpg"] == "cannot be read (No such file or directory)"
     assert errors["again.jpg"] is None
@@ -300,9 +297,9 @@ def test_long_scans_publish_between(do_scan: Scan, folder: Path, monkeypatch: py
             seen.append(len(do_scan.records()) if do_scan.results.exists() else 0)
             yield result
 
-    monkeypatch.setattr("nsfw_caffe.scanning.scan._COMMIT_EVERY", 0)
-    monkeypatch.setattr("nsfw_caffe.scanning.scan._PUBLISH_EVERY", 0)
-    monkeypatch.setattr("nsfw_caffe.scanning.scan._PUBLISH_SHARE", 1e9)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._COMMIT_EVERY", 0)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._PUBLISH_EVERY", 0)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._PUBLISH_SHARE", 1e9)
     monkeypatch.setattr(do_scan, "score", score)
     do_scan(folder)
     assert seen == [0, 1, 2, 3, 4]
