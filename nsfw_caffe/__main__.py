@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED, _STOPPED = 130, 4  # commands/common.py's
 _IMPORT = "<frozen importlib"
+_A_MOMENT = 0.01  # seconds
 
 
 def main() -> int:
@@ -37,20 +38,33 @@ def main() -> int:
         status = _INTERRUPTED
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 0
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        # What is left is Python's end, which has nothing to tell either.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(status))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if callable(signal.getsignal(number)):
+            # What is left is Python's end, which has nothing to tell either.
+            signal.signal(number, lambda *_: os._exit(status))
     return status
 
 
-def _interrupt(_number: int, frame: "FrameType | None") -> None:
-    """Raise KeyboardInterrupt; but end at once where a module is being imported, for C modules make other errors of it.
+def _interrupt(number: int, frame: "FrameType | None") -> None:
+    """Interrupt, but end at once where a module is being imported, for C modules make other errors of it.
 
     Nothing is half done then that would have to be put in order.
     """
-    while frame is not None:
-        if frame.f_code.co_filename.startswith(_IMPORT):
+    inner = frame
+    while inner is not None:
+        if inner.f_code.co_filename.startswith(_IMPORT):
             os._exit(_INTERRUPTED)
+        inner = inner.f_back
+    interrupt(number, frame)
+
+
+def interrupt(_number: int, frame: "FrameType | None") -> None:
+    """Raise KeyboardInterrupt; in a `__del__` a moment later, since Python would print it there, and go on."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            signal.signal(signal.SIGALRM, interrupt)
+            signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
+            return
         frame = frame.f_back
     raise KeyboardInterrupt
 

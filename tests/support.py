@@ -21,6 +21,10 @@ PHOTOS = Path(skimage.__file__).parent / "data"
 """The pictures in scikit-image's wheel."""
 
 
+PEAK_MEMORY = "next(int(line.split()[1]) * 1024 for line in open('/proc/self/status') if line.startswith('VmHWM'))"
+"""An expression: the most memory that this program has had, in bytes. What getrusage says counts its parent's too."""
+
+
 def run(*command: str | Path, stdin: bytes = b"", environment: dict[str, str] | None = None) -> Child:
     """Run this Python with these arguments in a child process; nothing is checked."""
     child = subprocess.run(

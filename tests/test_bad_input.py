@@ -56,7 +56,7 @@ FILE_MESSAGES = {
     "truncated.jpg": "truncated",
     "truncated.png": "truncated",
     "header.gif": "not in any picture format",
-    "bomb.png": "decompression bomb",
+    "bomb.png": "3600000000 pixels: the limit is 100000000",
 }
 
 

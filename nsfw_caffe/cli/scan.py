@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import itertools
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from nsfw_caffe.__main__ import interrupt
 from nsfw_caffe.cli.arguments import positive
 from nsfw_caffe.cli.common import OK, SOME_FAILED, STOPPED, add_verbose_option, warn
 from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
@@ -19,7 +18,7 @@ from nsfw_caffe.cli.progress import Progress
 from nsfw_caffe.cli.streams import complain, say, standard_input
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.results.names import visible
-from nsfw_caffe.system.reading import reason, short_path, why_unreadable
+from nsfw_caffe.system.reading import reason
 
 _DESCRIPTION = """\
 Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
@@ -104,9 +103,9 @@ def _heed_signals() -> None:
     """Let what ends a scan politely end it as Ctrl-C does, and that raise an error: RESULTS has what is scored then."""
     if threading.current_thread() is not threading.main_thread():
         return  # called from Python, where no signal comes
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -114,16 +113,11 @@ def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser)
         parser.error("what shall be scanned? Give a SOURCE, or --list FILE")
     if options.list.count("-") > 1:
         parser.error("--list -: standard input can be read once")
+    from nsfw_caffe.scanning.scan import not_there
+
     for path in options.sources + [path for path in options.list if path != "-"]:
-        if not os.path.lexists(path):
-            parser.error(_not_there(path))
-
-
-def _not_there(path: str) -> str:
-    if path == "-":
-        return "-: standard input is no source; to scan what it lists: --list -"
-    why = why_unreadable(path, FileNotFoundError(errno.ENOENT, "no such file or folder"))
-    return f"{short_path(path)}: {why}"
+        if (error := not_there(path)) is not None:
+            parser.error("-: standard input is no source; to scan what it lists: --list -" if path == "-" else error)
 
 
 def _listed(options: argparse.Namespace) -> Iterator[str]:

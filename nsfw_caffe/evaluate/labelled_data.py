@@ -206,14 +206,16 @@ def _kept_scores(key: list[str], made_with: SetUp) -> Path:
     """Name the file in the user's cache that keeps the scores of some folders, or of a table's sources."""
     cache = user_cache()
     if cache is None:
-        raise EvaluationError("there is no home directory to keep scores in: give a file for them (--scores, scores=)")
+        raise EvaluationError(
+            "there is no home directory to keep scores in: give --scores FILE (in Python scores=FILE)"
+        )
     words = "\n".join([*map(os.path.realpath, key), *map(str, made_with)])
     folder = cache / "evaluate"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EvaluationError(
-            f"{folder} cannot be made ({error.strerror}): give a file for scores (--scores, scores=)"
+            f"{folder} cannot be made ({error.strerror}): give --scores FILE (in Python scores=FILE)"
         ) from error
     return folder / f"{hashlib.sha256(os.fsencode(words)).hexdigest()[:16]}.sqlite"
 

@@ -138,7 +138,8 @@ def scan(
     results = Path(output)
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
-        _check_there(_path(sources[0]))
+        if (error := not_there(_path(sources[0]))) is not None:
+            raise ScanStopped(error)
     paths = [_path(source) for source in sources] if isinstance(sources, Sequence) else map(_path, sources)
     check_scan(paths, results)
     classifier = classifier or default_classifier()
@@ -179,6 +180,13 @@ def check_scan(sources: Iterable[str], results: Path) -> None:
     check_sources(sources)
 
 
+def not_there(path: str) -> str | None:
+    """Say that a source that was named is not there; None where it is."""
+    if os.path.lexists(path):
+        return None
+    return f"{short_path(path)}: {why_unreadable(path, FileNotFoundError(errno.ENOENT, 'no such file or folder'))}"
+
+
 def set_up_of(classifier: Classifier, frames: int = 1) -> SetUp:
     """Say what a scan with a Classifier scores with."""
     options = classifier._options
@@ -209,9 +217,3 @@ def _path(source: str | os.PathLike[str]) -> str:
 
 def _globs(globs: str | Iterable[str]) -> tuple[str, ...]:
     return (globs,) if isinstance(globs, str) else tuple(globs)
-
-
-def _check_there(path: str) -> None:
-    if not os.path.lexists(path):
-        why = why_unreadable(path, FileNotFoundError(errno.ENOENT, "no such file or folder"))
-        raise ScanStopped(f"{short_path(path)}: {why}")

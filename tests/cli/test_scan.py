@@ -90,8 +90,8 @@ def test_exit_status_tells_whether_all_is_scored(folder: Path, tmp_path: Path) -
     ("arguments", "message"),
     [
         ((), "what shall be scanned? Give a SOURCE, or --list FILE"),
-        (("missing.jpg",), "missing.jpg: no such file or folder"),
-        (("--list", "missing.txt"), "missing.txt: no such file or folder"),
+        (("missing.jpg",), "missing.jpg: cannot be read (no such file or folder)"),
+        (("--list", "missing.txt"), "missing.txt: cannot be read (no such file or folder)"),
         ((".", "-o", "r.txt"), "r.txt: "),
         ((".", "-o", "missing/r.csv"), "missing/r.csv: "),
         ((".", "--frames", "0"), "0 is not 1 or more"),

@@ -166,7 +166,7 @@ def test_auto_without_caffe_and_without_any() -> None:
     )
     lines = run("-c", code).stdout.splitlines()
     assert lines[:2] == ["onnxruntime", "openvino"]
-    assert [line.partition(":")[0] for line in lines[2:]] == ["Caffe", "onnxruntime", "openvino"]
+    assert [line.strip().partition(":")[0] for line in lines[2:]] == ["Caffe", "onnxruntime", "openvino"]
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -129,7 +129,7 @@ os.write(2, b"C, after\\n")
 
 def test_a_crash_is_told() -> None:
     code = (
-        "import faulthandler; from nsfw_caffe import said; said.keep_apart()\n"
+        "import faulthandler; from nsfw_caffe.preprocessing import decoder_warnings as said; said.keep_apart()\n"
         "with said.collected(), said.written(): faulthandler._sigsegv()"
     )
     child = run("-X", "faulthandler", "-c", code)

@@ -15,14 +15,15 @@ from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.steps import held_bytes
 from nsfw_caffe.results.formats import read_results
 from tests.cli.test_scan import ENGINE
+from tests.support import PEAK_MEMORY
 
 MIB = 1 << 20
 
-PEAK = """
-import resource, sys
+PEAK = f"""
+import sys
 from nsfw_caffe.cli.main import main
 status = main(sys.argv[1:])
-print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(status, {PEAK_MEMORY})
 """
 
 
@@ -30,7 +31,7 @@ def peak(*arguments: object) -> int:
     """Return how many bytes of memory a scan took at most."""
     command = [sys.executable, "-c", PEAK, "scan", *map(str, arguments), *ENGINE, "--workers", "2"]
     output = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True).stdout
-    return int(output.split()[-1]) * 1024
+    return int(output.split()[-1])
 
 
 def test_content_does_not_outlive_its_scoring(tmp_path: Path) -> None:

@@ -57,5 +57,7 @@ def test_version_1(quota: str, expected: int, cgroups: Path) -> None:
 
 
 def test_affinity_counts() -> None:
-    code = "import os; os.sched_setaffinity(0, {0}); from nsfw_caffe import cores; print(cores.available_cores())"
+    code = (
+        "import os; os.sched_setaffinity(0, {0}); from nsfw_caffe.system import cores; print(cores.available_cores())"
+    )
     assert run("-c", code).stdout == "1\n"
