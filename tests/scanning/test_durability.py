@@ -19,7 +19,7 @@ from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.selection import Selection
 from tests.records import scored
-from tests.scanning.test_scan import SET_UP
+from tests.scanning.test_state import SET_UP
 from tests.support import PHOTOS
 
 
