@@ -31,7 +31,7 @@ def test_error_is_the_same_after_pickling(error: ImageError | ScoreError) -> Non
 
 
 def test_what_the_classifier_raises_and_returns_has_them(portable: Classifier) -> None:
-    sources = [PHOTOS / "rocket.jpg", "/missing.jpg"]
+    sources: list[str] = [str(PHOTOS / "rocket.jpg"), "/missing.jpg"]
     with pytest.raises(ImageError) as raised:
         portable.classify_batch(sources)
     error = raised.value

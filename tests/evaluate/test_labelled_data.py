@@ -28,7 +28,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
-def scored(portable: Classifier, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Return what the classifier is given to score."""
     seen: list[object] = []
     scan: Callable[..., Any] = Classifier.scan
@@ -55,7 +55,8 @@ def test_folders_are_scored_once(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     totals: list[int | None] = []
     evaluation = evaluate_folders(
-        **folders,
+        folders["nsfw"],
+        folders["sfw"],
         options=OPTIONS,
         by=["format"],
         classifier=lambda: portable,
