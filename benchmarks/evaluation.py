@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nsfw_caffe.evaluate.comparing import compare_runs
+from nsfw_caffe.evaluate.comparison import compare_runs
 from nsfw_caffe.evaluate.evaluation import evaluate
 from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.report import comparison_page, evaluation_figures, evaluation_json, evaluation_page, evaluation_text

@@ -3,7 +3,8 @@
 A score is the probability, 0 to 1, that a picture is pornographic:
 
     >>> import nsfw_caffe
-    >>> nsfw_caffe.classify("photo.jpg")
+    >>> nsfw_caffe.classify("photo.jpg")  # doctest: +ELLIPSIS
+    0.0317...
 """
 
 from nsfw_caffe._version import __version__
@@ -60,3 +61,7 @@ def __getattr__(name: str) -> object:
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from nsfw_caffe.evaluate.comparing import compare_runs
+    from nsfw_caffe.evaluate.comparison import compare_runs
     from nsfw_caffe.evaluate.libraries import check_libraries
     from nsfw_caffe.evaluate.load import pair, read_labelled
 

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves."""
+"""ROC and precision-recall curves, and what else is drawn over scores and thresholds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.delong import interval_of, placements
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval
 from nsfw_caffe.evaluate.libraries import load
+from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.resampling import Counts, Statistic, bootstrap_unstratified, rows_of
 from nsfw_caffe.evaluate.samples import Samples, samples_of
 
 Floats = npt.NDArray[np.float64]
@@ -63,7 +65,30 @@ class PrecisionRecall:
     average_precision: float
 
 
+@dataclass(frozen=True, eq=False)
+class RateCurves:
+    """The two kinds of mistake, by threshold.
+
+    Attributes
+    ----------
+    thresholds : numpy.ndarray
+        float64, (STEPS + 1,), from 0 to 1 in equal steps.
+    fpr, fnr : numpy.ndarray
+        float64, (STEPS + 1,): the rates at each threshold.
+    """
+
+    thresholds: Floats
+    fpr: Floats
+    fnr: Floats
+
+
 Curve = TypeVar("Curve", Roc, PrecisionRecall)
+
+BINS = 50
+"""Of the histograms of scores."""
+
+STEPS = 500
+"""Of the scale of thresholds, where rates are drawn over it."""
 
 _HALVINGS = 8
 """How often `thin` halves its steps at most: a step is then far below a pixel."""
@@ -83,6 +108,17 @@ def roc(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None = None, *,
     ------
     EvaluationError
         If the samples are unusable or of one class, or scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import roc
+    >>> curve = roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> curve.auc
+    0.75
+    >>> curve.fpr.tolist(), curve.tpr.tolist()
+    ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+    >>> curve.thresholds.tolist()
+    [inf, 0.8, 0.4, 0.35, 0.1]
     """
     samples = samples_of(labels, scores)
     samples.need_both("an ROC curve")
@@ -103,6 +139,15 @@ def precision_recall(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | No
     ------
     EvaluationError
         If the samples are unusable or of one class, or scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import precision_recall
+    >>> curve = precision_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> curve.recall.tolist()
+    [1.0, 1.0, 0.5, 0.5, 0.0]
+    >>> round(curve.average_precision, 4)
+    0.8333
     """
     samples = samples_of(labels, scores)
     samples.need_both("a precision-recall curve")
@@ -127,6 +172,13 @@ def thin(curve: Curve, points: int) -> Curve:
     ------
     EvaluationError
         If `points` is less than 2.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import roc, thin
+    >>> curve = roc([0, 1] * 50, [number / 100 for number in range(100)])
+    >>> len(curve.fpr), len(thin(curve, 10).fpr)
+    (101, 10)
     """
     if points < 2:
         raise EvaluationError(f"points={points}: a curve has 2 or more")
@@ -150,3 +202,67 @@ def _evenly(way: Floats, points: int) -> npt.NDArray[np.intp]:
             break
         kept = finer
     return kept
+
+
+def rate_curves(samples: Samples) -> RateCurves:
+    """Return the rates of mistakes at thresholds in equal steps, which the points of an ROC curve are not."""
+    thresholds = np.linspace(0, 1, STEPS + 1)
+    passed, missed = (np.searchsorted(scores, thresholds) / len(scores) for scores in (samples.sfw, samples.nsfw))
+    return RateCurves(thresholds, 1 - passed, missed)
+
+
+def histogram(scores: Floats) -> npt.NDArray[np.int64]:
+    """Count scores in BINS bins of equal width; 1 falls into the last one."""
+    counts, _ = np.histogram(scores, BINS, (0, 1))
+    return counts.astype(np.int64)
+
+
+def thin_roc(curve: Roc, points: int) -> Roc:
+    """Return an ROC curve of fewer points that looks the same, with a logarithmic axis of rates too.
+
+    Parameters
+    ----------
+    curve : Roc
+        The curve; its area is kept.
+    points : int
+        How many points there may be, 8 or more. Half of them lie evenly along the curve, half along the logarithm of
+        the false positive rate; both ends are among them.
+    """
+    if len(curve.fpr) <= points:
+        return curve
+    first = curve.fpr[curve.fpr > 0][0]
+    ways = (curve.fpr + curve.tpr, np.log10(np.maximum(curve.fpr, first)))
+    wanted = points // (2 * len(ways))
+    after = np.concatenate([np.searchsorted(way, np.linspace(way[0], way[-1], wanted)) for way in ways])
+    # With the point before each: where the curve jumps, both ends of the jump are kept.
+    chosen = np.unique(np.concatenate([after, after - 1]).clip(0, len(curve.fpr) - 1))
+    chosen[[0, -1]] = 0, len(curve.fpr) - 1
+    return dataclasses.replace(curve, fpr=curve.fpr[chosen], tpr=curve.tpr[chosen], thresholds=curve.thresholds[chosen])
+
+
+def average_precision_interval(samples: Samples, options: Options) -> Interval:
+    """Return the interval of the average precision.
+
+    Parameters
+    ----------
+    samples : Samples
+        Of both classes.
+    options : Options
+        Its level, resamples and seed count.
+    """
+    return bootstrap_unstratified(samples, _average_precision(samples), options)
+
+
+def _average_precision(samples: Samples) -> Statistic:
+    labels, scores, _ = rows_of(samples)
+    order = np.argsort(-scores, kind="stable")
+    labels, scores = labels[order], scores[order]
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # of each distinct score, which is flagged as a whole
+
+    def statistic(_labels: object, _scores: object, *, sample_weight: Counts) -> float:
+        weights = sample_weight[order]
+        flagged, found = np.cumsum(weights)[last], np.cumsum(weights * labels)[last]
+        precision = found / np.maximum(flagged, 1)
+        return float(np.diff(found, prepend=0) @ precision) / int(found[-1])
+
+    return statistic

@@ -1,4 +1,4 @@
-"""The best of one error rate where the other is bounded: the measure of the model's authors."""
+"""What a threshold gets right and wrong, and the best of one error rate where the other is bounded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,125 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.evaluate.confusions import confusion
-from nsfw_caffe.evaluate.intervals import LEVEL, Interval, check_rate, clopper_pearson, wilson
+from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.evaluate.intervals import LEVEL, Interval, Share, check_rate, clopper_pearson, wilson
 from nsfw_caffe.evaluate.samples import Samples, samples_of
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many samples of each class have a score of the threshold or more, and how many less.
+
+    Attributes
+    ----------
+    true_positives, false_negatives : int
+        The nsfw samples at or above the threshold, and below it.
+    false_positives, true_negatives : int
+        The sfw samples at or above the threshold, and below it.
+    """
+
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+
+    @property
+    def nsfw(self) -> int:
+        """How many nsfw samples there are."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def sfw(self) -> int:
+        """How many sfw samples there are."""
+        return self.false_positives + self.true_negatives
+
+    @property
+    def fpr(self) -> float:
+        """The false positive rate, the share of the sfw samples taken for nsfw; nan without any."""
+        return self.share("fpr").value
+
+    @property
+    def fnr(self) -> float:
+        """The false negative rate, the share of the nsfw samples taken for sfw; nan without any."""
+        return self.share("fnr").value
+
+    @property
+    def recall(self) -> float:
+        """The share of the nsfw samples found, the true positive rate; nan without any."""
+        return self.share("recall").value
+
+    @property
+    def precision(self) -> float:
+        """The share of nsfw samples among those taken for nsfw; nan where none is."""
+        return self.share("precision").value
+
+    @property
+    def accuracy(self) -> float:
+        """The share of samples taken for what they are."""
+        return self.share("accuracy").value
+
+    def share(self, rate: str, *, level: float = LEVEL) -> Share:
+        """Return a rate as a count of a total, with its interval.
+
+        Parameters
+        ----------
+        rate : str
+            "fpr", "fnr", "recall", "precision" or "accuracy".
+        level : float, default 0.95
+            Of the interval.
+
+        Raises
+        ------
+        EvaluationError
+            If `rate` is none of these.
+        """
+        found = self.true_positives
+        shares = {
+            "fpr": (self.false_positives, self.sfw),
+            "fnr": (self.false_negatives, self.nsfw),
+            "recall": (found, self.nsfw),
+            "precision": (found, found + self.false_positives),
+            "accuracy": (found + self.true_negatives, self.nsfw + self.sfw),
+        }
+        if rate not in shares:
+            raise EvaluationError(f"rate={rate!r}: expected one of {', '.join(shares)}")
+        return Share(*shares[rate], level)
+
+    def interval(self, rate: str, *, level: float = LEVEL) -> Interval:
+        """Return Wilson's interval of a rate, as named for `share`: 0 to 1 where the rate is undefined."""
+        return self.share(rate, level=level).interval
+
+
+def confusion(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None = None, *, threshold: float) -> Confusion:
+    """Count what a threshold gets right and wrong; it works with one class too.
+
+    Parameters
+    ----------
+    labels, scores
+        See `Samples`.
+    threshold : float
+        A sample is taken for nsfw where its score is this or more; inf takes none.
+
+    Raises
+    ------
+    EvaluationError
+        If the samples are unusable, or `threshold` is a NaN.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import confusion
+    >>> counts = confusion([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], threshold=0.5)
+    >>> counts
+    Confusion(true_positives=1, false_positives=0, true_negatives=2, false_negatives=1)
+    >>> counts.fpr, counts.recall
+    (0.0, 0.5)
+    """
+    samples = samples_of(labels, scores)
+    if math.isnan(threshold):
+        raise EvaluationError("threshold=nan: expected a number")
+    missed = int(np.searchsorted(samples.nsfw, threshold))
+    passed = int(np.searchsorted(samples.sfw, threshold))
+    return Confusion(len(samples.nsfw) - missed, len(samples.sfw) - passed, passed, missed)
 
 
 @dataclass(frozen=True)
@@ -53,18 +169,18 @@ def fpr_at_fnr(
     ------
     EvaluationError
         If the samples are unusable or of one class, or `fnr` is no share.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import fpr_at_fnr
+    >>> best = fpr_at_fnr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], fnr=0)
+    >>> best.threshold, best.fpr, best.fnr
+    (0.35, 0.5, 0.0)
     """
     samples = samples_of(labels, scores)
     samples.need_both("a false positive rate at a false negative rate")
     check_rate("fnr", fnr)
-    counts = confusion(samples, threshold=(threshold := highest_threshold(samples, allowed(fnr, len(samples.nsfw)))))
-    return RateAt(
-        threshold,
-        counts.fpr,
-        counts.fnr,
-        wilson(counts.false_positives, counts.sfw, level=level),
-        clopper_pearson(counts.false_negatives, counts.nsfw, level=level),
-    )
+    return _rates_at(samples, highest_threshold(samples, allowed(fnr, len(samples.nsfw))), "fnr", level)
 
 
 def fnr_at_fpr(
@@ -85,18 +201,18 @@ def fnr_at_fpr(
     ------
     EvaluationError
         If the samples are unusable or of one class, or `fpr` is no share.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import fnr_at_fpr
+    >>> best = fnr_at_fpr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], fpr=0)
+    >>> best.threshold, best.fpr, best.fnr
+    (0.8, 0.0, 0.5)
     """
     samples = samples_of(labels, scores)
     samples.need_both("a false negative rate at a false positive rate")
     check_rate("fpr", fpr)
-    counts = confusion(samples, threshold=(threshold := lowest_threshold(samples, allowed(fpr, len(samples.sfw)))))
-    return RateAt(
-        threshold,
-        counts.fpr,
-        counts.fnr,
-        clopper_pearson(counts.false_positives, counts.sfw, level=level),
-        wilson(counts.false_negatives, counts.nsfw, level=level),
-    )
+    return _rates_at(samples, lowest_threshold(samples, allowed(fpr, len(samples.sfw))), "fpr", level)
 
 
 def allowed(rate: float, total: int) -> int:
@@ -123,3 +239,12 @@ def lowest_threshold(samples: Samples, alarms: int) -> float:
         if (first := int(np.searchsorted(scores, passed, "right"))) < len(scores)
     ]
     return min(above, default=math.inf)
+
+
+def _rates_at(samples: Samples, threshold: float, bounded: str, level: float) -> RateAt:
+    counts = confusion(samples, threshold=threshold)
+    fpr, fnr = (
+        (clopper_pearson if rate == bounded else wilson)(share.count, share.total, level=level)
+        for rate, share in (("fpr", counts.share("fpr")), ("fnr", counts.share("fnr")))
+    )
+    return RateAt(threshold, counts.fpr, counts.fnr, fpr, fnr)

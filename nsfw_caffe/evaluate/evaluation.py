@@ -9,20 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.confusions import Confusion, confusion
-from nsfw_caffe.evaluate.curves import PrecisionRecall, Roc, precision_recall, roc, thin
-from nsfw_caffe.evaluate.error_rates import RateAt, fnr_at_fpr, fpr_at_fnr
-from nsfw_caffe.evaluate.extracts import Mistake, RateCurves, histogram, rate_curves, thin_roc, worst
+from nsfw_caffe.evaluate.curves import (
+    PrecisionRecall,
+    RateCurves,
+    Roc,
+    average_precision_interval,
+    histogram,
+    precision_recall,
+    rate_curves,
+    roc,
+    thin,
+    thin_roc,
+)
+from nsfw_caffe.evaluate.error_rates import Confusion, RateAt, confusion, fnr_at_fpr, fpr_at_fnr
 from nsfw_caffe.evaluate.groups import Strata, strata
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
 from nsfw_caffe.evaluate.moderation import Policy, policy
 from nsfw_caffe.evaluate.options import Options
-from nsfw_caffe.evaluate.reliability import Calibration, calibration
-from nsfw_caffe.evaluate.samples import Samples
+from nsfw_caffe.evaluate.reliability import Calibration, brier_interval, calibration, ece_interval
+from nsfw_caffe.evaluate.samples import Mistake, Samples, worst
 from nsfw_caffe.evaluate.thresholds import ThresholdChoice, choose_threshold
-from nsfw_caffe.evaluate.uncertainty import average_precision_interval, brier_interval, ece_interval
-from nsfw_caffe.report.wording import count_of
 from nsfw_caffe.results.record import SetUp
 
 RATES = (0.01, 0.05, 0.1)
@@ -142,6 +149,15 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     ------
     EvaluationError
         If the samples are unusable or of one class, or scikit-learn is not installed; the message says what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nsfw_caffe.evaluate import LabelledScores, Options, evaluate
+    >>> labels, scores = np.arange(200) >= 100, np.arange(200) / 200
+    >>> found = evaluate(LabelledScores(labels, scores), Options(fpr=0.05, resamples=100))
+    >>> found.roc.auc, found.choice.threshold, found.choice.fpr
+    (1.0, 0.475, 0.05)
     """
     samples = Samples(data.labels, data.scores)
     samples.need_both("an evaluation")
@@ -208,25 +224,29 @@ def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
             there = f"There is only {count} {name} sample" if count == 1 else f"There are only {count} {name} samples"
             yield f"{there}: the intervals are wide and say little; with {FEW} or more they begin to."
     if data.failures:
-        yield f"{count_of(len(data.failures), 'labelled source')} without a score: left out of all figures."
+        yield f"{_count(len(data.failures), 'labelled source')} without a score: left out of all figures."
     if data.repeats:
-        yield f"{count_of(data.repeats, 'source')} more than once in the data: counted once."
+        yield f"{_count(data.repeats, 'source')} more than once in the data: counted once."
     if data.same_content:
         yield (
-            f"{count_of(data.same_content, 'source')} with the content of another one: counted, but the intervals, "
+            f"{_count(data.same_content, 'source')} with the content of another one: counted, but the intervals, "
             "which take samples for independent, are a little too narrow."
         )
     if data.contradictions:
-        pictures = count_of(data.contradictions, "picture")
+        pictures = _count(data.contradictions, "picture")
         yield f"{pictures} labelled nsfw in one place and sfw in another: decide for one."
     if len(set(data.set_ups)) > 1:
         yield f"The scores are of {len(set(data.set_ups))} different set-ups: the figures are of their mixture."
     distinct = len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw)))
     if distinct < len(samples) * FEW_SCORES:
         yield (
-            f"{len(samples):,} samples have {count_of(distinct, 'different score')}: equal ones cannot be told apart, "
+            f"{len(samples):,} samples have {_count(distinct, 'different score')}: equal ones cannot be told apart, "
             "and rates change in steps from one to the next."
         )
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _distinct(ascending: Scores) -> Scores:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.confusions import confusion
 from nsfw_caffe.evaluate.delong import interval_of, placements
+from nsfw_caffe.evaluate.error_rates import confusion
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval, Share
 from nsfw_caffe.evaluate.libraries import load
 from nsfw_caffe.evaluate.samples import Samples, samples_of
@@ -122,6 +122,15 @@ def strata(
     ------
     EvaluationError
         If the samples are unusable, or there are not as many groups as samples, or SciPy is not installed.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import strata
+    >>> found = strata([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], groups=["jpeg", "png", "jpeg", "png"], threshold=0.3)
+    >>> [(group.group, group.samples, group.fpr.value) for group in found.groups]
+    [('jpeg', 2, 0.0), ('png', 2, 1.0)]
+    >>> found.fpr_test.differs
+    False
     """
     samples = samples_of(labels, scores)
     found = tuple(_strata(samples, np.asarray(groups), threshold, level))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 
 from nsfw_caffe.errors import EvaluationError
@@ -54,7 +55,7 @@ class Share:
         """The share, 0 to 1; nan where the total is 0."""
         return self.count / self.total if self.total else math.nan
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """Wilson's interval of the share."""
         return wilson(self.count, self.total, level=self.level)
@@ -73,19 +74,21 @@ def wilson(count: int, total: int, *, level: float = LEVEL) -> Interval:
     Raises
     ------
     EvaluationError
-        If `level` is not between 0 and 1, or `count` not from 0 to `total`.
+        If `level` is not between 0 and 1, or `count` not from 0 to `total`, or SciPy is not installed.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import wilson
+    >>> interval = wilson(15, 148)
+    >>> round(interval.low, 4), round(interval.high, 4)
+    (0.0624, 0.1605)
     """
     _check_count(count, total)
-    z = normal_quantile(level)
+    check_level(level)
     if not total:
         return Interval(0.0, 1.0, level, "Wilson")
-    share, spread = count / total, z * z / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    # At the ends of the scale the formula gives 0 and 1 but for rounding.
-    low = 0.0 if count == 0 else centre - half
-    high = 1.0 if count == total else centre + half
-    return Interval(low, high, level, "Wilson")
+    low, high = load("scipy.stats").binomtest(count, total).proportion_ci(level, "wilson")
+    return Interval(float(low), float(high), level, "Wilson")
 
 
 def clopper_pearson(count: int, total: int, *, level: float = LEVEL, side: str = "both") -> Interval:
@@ -109,11 +112,20 @@ def clopper_pearson(count: int, total: int, *, level: float = LEVEL, side: str =
     ------
     EvaluationError
         If `level` is not between 0 and 1, or `count` not from 0 to `total`, or SciPy is not installed.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import clopper_pearson
+    >>> interval = clopper_pearson(15, 148)
+    >>> round(interval.low, 4), round(interval.high, 4)
+    (0.0578, 0.1617)
+    >>> clopper_pearson(0, 299, side="upper").high < 0.01  # why 299 samples are needed for 1 %
+    True
     """
     _check_count(count, total)
     check_level(level)
     tail = (1 - level) / 2 if side == "both" else 1 - level
-    beta = load("scipy.special")
+    beta = load("scipy.special")  # binomtest's "exact" is a search for the same two numbers, 300 times as slow
     low = 0.0 if count == 0 or side == "upper" else float(beta.betaincinv(count, total - count + 1, tail))
     high = 1.0 if count == total or side == "lower" else float(beta.betaincinv(count + 1, total - count, 1 - tail))
     return Interval(low, high, level, "Clopper-Pearson" if side == "both" else f"Clopper-Pearson, {side} bound")

@@ -75,9 +75,10 @@ def evaluate_folders(
 
     Examples
     --------
-    >>> evaluation = nsfw_caffe.evaluate.evaluate_folders("labelled/nsfw", "labelled/sfw")
-    >>> evaluation.roc.auc, evaluation.choice.threshold
-    (0.98, 0.41)
+    >>> from nsfw_caffe.evaluate import evaluate_folders
+    >>> evaluation = evaluate_folders("labelled/nsfw", "labelled/sfw", scores="scores.csv")
+    >>> evaluation.nsfw, evaluation.sfw, evaluation.failures
+    (2, 2, ())
     """
     check_libraries()
     import pyarrow
@@ -139,8 +140,9 @@ def evaluate_table(
 
     Examples
     --------
-    >>> nsfw_caffe.evaluate.evaluate_table("labels.csv", results="results.parquet").roc.auc
-    0.98
+    >>> from nsfw_caffe.evaluate import evaluate_table
+    >>> evaluate_table("labels.csv").roc.auc
+    0.75
     """
     check_libraries()
     labelled = read_labelled(Path(table), by)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.confusions import confusion
+from nsfw_caffe.evaluate.error_rates import confusion
 from nsfw_caffe.evaluate.intervals import LEVEL, Share
 from nsfw_caffe.evaluate.samples import Samples, samples_of
 
@@ -65,6 +65,15 @@ def policy(
     ------
     EvaluationError
         If the samples are unusable, or `low` is more than `high`.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import policy
+    >>> found = policy([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> found.passed.count, found.reviewed.count, found.blocked.count
+    (1, 2, 1)
+    >>> found.nsfw_passed.value
+    0.0
     """
     samples = samples_of(labels, scores)
     if not low <= high:

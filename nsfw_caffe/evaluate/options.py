@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.intervals import LEVEL, check_level, check_rate
 from nsfw_caffe.evaluate.resampling import RESAMPLES
+from nsfw_caffe.evaluate.thresholds import check_goal
 
 DEFAULT_FPR = 0.01
 """The goal where none is given."""
@@ -66,13 +66,7 @@ class Options:
             raise EvaluationError(f"one threshold for {' and '.join(given)}: give one goal")
         if not given:
             object.__setattr__(self, "fpr", DEFAULT_FPR)
-        for name in ("fpr", "fnr", "precision"):
-            if getattr(self, name) is not None:
-                check_rate(name, getattr(self, name))
-        if self.cost_ratio is not None and not 0 < self.cost_ratio < math.inf:
-            raise EvaluationError(f"cost_ratio={self.cost_ratio}: expected a number above 0")
-        if self.cost_ratio is not None and self.confident:
-            raise EvaluationError("a cost ratio has no rate to be confident of: leave out confident")
+        check_goal(self.goal, getattr(self, self.goal), self.confident)
         for value in (*self.thresholds, self.low, self.high):
             check_rate("threshold", value)
         if self.low > self.high:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval, wilson
 from nsfw_caffe.evaluate.libraries import load
+from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.resampling import Counts, Statistic, bootstrap_unstratified, rows_of
 from nsfw_caffe.evaluate.samples import Samples, samples_of
 
 Floats = npt.NDArray[np.float64]
@@ -52,7 +54,6 @@ def calibration(
     scores: npt.ArrayLike | None = None,
     *,
     bins: int = 15,
-    strategy: str = "uniform",
     level: float = LEVEL,
 ) -> Calibration:
     """Compare scores with the shares of nsfw samples that have them; it works with one class too.
@@ -62,23 +63,28 @@ def calibration(
     labels, scores
         See `Samples`.
     bins : int, default 15
-        How many bins; 15 is Guo and others' (ICML 2017), who brought the error into use.
-    strategy : str, default "uniform"
-        "uniform" for bins of one width, "quantile" for bins of as many samples each; where many samples have one score,
-        there are fewer of these.
+        How many bins of one width; 15 is Guo and others' (ICML 2017), who brought the error into use.
     level : float, default 0.95
         Of the intervals.
 
     Raises
     ------
     EvaluationError
-        If the samples are unusable, or `bins` is less than 1, or `strategy` is none of these, or scikit-learn is not
-        installed.
+        If the samples are unusable, or `bins` is less than 1, or scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import calibration
+    >>> found = calibration([0, 0, 1, 1], [0.25, 0.5, 0.5, 0.75], bins=2)
+    >>> found.counts.tolist(), found.fraction_nsfw.round(2).tolist()
+    ([3, 1], [0.33, 1.0])
+    >>> round(found.brier, 4), round(found.ece, 4)
+    (0.1562, 0.125)
     """
     samples = samples_of(labels, scores)
     if bins < 1:
         raise EvaluationError(f"bins={bins}: expected 1 or more")
-    edges = _edges(samples, bins, strategy)
+    edges = np.linspace(0, 1, bins + 1)
     counts, sums = np.zeros((2, len(edges) - 1), np.int64), np.zeros(len(edges) - 1)
     for of_class, values in zip(counts, (samples.sfw, samples.nsfw), strict=True):
         ends = [0, *np.searchsorted(values, edges[1:-1], "right"), len(values)]
@@ -99,11 +105,58 @@ def calibration(
     )
 
 
-def _edges(samples: Samples, bins: int, strategy: str) -> Floats:
-    shares = np.linspace(0, 1, bins + 1)
-    if strategy == "uniform":
-        return shares
-    if strategy == "quantile":
-        edges = np.unique(np.quantile(samples.scores, shares))
-        return edges if len(edges) > 1 else np.repeat(edges, 2)
-    raise EvaluationError(f'strategy={strategy!r}: expected "uniform" or "quantile"')
+def brier_interval(samples: Samples, options: Options) -> Interval:
+    """Return the interval of the Brier score; parameters as for `average_precision_interval`."""
+    labels, scores, _ = rows_of(samples)
+    errors = (scores - labels) ** 2
+
+    def brier(_labels: object, _scores: object, *, sample_weight: Counts) -> float:
+        return float(errors @ sample_weight) / len(samples)
+
+    return bootstrap_unstratified(samples, brier, options)
+
+
+def ece_interval(samples: Samples, found: Calibration, options: Options) -> Interval:
+    """Return the interval of the expected calibration error over bins of one width.
+
+    Chance alone makes the error of a sample too large, and that of a resample once more as much: the percentiles of
+    resamples would lie too high. Their distances from the sample's error, taken to its other side, make up for that
+    (the basic bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2). It begins
+    at 0 where perfect scores would give an error as large in these bins: by itself only one of three intervals of
+    perfect scores does. In a simulation it held the truth in 93 % of 300 cases with 5,000 samples, in 83 % with 500.
+
+    Parameters
+    ----------
+    samples : Samples
+        Of both classes.
+    found : Calibration
+        Of these samples, with the options' bins.
+    options : Options
+        Its level, resamples and seed count, and its bins.
+    """
+    drawn = bootstrap_unstratified(samples, _ece(samples, options.bins), options)
+    low, high = (max(2 * found.ece - end, 0.0) for end in (drawn.high, drawn.low))
+    if found.ece <= _largest_by_chance(found, options):
+        low = 0.0
+    return Interval(low, high, options.level, drawn.method.replace("bootstrap", "basic bootstrap"))
+
+
+def _largest_by_chance(found: Calibration, options: Options) -> float:
+    """Return the error that perfect scores exceed by chance as rarely as the level says."""
+    filled = found.counts > 0
+    counts, means = found.counts[filled], found.mean_score[filled].clip(0, 1)
+    rng = np.random.default_rng(options.seed)
+    nsfw = rng.binomial(counts, means, (options.resamples, len(counts)))
+    errors = np.abs(nsfw - counts * means).sum(axis=1) / counts.sum()
+    return float(np.quantile(errors, options.level))
+
+
+def _ece(samples: Samples, bins: int) -> Statistic:
+    labels, scores, _ = rows_of(samples)
+    places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], scores)
+    gaps = scores - labels
+
+    def statistic(_labels: object, _scores: object, *, sample_weight: Counts) -> float:
+        return float(np.abs(np.bincount(places, gaps * sample_weight)).sum()) / len(samples)
+
+    return statistic

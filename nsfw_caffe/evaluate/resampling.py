@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval, check_level
 from nsfw_caffe.evaluate.labelled import Labels, Scores
 from nsfw_caffe.evaluate.samples import Samples, samples_of
+
+if TYPE_CHECKING:
+    from nsfw_caffe.evaluate.options import Options
 
 EXACT_LIMIT = 100_000
 """Up to so many samples every one of them is drawn from; of more, counts in SCORE_BINS bins of scores."""
@@ -64,6 +68,15 @@ def bootstrap(
     ------
     EvaluationError
         If the samples are unusable or of one class, or there are less than two resamples, or the statistic gives a NaN.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from nsfw_caffe.evaluate import bootstrap
+    >>> scores = [number / 20 for number in range(20)]
+    >>> interval = bootstrap([0] * 8 + [1, 0] * 2 + [1] * 8, scores, statistic=roc_auc_score, resamples=200)
+    >>> 0.8 < interval.low < 0.97 < interval.high <= 1
+    True
     """
     samples = samples_of(labels, scores)
     samples.need_both("a bootstrap")
@@ -80,6 +93,18 @@ def bootstrap(
     if np.isnan(values).any():
         raise EvaluationError("the statistic is nan for a resample: a bootstrap needs one that is always defined")
     return percentile_interval(values, level, len(samples))
+
+
+def bootstrap_unstratified(samples: Samples, statistic: Statistic, options: Options) -> Interval:
+    """Return the interval of what changes with the share of nsfw, which in new data is another one by chance."""
+    return bootstrap(
+        samples,
+        statistic=statistic,
+        resamples=options.resamples,
+        level=options.level,
+        seed=options.seed,
+        stratified=False,
+    )
 
 
 def percentile_interval(values: npt.NDArray[np.float64], level: float, samples: int) -> Interval:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +38,15 @@ class Samples:
     ------
     EvaluationError
         If there is nothing, or the lengths differ, or a label or a score is none; the message says where.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.evaluate import Samples, precision_recall, roc
+    >>> samples = Samples([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> len(samples), samples.nsfw.tolist()
+    (4, [0.35, 0.8])
+    >>> roc(samples).auc, round(precision_recall(samples).average_precision, 4)
+    (0.75, 0.8333)
     """
 
     def __init__(self, labels: npt.ArrayLike, scores: npt.ArrayLike) -> None:
@@ -90,6 +101,54 @@ def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) ->
     if scores is None:
         raise TypeError("expected labels and scores, or Samples")
     return Samples(labels, scores)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A sample on the wrong side of the others of its class.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the data.
+    source : str or None
+        Its name, where the data has names.
+    score : float
+        Its score.
+    """
+
+    index: int
+    source: str | None
+    score: float
+
+
+def worst(samples: Samples, sources: Sequence[str] | None, count: int, *, nsfw: bool) -> tuple[Mistake, ...]:
+    """Return the samples of a class that are farthest on the other's side, the worst first.
+
+    Parameters
+    ----------
+    samples : Samples
+        All of them.
+    sources : sequence of str or None
+        Their names.
+    count : int
+        How many to return, at most.
+    nsfw : bool
+        The class: of the nsfw samples the lowest scores are the worst, of the sfw ones the highest.
+    """
+    ascending = samples.nsfw if nsfw else samples.sfw
+    count = min(count, len(ascending))
+    if not count:
+        return ()
+    limit = ascending[count - 1] if nsfw else ascending[-count]
+    beyond = samples.scores <= limit if nsfw else samples.scores >= limit
+    among = np.flatnonzero(beyond & (samples.labels == nsfw))
+    # Of equal scores the first in the data come first.
+    order = np.argsort(samples.scores[among] if nsfw else -samples.scores[among], kind="stable")
+    return tuple(
+        Mistake(int(place), None if sources is None else sources[int(place)], float(samples.scores[place]))
+        for place in among[order[:count]]
+    )
 
 
 def _checked_labels(labels: npt.NDArray[np.generic]) -> Labels:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.report.figures import FIRST, Plot, write_pngs
 from nsfw_caffe.report.rates import threshold
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.report.evaluation_json import dump, plain
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.report.comparison_figures import plots
 from nsfw_caffe.report.comparison_sections import DISTANCES, sections
 from nsfw_caffe.report.figures import check_matplotlib, to_svg

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.report.page import Facts, Paragraph, Part, Section, Table
 from nsfw_caffe.report.rates import number, p_value, round_percent, threshold

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nsfw_caffe.evaluate.comparing import RunsCompared
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.report.comparison_sections import sections
 from nsfw_caffe.report.section_text import as_text
 

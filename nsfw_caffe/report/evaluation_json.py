@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nsfw_caffe.evaluate.confusions import Confusion
+from nsfw_caffe.evaluate.error_rates import Confusion
 from nsfw_caffe.evaluate.evaluation import RATES, Evaluation
 from nsfw_caffe.evaluate.intervals import Share
 from nsfw_caffe.evaluate.thresholds import ThresholdChoice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nsfw_caffe.evaluate.evaluation import Evaluation
-from nsfw_caffe.evaluate.extracts import Mistake
+from nsfw_caffe.evaluate.samples import Mistake
 from nsfw_caffe.report.evaluation_figures import plots
 from nsfw_caffe.report.evaluation_sections import CALIBRATION, HIGHEST, LOWEST, RANKING, THRESHOLDS, named, sections
 from nsfw_caffe.report.figures import check_matplotlib, to_svg

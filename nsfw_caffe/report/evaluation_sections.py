@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nsfw_caffe.evaluate.evaluation import Evaluation
-from nsfw_caffe.evaluate.extracts import Mistake
 from nsfw_caffe.evaluate.groups import GroupTest, Strata
+from nsfw_caffe.evaluate.samples import Mistake
 from nsfw_caffe.report.page import Facts, Paragraph, Part, Section, Table
 from nsfw_caffe.report.rates import number, numbers, p_value, percent, percents, threshold
 from nsfw_caffe.report.shared_sections import cells, failures, made_with, measures, methods

@@ -128,10 +128,14 @@ def scan(
 
     Examples
     --------
+    >>> import nsfw_caffe
     >>> result = nsfw_caffe.scan("photos", "results.csv")
     >>> print(result)
-    20000 sources, 19600 scored, 400 errors
-    >>> flagged = [record.source for record in result.records() if (record.score or 0) >= 0.8]
+    3 sources, 2 scored, 1 errors
+    >>> [record.source for record in result.records() if record.error]
+    ['photos/text.jpg']
+    >>> print(nsfw_caffe.scan("photos", "results.csv"))
+    3 sources, 2 scored, 1 errors, 3 of them known before
     """
     if frames < 1 or (workers is not None and workers < 1):
         raise ValueError(f"frames={frames}, workers={workers}: expected 1 or more")

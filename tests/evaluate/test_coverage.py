@@ -13,8 +13,7 @@ from benchmarks import coverage
 @pytest.mark.parametrize(
     ("simulation", "lowest", "highest"),
     [
-        (coverage.area(500, 500, logit=True), 0.93, 0.97),
-        (coverage.area(500, 500, logit=False), 0.93, 0.97),
+        (coverage.area(500, 500), 0.93, 0.97),
         (coverage.paired_areas(500, 500), 0.93, 0.97),
         (coverage.rate("fpr", 0.01, 2000, None), 0.94, 0.98),
         (coverage.rate("fnr", 0.01, 2000, None), 0.94, 0.98),
@@ -25,7 +24,6 @@ from benchmarks import coverage
         (coverage.strata_differ(1000), 0.03, 0.07),
     ],
     ids=[
-        "area, logit",
         "area",
         "paired",
         "fpr",

@@ -5,8 +5,10 @@ import pytest
 from sklearn import metrics
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate import Samples, auc_interval, precision_recall, roc, thin
+from nsfw_caffe.evaluate import Samples, auc_interval, confusion, precision_recall, roc, thin
+from nsfw_caffe.evaluate.curves import BINS, histogram, rate_curves, thin_roc
 from tests.evaluate.data import KINDS, area, count, rates, separated, thresholds
+from tests.evaluate.labelled import simulated
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,3 +83,34 @@ def test_curves_need_both_classes(label: int, name: str, missing: str) -> None:
         message = f"there are only {name} samples: {what} needs both classes; add labelled {missing} pictures"
         with pytest.raises(EvaluationError, match=message):
             curve([label, label], [0.1, 0.9])
+
+
+def test_histograms_count_every_score() -> None:
+    counts = histogram(np.array([0, 0.0199, 0.02, 0.5, 1.0, 1.0]))
+    assert (len(counts), counts.sum()) == (BINS, 6)
+    assert counts[[0, 1, 25, 49]].tolist() == [2, 1, 1, 2]
+
+
+def test_rates_at_even_thresholds() -> None:
+    data = simulated()
+    curves = rate_curves(Samples(data.labels, data.scores))
+    for index in (0, 1, 250, 499, 500):
+        counts = confusion(data.labels, data.scores, threshold=curves.thresholds[index])
+        assert curves.fpr[index] == pytest.approx(counts.fpr, abs=1e-12)
+        assert curves.fnr[index] == counts.fnr
+
+
+def test_a_thin_roc_looks_the_same_on_both_axes() -> None:
+    data = simulated(60_000)
+    curve = roc(data.labels, data.scores)
+    thin = thin_roc(curve, 1000)
+    assert len(curve.fpr) > 1000 >= len(thin.fpr)
+    points, kept = ([*zip(c.fpr, c.tpr, c.thresholds, strict=True)] for c in (curve, thin))
+    assert set(kept) <= set(points)
+    assert (kept[0], kept[-1]) == (points[0], points[-1])
+    assert (thin.auc, thin.auc_interval) == (curve.auc, curve.auc_interval)
+    for across in (np.asarray, lambda fpr: np.log(np.maximum(fpr, 1e-5)) / np.log(1e5)):
+        apart = np.abs(across(curve.fpr)[:, np.newaxis] - across(thin.fpr))
+        apart += np.abs(curve.tpr[:, np.newaxis] - thin.tpr)
+        assert apart.min(axis=1).max() < 0.01
+    assert thin_roc(thin, 1000) is thin

@@ -7,6 +7,8 @@ import pytest
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate import Samples, confusion, roc
+from nsfw_caffe.evaluate.samples import worst
+from tests.evaluate.labelled import of, simulated
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64, np.uint64])
@@ -62,3 +64,22 @@ def test_arguments_that_do_not_go_together_are_refused() -> None:
         roc(samples, [0.5, 0.5])
     with pytest.raises(TypeError, match="expected labels and scores, or Samples"):
         roc([1, 0])
+
+
+@pytest.mark.parametrize("nsfw", [True, False])
+@pytest.mark.parametrize("decimals", [15, 1])
+@pytest.mark.parametrize("count", [0, 1, 7, 1000])
+def test_the_worst_of_a_class_in_order(nsfw: bool, decimals: int, count: int) -> None:
+    data = simulated(300)
+    samples = Samples(data.labels, data.scores.round(decimals))
+    sign = 1 if nsfw else -1
+    everybody = [(sign * score, index) for index, score in enumerate(samples.scores) if samples.labels[index] == nsfw]
+    names = [f"{index}.jpg" for index in range(300)]
+    found = worst(samples, names, count, nsfw=nsfw)
+    assert [(sign * mistake.score, mistake.index) for mistake in found] == sorted(everybody)[:count]
+    assert [mistake.source for mistake in found] == [names[mistake.index] for mistake in found]
+
+
+def test_the_worst_without_names() -> None:
+    data = of("ns", [0.2, 0.7])
+    assert worst(Samples(data.labels, data.scores), None, 1, nsfw=True)[0].source is None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nsfw_caffe.evaluate.comparing import RunsCompared, compare_runs
+from nsfw_caffe.evaluate.comparison import RunsCompared, compare_runs
 from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
 from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.evaluate.options import Options

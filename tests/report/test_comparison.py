@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nsfw_caffe.evaluate.comparing import compare_runs
+from nsfw_caffe.evaluate.comparison import compare_runs
 from nsfw_caffe.report.comparison_figures import plots, write_plots
 from nsfw_caffe.report.comparison_json import to_json
 from nsfw_caffe.report.comparison_page import to_html

@@ -1,0 +1,59 @@
+"""The examples in docstrings do what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import shutil
+from pathlib import Path
+
+import pytest
+
+import nsfw_caffe
+from nsfw_caffe import evaluate
+from tests.support import PHOTOS
+
+ROOT = Path(nsfw_caffe.__file__).parent
+
+FILES = {
+    "photo.jpg": "astronaut.png",
+    "photos/cat.jpg": "chelsea.png",
+    "photos/cup.jpg": "coffee.png",
+    "photos/text.jpg": "README.txt",
+    "labelled/nsfw/person.jpg": "astronaut.png",
+    "labelled/nsfw/retina.jpg": "retina.jpg",
+    "labelled/sfw/cup.jpg": "coffee.png",
+    "labelled/sfw/text.jpg": "page.png",
+}
+"""What examples may use, and which of scikit-image's files it is; one is no picture, and the labels are made up."""
+
+TABLE = "source,label,score\na.jpg,sfw,0.1\nb.jpg,sfw,0.4\nc.jpg,nsfw,0.35\nd.jpg,nsfw,0.8\n"
+"""What is in the file labels.csv."""
+
+
+def with_examples() -> list[str]:
+    """Return the names of the modules that have examples."""
+    found = [path for path in ROOT.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8")]
+    names = [".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in found]
+    return sorted(name.removesuffix(".__init__") for name in names)
+
+
+@pytest.mark.parametrize("name", with_examples())
+def test_examples(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A module's examples are run in a folder of their own, which has FILES and labels.csv."""
+    for path, original in FILES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PHOTOS / original, tmp_path / path)
+    (tmp_path / "labels.csv").write_text(TABLE)
+    monkeypatch.chdir(tmp_path)
+    failed, attempted = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert attempted
+    assert not failed, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name in evaluate.__all__ if inspect.isfunction(getattr(evaluate, name))])
+def test_public_functions_have_examples(name: str) -> None:
+    assert "    Examples\n    --------\n    >>> " in (getattr(evaluate, name).__doc__ or "")

@@ -1,0 +1,48 @@
+"""What a user's program imports today it can import tomorrow."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import nsfw_caffe
+from tests.support import run
+
+NAMES = {
+    "nsfw_caffe": "Classifier EngineUnavailable ImageError Limits ModelError NsfwCaffeError Record Result "
+    "ScanResult ScoreError __version__ classify classify_batch evaluate read_results scan spark",
+    "nsfw_caffe.evaluate": "Calibration Comparison Confusion Evaluation GroupTest Interval LabelledScores Options "
+    "Policy PrecisionRecall RateAt Roc RunsCompared Samples Share Strata Stratum ThresholdChoice auc_interval "
+    "bootstrap calibration choose_threshold clopper_pearson compare compare_runs confusion evaluate evaluate_folders evaluate_table fnr_at_fpr "
+    "fpr_at_fnr policy precision_recall roc strata thin wilson",
+    "nsfw_caffe.spark": "score_images score_paths",
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module in NAMES for name in NAMES[module].split()])
+def test_public_names_stay(module: str, name: str) -> None:
+    assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_every_name_that_is_said_to_be_there_is(module: str) -> None:
+    found = importlib.import_module(module)
+    assert [name for name in found.__all__ if not hasattr(found, name)] == []
+    assert set(found.__all__) <= set(dir(found))
+
+
+def test_packages_come_with_the_library_when_they_are_asked_for() -> None:
+    child = run(
+        "-c",
+        "import sys, nsfw_caffe\n"
+        "print(sorted({'nsfw_caffe.evaluate', 'nsfw_caffe.spark', 'numpy', 'PIL'} & set(sys.modules)))\n"
+        "print('evaluate' in dir(nsfw_caffe), 'spark' in dir(nsfw_caffe))\n"
+        "print(nsfw_caffe.evaluate.roc([0, 1], [0.1, 0.9]).auc, nsfw_caffe.spark.score_images.__name__)\n",
+    )
+    assert child.stdout.splitlines() == ["[]", "True True", "1.0 score_images"], child.stderr
+
+
+def test_other_names_are_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'nsfw_caffe' has no attribute 'classifiy'"):
+        nsfw_caffe.classifiy  # noqa: B018
