@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nsfw_caffe import ImageError, outcome
+from nsfw_caffe import ImageError
+from nsfw_caffe.parallel import outcome
 from nsfw_caffe.parallel.outcome import Outcome, timed
 
 

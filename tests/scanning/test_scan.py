@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,26 @@ def test_scores_of_other_frames_are_not_mixed_but_replaced(folder: Path, tmp_pat
     anew = nsfw_caffe.scan(folder, results, classifier=portable, frames=2, resume=False, exclude=["*.tar.gz", "b*"])
     assert anew.known == 0
     assert {Path(record.source).name: record.frames for record in anew.records()} == {"coffee.png": 2, "rocket.jpg": 2}
+
+
+@pytest.mark.parametrize(("ending", "module"), [("zip", "zips"), ("tar.gz", "tars")])
+def test_members_that_are_known_are_not_read(
+    ending: str, module: str, tmp_path: Path, portable: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    read = importlib.import_module(f"nsfw_caffe.sources.{module}")._read_member
+
+    def spied(opened: Any, member: Any) -> bytes:
+        names.append(getattr(member, "filename", None) or member.name)
+        content: bytes = read(opened, member)
+        return content
+
+    monkeypatch.setattr(f"nsfw_caffe.sources.{module}._read_member", spied)
+    archive = pack(tmp_path / f"x.{ending}", {name: PICTURES[name] for name in ("moon.png", "horse.png")})
+    assert nsfw_caffe.scan(archive, tmp_path / "r.csv", classifier=portable).scored == 2
+    assert names == ["moon.png", "horse.png"]
+    assert nsfw_caffe.scan(archive, tmp_path / "r.csv", classifier=portable).known == 2
+    assert names == ["moon.png", "horse.png"]
 
 
 def test_errors_are_scored_again_where_that_is_asked(folder: Path, tmp_path: Path, portable: Classifier) -> None:
