@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 from nsfw_caffe.fidelity.measure import Measured
 from nsfw_caffe.fidelity.verify import recorded_pictures
-from nsfw_caffe.system import child
+from nsfw_caffe.system import child_process
 
 # Without AVX; with it; with AVX2 and FMA, of Intel and of AMD; with all that qemu knows (it knows no AVX-512).
 QEMU_CPUS = ("Nehalem", "SandyBridge", "Haswell", "EPYC-Rome", "max")
@@ -33,7 +33,7 @@ def main() -> int:
     os.environ.pop("OPENBLAS_CORETYPE", None)  # NumPy's OpenBLAS would run code that an imitated CPU does not have
     pictures = recorded_pictures()
     recorded = [Measured(one.sha256, one.tensors["ijg9d"], one.scores["ijg9d"]["atlas"]) for one in pictures]
-    command = child.command("fidelity.measure", "--published", "--", *(str(one.path) for one in pictures))
+    command = child_process.command("fidelity.measure", "--published", "--", *(str(one.path) for one in pictures))
     set_ups: dict[str, tuple[list[str], dict[str, str]]] = {"this CPU": ([], {})}
     set_ups |= {name: ([], variables) for name, variables in HIDDEN.items()}
     set_ups |= {f"qemu-x86_64 -cpu {cpu}": (["qemu-x86_64", "-cpu", cpu], {}) for cpu in QEMU_CPUS}
@@ -41,7 +41,11 @@ def main() -> int:
     for name, (emulator, variables) in set_ups.items():
         start = time.monotonic()
         run = subprocess.run(
-            [*emulator, *command], env=child.environment(**variables), capture_output=True, text=True, check=False
+            [*emulator, *command],
+            env=child_process.environment(**variables),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if run.returncode != 0:
             sys.exit(f"{name}: status {run.returncode}: {run.stderr.strip()}")

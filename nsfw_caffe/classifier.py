@@ -45,6 +45,15 @@ class Result:
         are. What they say in this process goes to its `warnings` and its standard error, as ever.
     reason : str or None
         The error without the name of the source, whose content others may have too.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> found, missing = nsfw_caffe.Classifier().scan(["photo.jpg", "missing.jpg"])
+    >>> found.source, round(found.score, 2), found.error
+    ('photo.jpg', 0.03, None)
+    >>> missing.score, missing.reason
+    (None, 'cannot be read (No such file or directory)')
     """
 
     source: Source
@@ -105,6 +114,16 @@ class Classifier:
         If the model cannot be found, downloaded or run, or is damaged.
     EngineUnavailable
         If the engine, the device, the precision or the JPEG library is not available here.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> classifier = nsfw_caffe.Classifier()
+    >>> round(classifier.classify("photo.jpg"), 2)
+    0.03
+    >>> from skimage import data
+    >>> [round(score, 2) for score in classifier.classify_batch([data.astronaut(), data.cat()])]
+    [0.03, 0.0]
     """
 
     def __init__(
@@ -266,12 +285,26 @@ class Classifier:
 
 
 def classify(source: Source) -> float:
-    """Score one picture with the default Classifier, which the first call creates; see `Classifier.classify`."""
+    """Score one picture with the default Classifier, which the first call creates; see `Classifier.classify`.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> round(nsfw_caffe.classify("photo.jpg"), 2)
+    0.03
+    """
     return default_classifier().classify(source)
 
 
 def classify_batch(sources: Iterable[Source]) -> list[float]:
-    """Score several pictures with the default Classifier; see `Classifier.classify_batch`."""
+    """Score several pictures with the default Classifier; see `Classifier.classify_batch`.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> [round(score, 2) for score in nsfw_caffe.classify_batch(["photo.jpg", "photo.jpg"])]
+    [0.03, 0.03]
+    """
     return default_classifier().classify_batch(sources)
 
 

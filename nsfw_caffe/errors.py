@@ -46,7 +46,19 @@ class ScoreError(_SourceError, ModelError):
 
 
 class ImageError(_SourceError, ValueError):
-    """A source could not be turned into a picture: the message is its `source` and the `reason`."""
+    """A source could not be turned into a picture: the message is its `source` and the `reason`.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> try:
+    ...     nsfw_caffe.classify("missing.jpg")
+    ... except nsfw_caffe.ImageError as error:
+    ...     print(error)
+    ...     print(error.source)
+    missing.jpg: cannot be read (No such file or directory)
+    missing.jpg
+    """
 
 
 class EngineUnavailable(NsfwCaffeError):  # noqa: N818 - a state, named as one

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
-from nsfw_caffe.model.locate import ModelFiles, user_cache
-from nsfw_caffe.model.model_file import write_whole
+from nsfw_caffe.caffe_to_onnx import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
+from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.system.files import user_cache, write_file
 from nsfw_caffe.system.reading import read_file
 
 _DIGITS = 16
@@ -30,24 +30,9 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def onnx_model(files: ModelFiles) -> bytes:
-    """Give a model as an ONNX file, from the cache or converted.
+    """Give a model as an ONNX file, see `convert`, from the cache or converted.
 
-    Parameters
-    ----------
-    files : ModelFiles
-        The model. One that is not the original is checked first, as for Caffe.
-
-    Returns
-    -------
-    bytes
-        The file, see `convert`; its input is float32 (n, 3, 224, 224).
-
-    Raises
-    ------
-    ModelError
-        The model cannot be read or converted.
-    EngineUnavailable
-        It has to be converted, and the package onnx is missing.
+    One that is not the original is checked first, as for Caffe. It raises as `convert` does.
     """
     folders, prefix = _folders(files), _prefix(files)
     for folder in folders:
@@ -69,17 +54,9 @@ def onnx_model(files: ModelFiles) -> bytes:
 
 
 def kept_conversions(files: ModelFiles) -> dict[Path, bool]:
-    """Look at what is kept under the names of the original's conversion: each file, and whether it is the one.
+    """Give the files that are kept under the names of the original's conversion, and whether each has its hash.
 
-    Parameters
-    ----------
-    files : ModelFiles
-        The original model.
-
-    Returns
-    -------
-    dict
-        Path to True where it has the known hash; another file is never loaded.
+    Another file is never loaded.
     """
     prefix = _prefix(files)
     found = {}
@@ -176,7 +153,7 @@ def _store(folder: Path, name: str, content: bytes, *, original: bool) -> bool:
             with _own_folder(folder) as descriptor:
                 loadable = descriptor is not None
         if loadable:
-            write_whole(folder / name, content, 0o666 & ~_OTHERS_WRITE)
+            write_file(folder / name, content, 0o666 & ~_OTHERS_WRITE)
     except OSError:
         return False
     return loadable

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nsfw_caffe.caffe_to_onnx.folding import fold
-from nsfw_caffe.caffe_to_onnx.graph import Graph, Layer, Node, Shape, Value, refusal
+from nsfw_caffe.caffe_to_onnx import VERSION
+from nsfw_caffe.caffe_to_onnx.graph import AFFINE, Array, Graph, Layer, Node, Shape, Value, refusal
 from nsfw_caffe.caffe_to_onnx.rules import RULES, refuse_unknown, refuse_unknown_type
-from nsfw_caffe.caffe_to_onnx.version import VERSION
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.check import check_blobs
 from nsfw_caffe.model.network import layers_in_test, read_caffemodel, read_prototxt
@@ -21,17 +20,8 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
     """Convert a Caffe model to ONNX.
 
     The input has the shape of the prototxt's, but for its first axis, which is dynamic. BatchNorm, Scale and Bias are
-    folded, in float64, into a Convolution or InnerProduct before them that nothing else reads.
-
-    Parameters
-    ----------
-    prototxt, caffemodel : pathlib.Path
-        The network's layers, and its weights.
-
-    Returns
-    -------
-    bytes
-        An ONNX file: opset 13, float32; the same bytes for the same two files.
+    folded, in float64, into a Convolution or InnerProduct before them that nothing else reads. The ONNX file has opset
+    13 and float32, and the same bytes for the same two files.
 
     Raises
     ------
@@ -53,19 +43,13 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
     source = builder.source(network)
     output = builder.build()
     try:
-        return write(source, fold(graph.nodes, output.name), output, VERSION)
+        return write(source, _fold(graph.nodes, output.name), output, VERSION)
     except OverflowError as error:
         raise ModelError(f"{prototxt} with {caffemodel}: {error}") from error
 
 
 def require_onnx() -> Callable[[Value, list[Node], Value, str], bytes]:
-    """Give what writes the graph.
-
-    Raises
-    ------
-    EngineUnavailable
-        The package onnx is missing.
-    """
+    """Give what writes the graph; EngineUnavailable where the package onnx is missing."""
     try:
         from nsfw_caffe.caffe_to_onnx.write import write
     except ImportError as error:
@@ -161,3 +145,42 @@ class _Builder:
         for name, value in self._values.items():
             if name != top and value.storage == storage and self._last_use.get(name, -1) >= index:
                 raise layer.refuse(f"writes into {top!r}, whose memory {name!r} shares in Caffe")
+
+
+def _fold(nodes: list[Node], output: str) -> list[Node]:
+    """Fold BatchNorm, Scale and Bias, in float64, into the node before, and give the nodes that stay, changed."""
+    uses = Counter(name for node in nodes for name in node.inputs)
+    uses[output] += 1
+    makers: dict[str, Node] = {}
+    kept = []
+    for node in nodes:
+        source = node.inputs[0]
+        maker = makers.get(source)
+        # What others read too has to stay as it is.
+        if node.operator == AFFINE and maker is not None and uses[source] == 1 and _absorb(maker, *node.constants):
+            maker.output = node.output
+            makers[node.output] = maker
+        else:
+            kept.append(node)
+            makers[node.output] = node
+    return kept
+
+
+def _absorb(node: Node, factor: Array, offset: Array) -> bool:
+    """Make a node multiply its output by a factor and add an offset; False where its constants cannot."""
+    if node.operator == AFFINE:
+        node.constants = [node.constants[0] * factor, node.constants[1] * factor + offset]
+        return True
+    if node.operator not in {"Conv", "Gemm"} or not (_by_channel(factor, node) and _by_channel(offset, node)):
+        return False
+    weights, bias = node.constants
+    rows = (-1,) + (1,) * (weights.ndim - 1)
+    node.constants = [weights * factor.reshape(rows), bias * factor.ravel() + offset.ravel()]
+    return True
+
+
+def _by_channel(array: Array, node: Node) -> bool:
+    """Tell whether an array that is broadcast to a node's output differs at most from channel to channel."""
+    rank = len(node.shape)
+    shape = (1,) * (rank - array.ndim) + array.shape
+    return all(size == 1 for axis, size in enumerate(shape) if axis != 1)

@@ -19,21 +19,9 @@ BATCH = "n"
 
 
 def write(source: Value, nodes: list[Node], output: Value, version: str) -> bytes:
-    """Write a graph as the bytes of an ONNX file, the same bytes for the same graph.
+    """Write a graph, from its source to its output, as the bytes of an ONNX file: the same bytes for the same graph.
 
-    Parameters
-    ----------
-    source, output : Value
-        What the graph is given, and what it gives.
-    nodes : list of Node
-        What it does, in order.
-    version : str
-        The converter's version, for the file's metadata.
-
-    Raises
-    ------
-    OverflowError
-        A constant exceeds float32; the message has the value's name.
+    OverflowError names the value whose constant exceeds float32.
     """
     written: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []

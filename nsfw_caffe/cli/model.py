@@ -9,8 +9,8 @@ from nsfw_caffe.cli.common import OK, SOME_FAILED, fetch_model
 from nsfw_caffe.cli.streams import complain, say
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model import locate as model
-from nsfw_caffe.model.model_file import write_whole
 from nsfw_caffe.results.names import visible
+from nsfw_caffe.system.files import write_file
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,7 +75,7 @@ def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) ->
         fetch_model(require_onnx)
     content = onnx_model(model.resolve(options.prototxt, options.caffemodel))
     try:
-        write_whole(options.output, content)
+        write_file(options.output, content)
     except OSError as error:
         parser.error(f"{options.output} cannot be written: {error.strerror}")
     say(visible(str(options.output)))

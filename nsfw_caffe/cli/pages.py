@@ -62,10 +62,10 @@ def write_output(path: Path, content: bytes) -> None:
     ResultsError
         It cannot be written.
     """
-    from nsfw_caffe.model.model_file import write_whole
+    from nsfw_caffe.system.files import write_file
 
     try:
-        write_whole(path, content)
+        write_file(path, content)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -12,7 +12,7 @@ from nsfw_caffe.cli.common import OK, SOME_FAILED
 from nsfw_caffe.cli.streams import complain, say
 
 if TYPE_CHECKING:
-    from nsfw_caffe.sorting.order import Order
+    from nsfw_caffe.sorting.plan import Plan
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,36 +37,34 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from nsfw_caffe.sorting.order import Order
+    from nsfw_caffe.sorting.plan import Plan
 
     if options.move is not None:
-        order = Order("move", options.move, options.threshold, options.below)
+        plan = Plan("move", options.move, options.threshold, options.below)
     elif options.copy is not None:
-        order = Order("copy", options.copy, options.threshold, options.below)
+        plan = Plan("copy", options.copy, options.threshold, options.below)
     else:
-        order = Order("link", options.link, options.threshold, options.below)
-    if order.folder.exists() and not order.folder.is_dir():
-        parser.error(f"{order.folder} is not a folder")
-    counts = _sort(options.results, order, options.yes)
+        plan = Plan("link", options.link, options.threshold, options.below)
+    if plan.folder.exists() and not plan.folder.is_dir():
+        parser.error(f"{plan.folder} is not a folder")
+    counts = _sort(options.results, plan, options.yes)
     return SOME_FAILED if options.yes and counts["skipped"] else OK
 
 
-def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
+def _sort(results: Path, plan: Plan, do_it: bool) -> Counter[str]:
     from nsfw_caffe.report.wording import count_of, size
     from nsfw_caffe.results.formats import read_results
     from nsfw_caffe.results.names import visible
-    from nsfw_caffe.sorting.carry_out import carry_out, foresee
-    from nsfw_caffe.sorting.order import PAST
+    from nsfw_caffe.sorting.apply import apply
+    from nsfw_caffe.sorting.plan import PAST
+    from nsfw_caffe.sorting.preview import preview
     from nsfw_caffe.sources.reopening import Sources
 
     counts: Counter[str] = Counter()
     total = 0
     with Sources() as sources:
-        for record, target in order.targets(read_results(results)):
-            if do_it:
-                outcome = carry_out(record, target, order.action, sources)
-            else:
-                outcome = foresee(record, target, order.action)
+        for record, target in plan.targets(read_results(results)):
+            outcome = apply(record, target, plan.action, sources) if do_it else preview(record, target, plan.action)
             counts[outcome.state] += 1
             if outcome.state == "skipped":
                 complain(f"skipped {record.source}: {outcome.reason}")
@@ -76,7 +74,7 @@ def _sort(results: Path, order: Order, do_it: bool) -> Counter[str]:
     what = f"{count_of(counts['done' if do_it else 'ready'], 'picture')}, {size(total)}"
     rest = f"; {counts['before']:,} there already, {counts['skipped']:,} skipped"
     if do_it:
-        say(f"{PAST[order.action]} {what}{rest}")
+        say(f"{PAST[plan.action]} {what}{rest}")
     else:
-        say(f"would {order.action} {what}{rest}; nothing has been done: add --yes to do it")
+        say(f"would {plan.action} {what}{rest}; nothing has been done: add --yes to do it")
     return counts

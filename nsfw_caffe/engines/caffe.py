@@ -17,7 +17,7 @@ from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.check import check_custom
 from nsfw_caffe.model.locate import ModelFiles
 from nsfw_caffe.model.network import for_caffe
-from nsfw_caffe.system import child
+from nsfw_caffe.system import child_process
 
 _TRIAL_SECONDS = 300
 
@@ -162,8 +162,8 @@ def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
     The original model is not to blame for one: then it is the GPU, which may be too old for this pycaffe, or full.
     """
     device = "cpu" if gpu is None else f"gpu:{gpu}"
-    command = child.command("engines.caffe_trial", str(files.prototxt), str(files.caffemodel), device)
-    environment = child.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
+    command = child_process.command("engines.caffe_trial", str(files.prototxt), str(files.caffemodel), device)
+    environment = child_process.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
     try:
         trial = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)
     except subprocess.TimeoutExpired as error:

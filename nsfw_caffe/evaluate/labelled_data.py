@@ -14,9 +14,9 @@ from nsfw_caffe.evaluate.labelled import to_labelled_scores
 from nsfw_caffe.evaluate.libraries import check_libraries
 from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of
 from nsfw_caffe.evaluate.options import Options
-from nsfw_caffe.model.locate import user_cache
 from nsfw_caffe.results.names import decode_name
 from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier

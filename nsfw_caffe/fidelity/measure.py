@@ -21,7 +21,7 @@ from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
 from nsfw_caffe.preprocessing.jpeg import CODECS
 from nsfw_caffe.preprocessing.resize import PATHS
 from nsfw_caffe.preprocessing.steps import preprocess
-from nsfw_caffe.system import child
+from nsfw_caffe.system import child_process
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def measure(paths: list[Path], *, published: bool = False, engine: str = "caffe"
     """
     options = ["--published"] if published else ["--engine", engine]
     run = subprocess.run(
-        child.command("fidelity.measure", *options, "--", *map(str, paths)),
+        child_process.command("fidelity.measure", *options, "--", *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
-        env=child.environment(OPENBLAS_NUM_THREADS="1"),
+        env=child_process.environment(OPENBLAS_NUM_THREADS="1"),
         capture_output=True,
         text=True,
     )

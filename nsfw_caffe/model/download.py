@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import secrets
 import subprocess
 import sys
 import tarfile
@@ -24,6 +23,7 @@ from urllib.request import urlopen
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.locate import DIRECTORY_VARIABLE, ModelSpec, Progress
 from nsfw_caffe.model.model_file import ModelFile
+from nsfw_caffe.system.files import replacing
 
 SOURCE_VARIABLE = "NSFW_CAFFE_MODEL_SOURCE"
 _CHUNK = 1 << 18
@@ -108,11 +108,10 @@ def _missing(spec: ModelSpec, directory: Path) -> list[ModelFile]:
 
 def _store(chunks: Iterator[bytes], file: ModelFile, directory: Path, progress: Progress) -> None:
     """Write one file; only the bytes that it should have get its name."""
-    # Made by open, not by tempfile, for the mode that the user's umask gives: other users may share the folder.
-    part = directory / f".{file.name}.{secrets.token_hex(8)}.part"
     digest = hashlib.sha256()
     size = 0
-    try:
+    with replacing(directory / file.name) as part:
+        # Made by open, not by tempfile, for the mode that the user's umask gives: other users may share the folder.
         with part.open("xb") as output:
             for chunk in chunks:
                 output.write(chunk)
@@ -124,9 +123,6 @@ def _store(chunks: Iterator[bytes], file: ModelFile, directory: Path, progress: 
         mismatch = file.mismatch(size, digest.hexdigest())
         if mismatch is not None:
             raise _SourceError(f"{file.name}: {mismatch}")
-        part.replace(directory / file.name)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read_url(url: str) -> Iterator[bytes]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.model_file import ModelFile, file_sha256, file_size
+from nsfw_caffe.model.model_file import ModelFile, reading
+from nsfw_caffe.system.files import file_sha256, file_size, user_cache
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with what is being done, the bytes done, and the bytes in all (None where that is not known)."""
@@ -90,12 +91,18 @@ class ModelFiles:
     caffemodel: Path
     original: bool
 
+    def hashes(self) -> tuple[str, str]:
+        """Give the SHA-256 of each file in hexadecimal; ModelError where one cannot be read."""
+        if self.original:  # which has been checked against these hashes already
+            return OPEN_NSFW.prototxt.sha256, OPEN_NSFW.caffemodel.sha256
+        with reading(self.prototxt):
+            prototxt = file_sha256(self.prototxt)
+        with reading(self.caffemodel):
+            return prototxt, file_sha256(self.caffemodel)
+
     def sha256(self) -> str:
         """Give the model's hash: the SHA-256 of the files' own in hexadecimal; ModelError where one cannot be read."""
-        # The original's files have been checked against these hashes already.
-        paths = self.prototxt, self.caffemodel
-        hashes = [file.sha256 for file in OPEN_NSFW.files] if self.original else map(file_sha256, paths)
-        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+        return hashlib.sha256(" ".join(self.hashes()).encode()).hexdigest()
 
 
 def find() -> ModelFiles | None:
@@ -225,20 +232,6 @@ def _checkout_directory() -> Path | None:
     return directory if (root / "pyproject.toml").is_file() and directory.is_dir() else None
 
 
-def user_cache() -> Path | None:
-    """Give the library's folder in the user's cache, None where there is no home directory.
-
-    It may not exist yet: ``nsfw_caffe/`` in XDG_CACHE_HOME, else in ``~/.cache``.
-    """
-    named = os.environ.get("XDG_CACHE_HOME")
-    try:
-        # The XDG base directory specification: a relative path is to be ignored.
-        cache = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return cache / "nsfw_caffe"
-
-
 def _cache_directory() -> Path | None:
     cache = user_cache()
     return None if cache is None else cache / OPEN_NSFW.name
@@ -251,8 +244,9 @@ def _original_in(directory: Path) -> ModelFiles:
 
 def _is_whole(path: Path, file: ModelFile) -> bool:
     """Tell whether the file is there; a damaged one is a ModelError."""
-    if file_size(path) is None:
-        return False
+    with reading(path):
+        if file_size(path) is None:
+            return False
     difference = file.difference(path)
     if difference is not None:
         raise ModelError(f"{path} is damaged: {difference}; delete it and run `nsfw-caffe model fetch`")

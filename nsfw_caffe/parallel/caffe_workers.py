@@ -23,7 +23,7 @@ from nsfw_caffe.preprocessing.jpeg import JpegCodec
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.pillow_settings import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
-from nsfw_caffe.system import child
+from nsfw_caffe.system import child_process
 
 AHEAD = 2
 """Pictures that a worker has: the one that it works on, and the next."""
@@ -146,9 +146,9 @@ class _Run:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                child.command("parallel.caffe_worker", str(theirs.fileno())),
+                child_process.command("parallel.caffe_worker", str(theirs.fileno())),
                 # The workers share the cores among themselves.
-                env=child.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+                env=child_process.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

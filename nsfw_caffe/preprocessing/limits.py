@@ -36,6 +36,14 @@ class Limits:
     ------
     ValueError
         If a limit is neither None nor a whole number of 1 or more.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> classifier = nsfw_caffe.Classifier(limits=nsfw_caffe.Limits(pixels=1000))
+    >>> classifier.classify("photo.jpg")
+    Traceback (most recent call last):
+    nsfw_caffe.errors.ImageError: photo.jpg: 262144 pixels: the limit is 1000 (Limits.pixels, --max-pixels)
     """
 
     pixels: int | None = 100_000_000

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.model.locate import user_cache
-from nsfw_caffe.model.model_file import write_whole
+from nsfw_caffe.system.files import user_cache, write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -174,7 +173,7 @@ def write_pngs(plots: Sequence[Plot], folder: Path, *, extra: str = "report") ->
         path = folder / f"{plot.name}.png"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, png)
+            write_file(path, png)
         except OSError as error:
             raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
         written.append(path)

@@ -7,12 +7,15 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.record import COLUMNS, Record
-from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
+from nsfw_caffe.results.rows import TYPED_COLUMNS, Kinds, columns_there, find_columns, from_row, to_row
 from nsfw_caffe.system.reading import open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _LONGEST_CELL = 2**24
 """Characters. Python's own limit, 131,072, is less than what a name in a tar archive can have."""
@@ -50,6 +53,25 @@ def read(path: Path) -> Iterator[Record]:
         if len(cells) != len(header):
             raise ResultsError(f"{path}: line {line}: it has {len(cells)} cells, and the header {len(header)}")
         yield from_row(_values(pick(cells)), path, "line", line)
+
+
+def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
+    """Read those of some columns that a file has."""
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    _, header = next(_rows(path), (1, []))
+    names = columns_there(header, kinds, path)
+    if not names:  # Arrow would read all columns
+        return pyarrow.table({})
+    types = {name: pyarrow.float64() if kinds[name] is float else pyarrow.string() for name in names}
+    return arrow_csv.read_csv(
+        path,
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            include_columns=names, column_types=types, strings_can_be_null=True, null_values=["", "null", "None"]
+        ),
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

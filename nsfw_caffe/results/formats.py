@@ -7,12 +7,17 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.system.reading import NOT_REGULAR
+from nsfw_caffe.results.rows import Kinds
+from nsfw_caffe.system.files import replacing
+from nsfw_caffe.system.reading import NOT_REGULAR, open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 class Format(Protocol):
@@ -24,6 +29,9 @@ class Format(Protocol):
     def read(self, path: Path) -> Iterator[Record]:
         """Read a file, a record at a time; ResultsError says what is wrong with it."""
 
+    def read_columns(self, path: Path, kinds: Kinds) -> pyarrow.Table:
+        """Read those of some columns that a file has; ResultsError or Arrow's error says what is wrong with it."""
+
 
 _FORMATS: dict[str, Format] = {
     ".csv": csv_file,
@@ -34,19 +42,7 @@ _FORMATS: dict[str, Format] = {
 
 
 def check_path(path: Path) -> None:
-    """Find out before the work whether results could be written there.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, which need not be there.
-
-    Raises
-    ------
-    ResultsError
-        If the name's ending is no format's, its folder is missing or cannot be written, it is something else than a
-        file, or the format needs a package that is not installed.
-    """
+    """Find out before the work whether results could be written there; ResultsError says why not."""
     _check(path)
     # It is written beside the path, and renamed: so the folder has to be writable, and the file need not be.
     try:
@@ -79,14 +75,7 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
 
     It is written beside the path as ``.NAME.part``, forced to the disk, and renamed: whatever happens, at the path
     is either what was there before or all of the new. Two writers of one path would write the same ``.part`` file; the
-    caller sees to it that there is one.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, whose ending says the format.
-    records : iterable of Record
-        The rows, in their order; they are read as they are written, so there may be more than fit into memory.
+    caller sees to it that there is one. Records are read as they are written: there may be more than fit into memory.
 
     Raises
     ------
@@ -97,24 +86,15 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
         gone then, as it is after an error of `records` itself.
     """
     _check(path)
-    part = side_file(path, "part")
     try:
-        # What a process that was killed has left.
-        part.unlink(missing_ok=True)
-        _format(path).write(part, records)
-        _to_disk(part)
-        part.replace(path)
+        with replacing(path, part=sidecar(path, "part"), durable=True) as part:
+            _format(path).write(part, records)
     except sqlite_file.SourceTwiceError as error:
-        part.unlink()
         raise ResultsError(f"{path}: {error}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _to_disk(path.parent)
 
 
-def side_file(path: Path, kind: str) -> Path:
-    """Name the side file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
+def sidecar(path: Path, kind: str) -> Path:
+    """Name the sidecar file of a kind; readers of whole folders, Spark's for example, pass hidden files by."""
     return path.with_name(f".{path.name}.{kind}")
 
 
@@ -138,6 +118,13 @@ def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
     ResultsError
         If the file cannot be read or is no file of results: the message names the file, and the line or row that is
         wrong. It is raised where the reading comes to it, after the rows before.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> result = nsfw_caffe.scan("photos", "results.csv")
+    >>> [(record.source, record.format) for record in nsfw_caffe.read_results("results.csv") if record.error is None]
+    [('photos/cat.jpg', 'PNG'), ('photos/cup.jpg', 'PNG')]
     """
     path = Path(path)
     try:
@@ -146,18 +133,29 @@ def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
         raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
+    """Read those of some columns that any table has, ten million rows in seconds where `read_results` takes minutes.
+
+    The table may be a file of results, a folder ``NAME.parquet`` of them, or labels that somebody has written. What is
+    wanted as text may be a number or truth value, as Arrow writes it; what is empty is null.
+    """
+    import pyarrow
+
+    types = {float: pyarrow.float64(), str: pyarrow.string()}
+    try:
+        if not path.is_dir():
+            open_file(path).close()  # Arrow would wait for a pipe
+        table = _format(path).read_columns(path, kinds)
+        return pyarrow.table({name: table[name].cast(types[kinds[name]]) for name in table.column_names})
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pyarrow.ArrowException as error:
+        raise ResultsError(f"{path}: {str(error).splitlines()[0]}") from error
+
+
 def _format(path: Path) -> Format:
     try:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
         *others, last = _FORMATS
         raise ResultsError(f"{path}: its ending says no format: use {', '.join(others)} or {last}") from None
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,11 +7,15 @@ import operator
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.record import COLUMNS, Record
-from nsfw_caffe.results.rows import from_row, to_row
+from nsfw_caffe.results.rows import Kinds, columns_there, from_row, to_row
 from nsfw_caffe.system.reading import open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _values = operator.itemgetter(*COLUMNS)
 
@@ -37,6 +41,14 @@ def read(path: Path) -> Iterator[Record]:
         if missing := [name for name in COLUMNS if name not in row]:
             raise ResultsError(f"{path}: line {number}: no row of results: it has no {', '.join(missing)}")
         yield from_row(_values(row), path, "line", number)
+
+
+def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
+    """Read those of some columns that a file has."""
+    from pyarrow import json as arrow_json
+
+    table = arrow_json.read_json(path, parse_options=arrow_json.ParseOptions(newlines_in_values=False))
+    return table.select(columns_there(table.column_names, kinds, path))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -34,19 +34,9 @@ _HIDDEN = {
 
 
 def encode_name(name: str) -> str:
-    r"""Write a name, or the text of an error, so that UTF-8 can hold it.
+    """Write a name, or the text of an error, so that UTF-8 can hold it: most are written as they are.
 
-    Parameters
-    ----------
-    name : str
-        What `os.fsdecode` returns, or any other text. Lone surrogates that `os.fsdecode` does not return, and that
-        no file's name can hold, become U+FFFD.
-
-    Returns
-    -------
-    str
-        Text without surrogates and NUL; the name itself where it has neither, nor a backslash before ``udc`` and two
-        hexadecimal digits.
+    Lone surrogates that `os.fsdecode` does not return, and that no file's name can hold, become U+FFFD.
     """
     # Nearly every name is plain, and there may be millions.
     if name.isascii() and "\\udc" not in name and "\0" not in name:

@@ -6,12 +6,15 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.record import COLUMNS, Record
-from nsfw_caffe.results.rows import TYPED_COLUMNS, find_columns, from_row, to_row
+from nsfw_caffe.results.rows import TYPED_COLUMNS, Kinds, columns_there, find_columns, from_row, to_row
 from nsfw_caffe.system.reading import open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _ROWS_PER_GROUP = 50_000
 """How many rows are held in memory to be written at once."""
@@ -43,6 +46,14 @@ def read(path: Path) -> Iterator[Record]:
     with open_file(path) as file:
         for number, row in enumerate(_rows(path, file), start=1):
             yield from_row(row, path, "row", number)
+
+
+def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
+    """Read those of some columns that a file has, or a folder of files."""
+    from pyarrow import dataset
+
+    files = dataset.dataset(path, format="parquet")
+    return files.to_table(columns=columns_there(files.schema.names, kinds, path))
 
 
 def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[Any, ...]]:

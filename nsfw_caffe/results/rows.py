@@ -7,7 +7,7 @@ import re
 import reprlib
 import typing
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,20 +16,12 @@ from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, Record
 
 Value = str | int | float | None
+Kinds = Mapping[str, type[str] | type[float]]
+"""Columns that are wanted as Arrow columns, by name, and what they are read as."""
 
 
 class Column(NamedTuple):
-    """A column of every format.
-
-    Attributes
-    ----------
-    name : str
-        One of COLUMNS.
-    kind : type
-        str, int (of 64 bits) or float (of 64 bits).
-    required : bool
-        Whether every row has a value there.
-    """
+    """A column of every format: text, int or float (of 64 bits); every row has a value in one that is required."""
 
     name: str
     kind: type[str] | type[int] | type[float]
@@ -56,20 +48,10 @@ def to_row(record: Record) -> list[Value]:
 
 
 def from_row(values: Sequence[object], path: Path, place: str, number: int) -> Record:
-    """Return the record that a row is.
+    """Return the record that a row is, whose values come in the order of COLUMNS.
 
-    Parameters
-    ----------
-    values : sequence
-        In the order of COLUMNS; an empty text counts as None, and a whole float as an int, because programs that know
-        no missing integers write floats.
-    path, place, number
-        For the error: the file, "line" or "row", and which one.
-
-    Raises
-    ------
-    ResultsError
-        If it is no row of results; the message names the file, the row and what is wrong.
+    An empty text counts as None, and a whole float as an int, because programs that know no missing integers write
+    floats. ResultsError names the file, the place, "line" or "row", with its number, and what is wrong.
     """
     try:
         record = Record(*map(_value, TYPED_COLUMNS, values))  # type: ignore[arg-type]  # _value sees to the types
@@ -80,19 +62,19 @@ def from_row(values: Sequence[object], path: Path, place: str, number: int) -> R
 
 
 def find_columns(names: Sequence[str], path: Path) -> list[int]:
-    """Return where each of COLUMNS stands among the names of a file's columns.
-
-    Raises
-    ------
-    ResultsError
-        If one is missing, or is there twice.
-    """
-    counts = Counter(names)
-    if missing := [name for name in COLUMNS if name not in counts]:
+    """Return where each of COLUMNS stands among a file's columns; ResultsError if one is missing, or is there twice."""
+    found = columns_there(names, COLUMNS, path)
+    if missing := [name for name in COLUMNS if name not in found]:
         raise ResultsError(f"{path}: no file of results: it has no column {', '.join(missing)}")
-    if double := [name for name in COLUMNS if counts[name] > 1]:
-        raise ResultsError(f"{path}: it has more than one column {', '.join(double)}: keep one")
     return [names.index(name) for name in COLUMNS]
+
+
+def columns_there(names: Sequence[str], wanted: Collection[str], path: Path) -> list[str]:
+    """Return those of a file's columns that are wanted, in the file's order; ResultsError where one is there twice."""
+    found = [name for name in names if name in wanted]
+    if double := [name for name, count in Counter(found).items() if count > 1]:
+        raise ResultsError(f"{path}: it has more than one column {', '.join(double)}: keep one")
+    return found
 
 
 def _value(column: Column, value: object) -> Value:

@@ -9,14 +9,17 @@ import sqlite3
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.record import COLUMNS, Record
-from nsfw_caffe.results.rows import TYPED_COLUMNS, Value, find_columns, from_row, to_row
+from nsfw_caffe.results.rows import TYPED_COLUMNS, Kinds, Value, columns_there, find_columns, from_row, to_row
 from nsfw_caffe.system.reading import open_file
 
+if TYPE_CHECKING:
+    import pyarrow
+
 _TYPES = {str: "TEXT", int: "INTEGER", float: "REAL"}
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _FULL = "database or disk is full"
 """What SQLite says where the disk is full; its number of the error is in Python from 3.11 on."""
 
@@ -53,10 +56,20 @@ def write(path: Path, records: Iterable[Record]) -> None:
 
 def read(path: Path) -> Iterator[Record]:
     """Read a file row by row; ResultsError says what is wrong with it."""
-    # SQLite says no more than "unable to open", and waits for a pipe.
-    open_file(path).close()
-    for number, row in enumerate(_rows(path), start=1):
-        yield from_row(row, path, "row", number)
+    with _opened(path) as (database, names):
+        find_columns(names, path)
+        for number, row in enumerate(_rows(database, COLUMNS), start=1):
+            yield from_row(row, path, "row", number)
+
+
+def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
+    """Read those of some columns that a file has."""
+    import pyarrow
+
+    with _opened(path) as (database, there):
+        names = columns_there(there, kinds, path)
+        rows = _rows(database, names).fetchall() if names else []
+    return pyarrow.table({name: [row[index] for row in rows] for index, name in enumerate(names)})
 
 
 def _columns() -> str:
@@ -67,7 +80,16 @@ def _columns() -> str:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[object, ...]]:
+def _rows(database: sqlite3.Connection, names: Iterable[str]) -> sqlite3.Cursor:
+    columns = ", ".join(f'"{name}"' for name in names)
+    return database.execute(f"SELECT {columns} FROM results ORDER BY rowid")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, list[str]]]:
+    """Open a database, and give its connection and the names of its columns."""
+    # SQLite says no more than "unable to open", and waits for a pipe.
+    open_file(path).close()
     address = f"file:{urllib.parse.quote(os.fsencode(path))}?mode=ro"
     try:
         # A generator may be read in another thread than the one that began it, though never in two at once.
@@ -79,7 +101,6 @@ def _rows(path: Path) -> Iterator[tuple[object, ...]]:
                 raise ResultsError(f"{path}: no whole number of pages: it was cut off")
             if not names:
                 raise ResultsError(f"{path}: no file of results: it has no table results")
-            find_columns(names, path)
-            yield from database.execute(f"SELECT {_NAMES} FROM results ORDER BY rowid")
+            yield database, names
     except sqlite3.Error as error:
         raise ResultsError(f"{path}: no SQLite database, or a damaged one: {error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.results.formats import side_file, unwritable
+from nsfw_caffe.results.formats import sidecar, unwritable
 
 _STEP = 1 << 18
 """Bytes by which the reserve grows."""
@@ -25,7 +25,7 @@ _KINDS = ("journal", "journal-wal", "journal-shm", "lock", "reserve", "part")
 
 def own_files(results: Path) -> list[str]:
     """List the files that belong to a scan into RESULTS, and are no sources of it."""
-    return [str(path) for path in (results, *(side_file(results, kind) for kind in _KINDS))]
+    return [str(path) for path in (results, *(sidecar(results, kind) for kind in _KINDS))]
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def locked(results: Path) -> Iterator[None]:
     ScanStopped
         Another scan holds it.
     """
-    path = side_file(results, "lock")
+    path = sidecar(results, "lock")
     descriptor = _acquire(path, results)
     try:
         yield
@@ -81,7 +81,7 @@ class Reserve:
     """
 
     def __init__(self, results: Path) -> None:
-        self._path = side_file(results, "reserve")
+        self._path = sidecar(results, "reserve")
         self._size = 0
 
     def __enter__(self) -> Reserve:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError, ScanStopped
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.results.formats import check_path, read_results, side_file, write_results
+from nsfw_caffe.results.formats import check_path, read_results, sidecar, write_results
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.journal import Journal, delete_journal
 from nsfw_caffe.scanning.locking import Reserve, locked
@@ -181,7 +181,7 @@ class State:
 
     def __init__(self, results: Path, set_up: SetUp, *, rescore: bool) -> None:
         self._results = results
-        self._path = side_file(results, "journal")
+        self._path = sidecar(results, "journal")
         # A scan that was broken off may have got everything into its journal, and nothing of it into RESULTS.
         self.is_published = False
         self.journal = self._continued(set_up, rescore=rescore) or self._begun(set_up, rescore=rescore)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.model.locate import ModelFiles, resolve
-from nsfw_caffe.model.model_file import file_sha256
 from nsfw_caffe.preprocessing.jpeg import DECODES
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.spark.executor import Read, SetUp, ShippedModel, read_content, read_paths, score_batches
@@ -179,7 +178,7 @@ def _ship(context: SparkContext, files: ModelFiles) -> ShippedModel:
     """
     # In folders of their own, because a user's two files may have one name.
     prototxt, caffemodel = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
-    hashes = file_sha256(files.prototxt), file_sha256(files.caffemodel)
+    hashes = files.hashes()
     # Spark keeps one file of a name, so models that differ must not share one.
     digest = hashlib.sha256("\n".join([prototxt, caffemodel, *hashes]).encode()).hexdigest()
     folder = f"nsfw_caffe-{digest[:16]}"

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
-from nsfw_caffe.model.model_file import file_sha256, file_size
+from nsfw_caffe.model.model_file import reading
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.steps import Source
+from nsfw_caffe.system.files import file_sha256, file_size
 from nsfw_caffe.system.reading import read_file, reason
 
 if TYPE_CHECKING:
@@ -146,7 +147,9 @@ def create_classifier(set_up: SetUp, threads: int) -> Classifier:
     prototxt, caffemodel = folder / model.prototxt, folder / model.caffemodel
     for path, sha256 in ((prototxt, model.prototxt_sha256), (caffemodel, model.caffemodel_sha256)):
         # Without this a damaged copy of the original would be taken for a model of the user's own.
-        if file_size(path) is None or file_sha256(path) != sha256:
+        with reading(path):
+            is_whole = file_size(path) is not None and file_sha256(path) == sha256
+        if not is_whole:
             raise ModelError(f"{path} is missing or damaged: it is not what the driver has sent; run the job again")
     return Classifier(
         engine=set_up.engine,

@@ -69,28 +69,9 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read_file(path: str | os.PathLike[str], most: int | None = None) -> bytes:
-    """Read a regular file, without ever waiting for somebody to write to it.
+    """Read all of a regular file, as `open_file` opens it; OSError with EFBIG where it has more bytes than it may have.
 
     Some files of /proc say that they are regular and have no end, or no beginning.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file.
-    most : int, optional
-        How many bytes it may have.
-
-    Returns
-    -------
-    bytes
-        All of it.
-
-    Raises
-    ------
-    OSError
-        It cannot be read, is not a regular file, or has more bytes (EFBIG); `strerror` says why, without the path.
-    ValueError
-        A path cannot hold this character.
     """
     with open_file(path) as file:
         length = os.fstat(file.fileno()).st_size
@@ -101,24 +82,10 @@ def read_file(path: str | os.PathLike[str], most: int | None = None) -> bytes:
 
 
 def read_source(source: object, most: int | None = None) -> bytes:
-    """Read a path, bytes or a file object; whatever goes wrong is the source's fault.
+    """Read all of a path, bytes, or a file object from where it is to its end.
 
-    Parameters
-    ----------
-    source : str, os.PathLike, bytes, bytearray, memoryview or file object
-        What is to be read. A file object is read from where it is to its end.
-    most : int, optional
-        How many bytes it may have.
-
-    Returns
-    -------
-    bytes
-        All of it.
-
-    Raises
-    ------
-    UnreadableError
-        It cannot be read, has more bytes, or is something else.
+    UnreadableError says why that cannot be, or that it has more bytes than it may have: whatever goes wrong is the
+    source's fault.
     """
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
-from nsfw_caffe.caffe_to_onnx import cache, convert
+from nsfw_caffe.caffe_to_onnx import ORIGINAL_SHA256, ORIGINAL_SIZE, cache, convert
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
-from nsfw_caffe.caffe_to_onnx.version import ORIGINAL_SHA256, ORIGINAL_SIZE
 from nsfw_caffe.model.locate import ModelFiles
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, run

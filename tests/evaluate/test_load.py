@@ -103,12 +103,12 @@ def test_rows_that_do_not_do(tmp_path: Path, row: dict[str, Any], message: str) 
         ("d.csv", "source,score\na,0.5\n", "there is no column label"),
         ("d.csv", "label\nsfw\n", "there is neither a column source nor a column score"),
         ("d.csv", "label,score\nsfw,much\n", "d.csv: .*much"),
-        ("d.csv", "label,label,score\nsfw,sfw,1\n", "the column label is there more than once"),
+        ("d.csv", "label,label,score\nsfw,sfw,1\n", "d.csv: it has more than one column label: keep one"),
         ("d.csv", "", "d.csv: "),
         ("d.jsonl", "{", "d.jsonl: "),
         ("d.parquet", "no Parquet", "d.parquet: "),
-        ("d.sqlite", "no SQLite" * 100, "d.sqlite: file is not a database"),
-        ("d.txt", "", "its ending says no format: use .csv, .jsonl, .parquet, .sqlite"),
+        ("d.sqlite", "no SQLite" * 100, "d.sqlite: no SQLite database, or a damaged one: file is not a database"),
+        ("d.txt", "", "its ending says no format: use .csv, .jsonl, .parquet or .sqlite"),
     ],
 )
 def test_files_that_do_not_do(tmp_path: Path, name: str, content: str, message: str) -> None:

@@ -303,7 +303,7 @@ def test_damaged_file(
 
 def test_not_a_file(folder: Path) -> None:
     (folder / PROTOTXT).mkdir(parents=True)
-    with pytest.raises(ModelError, match=r"deploy\.prototxt is not a file"):
+    with pytest.raises(ModelError, match=r"deploy\.prototxt cannot be read: Is a directory"):
         model.find()
 
 
@@ -337,7 +337,8 @@ def test_resolve_needs_both(prototxt: str | None, caffemodel: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("missing", "there is no file"), (".", "is not a file"), ("a\0b", "cannot be read")]
+    ("name", "message"),
+    [("missing", "there is no file"), (".", "cannot be read: Is a directory"), ("a\0b", "cannot be read")],
 )
 def test_resolve_missing(name: str, message: str, model_files: ModelFiles, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results.formats import check_path, read_results, write_results
+from nsfw_caffe.results.formats import check_path, read_columns, read_results, write_results
 from nsfw_caffe.results.record import Record
 from tests.records import RECORD, failed, scored
 from tests.results.records import ENDINGS, names, there_and_back
@@ -238,5 +238,49 @@ def _double(bits: int) -> float:
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_before_the_work() -> None:
-    with pytest.raises(ResultsError, match=r"r\.csv: the folder /proc cannot be written \("):
+    """Root may write everywhere but in /proc, which nobody can make a file in."""
+    with pytest.raises(ResultsError, match=r"^/proc/r\.csv: the folder /proc cannot be written \(.+\)$"):
         check_path(Path("/proc/r.csv"))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_columns_of_any_table(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"results{ending}"
+    write_results(path, [scored("a", 1 / 3, width=7), failed('b\n,"', "the file is empty")])
+    table = read_columns(path, {"source": str, "score": float, "width": str, "error": str, "label": str})
+    assert table.to_pydict() == {
+        "source": ["a", 'b\n,"'],
+        "score": [1 / 3, None],
+        "error": [None, "the file is empty"],
+        "width": ["7", None],
+    }
+    assert read_columns(path, {"label": str}).num_columns == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_columns_of_no_table(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"results{ending}"
+    with pytest.raises(ResultsError, match=f"results{ending}: cannot be read: No such file or directory"):
+        read_columns(path, {"source": str})
+    os.mkfifo(path)
+    with pytest.raises(ResultsError, match=f"results{ending}: cannot be read: not a regular file"):
+        read_columns(path, {"source": str})
+
+
+def test_columns_of_a_database_that_was_cut_off_or_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    write_results(path, (scored(str(number)) for number in range(1000)))
+    os.truncate(path, path.stat().st_size - 100)
+    with pytest.raises(ResultsError, match=r"r\.sqlite: no whole number of pages: it was cut off"):
+        read_columns(path, {"source": str})
+    path.write_bytes(b"")
+    with pytest.raises(ResultsError, match=r"r\.sqlite: no file of results: it has no table results"):
+        read_columns(path, {"source": str})
+
+
+def test_columns_of_a_folder_of_parquet_files(tmp_path: Path) -> None:
+    folder = tmp_path / "all.parquet"
+    folder.mkdir()
+    for name in "ab":
+        write_results(folder / f"{name}.parquet", [scored(name, 0.5)])
+    assert read_columns(folder, {"source": str}).to_pydict() == {"source": ["a", "b"]}

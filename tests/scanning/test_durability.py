@@ -11,7 +11,7 @@ import pytest
 
 from nsfw_caffe import Classifier
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.results.formats import read_results, side_file, write_results
+from nsfw_caffe.results.formats import read_results, sidecar, write_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.journal import delete_journal
 from nsfw_caffe.scanning.locking import locked
@@ -57,7 +57,7 @@ def test_results_are_on_the_disk_before_they_get_their_name_and_the_name_after(
 ) -> None:
     results = tmp_path / f"r.{ending}"
     write_results(results, [scored("a")])
-    part, folder = str(side_file(results, "part")), str(tmp_path)
+    part, folder = str(sidecar(results, "part")), str(tmp_path)
     ours = [call for call in told if call in (("fsync", part), ("replace", str(results)), ("fsync", folder))]
     assert ours == [("fsync", part), ("replace", str(results)), ("fsync", folder)]
 
@@ -80,7 +80,7 @@ def test_the_journal_goes_when_results_are_on_the_disk(
     results = tmp_path / "r.csv"
     _scan(results, portable, lambda *_: None)
     kept = told.index(("fsync", str(tmp_path)))
-    assert told.index(("replace", str(results))) < kept < told.index(("unlink", str(side_file(results, "journal"))))
+    assert told.index(("replace", str(results))) < kept < told.index(("unlink", str(sidecar(results, "journal"))))
 
 
 @pytest.mark.parametrize("rescore", [False, True])
@@ -139,7 +139,7 @@ def test_a_lock_on_a_deleted_file_keeps_nobody_out(
 ) -> None:
     """The last holder deletes the file between this one's opening and locking it, and a third one may make it anew."""
     results = tmp_path / "r.csv"
-    path = side_file(results, "lock")
+    path = sidecar(results, "lock")
     flock, tries = fcntl.flock, 0
 
     def overtaken(descriptor: int, operation: int) -> None:

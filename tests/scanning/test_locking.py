@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.results.formats import side_file
+from nsfw_caffe.results.formats import sidecar
 from nsfw_caffe.scanning.locking import Reserve, locked
 
 HOLD = """
@@ -24,7 +24,7 @@ with locked(Path(sys.argv[1])):
 
 
 def test_side_files_are_hidden(tmp_path: Path) -> None:
-    assert side_file(tmp_path / "r.csv", "lock") == tmp_path / ".r.csv.lock"
+    assert sidecar(tmp_path / "r.csv", "lock") == tmp_path / ".r.csv.lock"
 
 
 def test_the_second_one_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    assert side_file(results, "lock").exists()
+    assert sidecar(results, "lock").exists()
     with locked(results):
         pass
 
@@ -59,12 +59,12 @@ def test_reserve_takes_space_and_gives_it_back(tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
     with Reserve(results) as reserve:
         reserve.hold(1)
-        first = side_file(results, "reserve").stat()
+        first = sidecar(results, "reserve").stat()
         assert first.st_blocks * 512 >= 1 << 18
         reserve.hold(1 << 18)
-        assert side_file(results, "reserve").stat() == first
+        assert sidecar(results, "reserve").stat() == first
         reserve.hold((1 << 18) + 1)
-        assert side_file(results, "reserve").stat().st_size == 1 << 19
+        assert sidecar(results, "reserve").stat().st_size == 1 << 19
         reserve.release()
         assert not list(tmp_path.iterdir())
         reserve.hold(1)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.sorting.carry_out import Outcome, carry_out, foresee
-from nsfw_caffe.sorting.order import Action
+from nsfw_caffe.sorting.apply import apply
+from nsfw_caffe.sorting.plan import Action
+from nsfw_caffe.sorting.preview import Outcome, preview
 from nsfw_caffe.sources.reopening import Sources
 from tests.records import of_content, of_file
 
@@ -36,7 +37,7 @@ def put(path: Path, content: bytes = b"a picture") -> Path:
 
 def do(record: Record, target: Path, action: Action) -> Outcome:
     with Sources() as sources:
-        return carry_out(record, target, action, sources)
+        return apply(record, target, action, sources)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -73,7 +74,7 @@ def test_a_move(folders: tuple[Path, Path]) -> None:
     source, target = put(folders[0] / "a.jpg"), folders[1] / "in" / "a.jpg"
     source.chmod(0o640)
     record, before = of_file(source), source.stat()
-    assert foresee(record, target, "move") == READY
+    assert preview(record, target, "move") == READY
     assert not target.exists()
     assert do(record, target, "move") == DONE
     assert everything(folders[0]) == {}
@@ -107,7 +108,7 @@ def test_a_link(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_is_overwritten(action: Action, folders: tuple[Path, Path]) -> None:
     source, target = put(folders[0] / "a.jpg"), put(folders[1] / "a.jpg", b"an older ")
     record = of_file(source)
-    assert foresee(record, target, action) == TAKEN
+    assert preview(record, target, action) == TAKEN
     assert do(record, target, action) == TAKEN
     assert (source.read_bytes(), target.read_bytes()) == (b"a picture", b"an older ")
     assert list(everything(folders[1])) == ["a.jpg"]
@@ -134,7 +135,7 @@ def test_what_has_changed_is_left_alone(action: Action, folders: tuple[Path, Pat
     source, target = put(folders[0] / "a.jpg"), folders[1] / "a.jpg"
     record = of_file(source)
     source.write_bytes(b"a picturf")  # of the same length, but of another time
-    assert foresee(record, target, action) == CHANGED
+    assert preview(record, target, action) == CHANGED
     assert do(record, target, action) == CHANGED
     put(source, b"longer than it was")
     assert do(record, target, action) == CHANGED
@@ -145,7 +146,7 @@ def test_what_has_changed_is_left_alone(action: Action, folders: tuple[Path, Pat
 def test_what_has_gone(action: Action, tmp_path: Path) -> None:
     record = of_file(put(tmp_path / "a.jpg"))
     (tmp_path / "a.jpg").unlink()
-    assert foresee(record, tmp_path / "to", action) == GONE
+    assert preview(record, tmp_path / "to", action) == GONE
     assert do(record, tmp_path / "to", action) == GONE
 
 
@@ -154,7 +155,7 @@ def test_content_that_changed_behind_its_times_is_left_alone(action: Action, fol
     source, target = put(folders[0] / "a.jpg"), folders[1] / "a.jpg"
     record = of_file(source)
     put(source, b"a pictura")
-    assert foresee(record, target, action) == READY
+    assert preview(record, target, action) == READY
     assert do(record, target, action) == CHANGED
     assert (everything(folders[0]), everything(folders[1])) == ({"a.jpg": b"a pictura"}, {})
 
@@ -163,7 +164,7 @@ def test_a_move_that_was_interrupted_goes_on(folders: tuple[Path, Path]) -> None
     """Between two file systems: the copy is whole, and the source still there."""
     source, target = put(folders[0] / "a.jpg"), put(folders[1] / "a.jpg")
     record = of_file(source)
-    assert foresee(record, target, "move") == READY
+    assert preview(record, target, "move") == READY
     assert do(record, target, "move") == DONE
     assert (everything(folders[0]), everything(folders[1])) == ({}, {"a.jpg": b"a picture"})
 
@@ -197,7 +198,7 @@ def test_a_source_that_is_its_own_target_is_not_removed(links: int, tmp_path: Pa
     (tmp_path / "also in").symlink_to("in")
     for target in (source, tmp_path / "also in" / "a.jpg", tmp_path / "in" / ".." / "in" / "a.jpg"):
         outcome = Outcome("skipped", "the target is the source itself")
-        assert foresee(of_file(source), target, "move") == outcome
+        assert preview(of_file(source), target, "move") == outcome
         assert do(of_file(source), target, "move") == outcome
         assert source.read_bytes() == b"a picture"
 
@@ -223,7 +224,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
     source = put(tmp_path / "a.jpg")
     record = dataclasses.replace(of_file(source), source=name)
-    assert foresee(record, tmp_path / name, "copy").state == "skipped"
+    assert preview(record, tmp_path / name, "copy").state == "skipped"
     assert do(record, tmp_path / name, "copy").state == "skipped"
     assert list(everything(tmp_path)) == ["a.jpg"]
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.sorting.order import Order, target_of
+from nsfw_caffe.sorting.plan import Plan, target_of
 from tests.records import failed, scored
 
 ROWS = [scored("low", 0.1), scored("even", 0.5), scored("high", 0.9), failed("bad", "the file is empty")]
 
 
 def test_the_threshold_itself_is_above() -> None:
-    above, below = (Order("copy", Path("to"), 0.5, is_below).targets(ROWS) for is_below in (False, True))
+    above, below = (Plan("copy", Path("to"), 0.5, is_below).targets(ROWS) for is_below in (False, True))
     assert [(row.source, str(target)) for row, target in above] == [("even", "to/even"), ("high", "to/high")]
     assert [row.source for row, _ in below] == ["low"]
 

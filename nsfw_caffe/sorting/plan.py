@@ -20,7 +20,7 @@ _UP = "__"
 
 
 @dataclass(frozen=True)
-class Order:
+class Plan:
     """What to do with which sources.
 
     Attributes
