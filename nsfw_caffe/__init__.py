@@ -1,6 +1,6 @@
 """Scores pictures with the original open_nsfw Caffe model, and with the original's bits.
 
-A score is the probability, 0 to 1, that a picture is pornographic:
+A score is the network's output between 0 and 1, to order and filter pictures by:
 
     >>> import nsfw_caffe
     >>> nsfw_caffe.classify("photo.jpg")  # doctest: +ELLIPSIS

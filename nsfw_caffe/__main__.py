@@ -4,12 +4,14 @@ Most of a short command's time is spent on imports, and a signal may come then a
 of weight before it has seen to that.
 """
 
-# These two are there already; the third takes its time.
+# These two are there already; the others take their time.
 import os
 import sys
 
 try:
     import signal
+
+    from nsfw_caffe.cli import INTERRUPTED, STOPPED
 except KeyboardInterrupt:
     os._exit(130)
 
@@ -17,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-_INTERRUPTED, _STOPPED = 130, 4  # commands/common.py's
 _IMPORT = "<frozen importlib"
 _A_MOMENT = 0.01  # seconds
 
@@ -26,7 +27,8 @@ def main() -> int:
     """Run the command line and return its exit status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
         signal.signal(signal.SIGINT, _interrupt)
-    if sys.argv[1:2] == ["scan"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
+    if command == "scan" and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _stop_scan)
     try:
         from nsfw_caffe.cli import main as cli
@@ -35,7 +37,7 @@ def main() -> int:
         decoder_warnings.keep_apart()
         status = cli.main()
     except KeyboardInterrupt:
-        status = _INTERRUPTED
+        status = INTERRUPTED
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 0
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,7 +55,7 @@ def _interrupt(number: int, frame: "FrameType | None") -> None:
     inner = frame
     while inner is not None:
         if inner.f_code.co_filename.startswith(_IMPORT):
-            os._exit(_INTERRUPTED)
+            os._exit(INTERRUPTED)
         inner = inner.f_back
     interrupt(number, frame)
 
@@ -71,7 +73,7 @@ def interrupt(_number: int, frame: "FrameType | None") -> None:
 
 def _stop_scan(*_: object) -> None:
     """End a scan that has not begun as one that has; `nsfw_caffe.cli.scan` takes over when it begins."""
-    os._exit(_STOPPED)
+    os._exit(STOPPED)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Result:
     source : Source
         The source, as it was given.
     score : float or None
-        The NSFW probability, 0 to 1; None if the source could not be scored.
+        The network's output, 0 to 1; None if the source could not be scored.
     error : str or None
         Why not; None if it was scored.
     seconds : float
@@ -197,7 +197,7 @@ class Classifier:
         Returns
         -------
         float
-            The NSFW probability, 0 to 1: the float32 that the network gives, unrounded.
+            The network's output, 0 to 1: the float32 that the network gives, unrounded.
 
         Raises
         ------
@@ -226,7 +226,7 @@ class Classifier:
         Returns
         -------
         list of float
-            The NSFW probabilities, in the order of the sources.
+            The scores, in the order of the sources.
 
         Raises
         ------

@@ -69,9 +69,17 @@ class ResultsError(NsfwCaffeError):
     """A file of results cannot be read or written, or does not fit what is asked of it; the message names the file."""
 
 
+class ResultsUnreadable(ResultsError):  # noqa: N818 - a state, named as one
+    """A file of results is missing, damaged, or none; the message names the file."""
+
+
 class ScanStopped(NsfwCaffeError):  # noqa: N818 - a state, named as one
     """A scan could not begin or go on; what it had found is kept, and the message says how to go on."""
 
 
 class EvaluationError(NsfwCaffeError, ValueError):
     """Labelled data cannot be evaluated, or not as asked; the message says what to do."""
+
+
+class LabelsUnreadable(EvaluationError, ResultsUnreadable):  # noqa: N818 - a state, named as one
+    """A table of labels or of scores is missing, damaged, or none; the message names the file."""

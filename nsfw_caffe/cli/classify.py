@@ -9,14 +9,19 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.arguments import probability
-from nsfw_caffe.cli.common import OK, SOME_FAILED, add_verbose_option, warn
+from nsfw_caffe.cli import OK, SOME_FAILED
+from nsfw_caffe.cli.arguments import add_json_option, probability
 from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
-from nsfw_caffe.cli.streams import begin_csv, complain, csv_line, say, standard_input
+from nsfw_caffe.cli.progress import Progress
+from nsfw_caffe.cli.streams import begin_csv, complain, csv_line, say, standard_input, warn
 from nsfw_caffe.results.names import encode_name, visible
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Result
+
+
+_MANY = 20
+"""Pictures from which on progress is shown: one takes a moment."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,12 +30,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=lambda options: _run(options, parser))
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, or - for one on standard input")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON Lines: source, score, error (and verdict)")
-    form.add_argument("--csv", action="store_true", help="CSV with a header: source, score, error (and verdict)")
-    parser.add_argument(
-        "--threshold", type=probability, metavar="T", help="add a verdict: nsfw where score >= T, else sfw"
-    )
-    add_verbose_option(parser)
+    add_json_option(form, "JSON Lines with source, score, error (and verdict)")
+    form.add_argument("--csv", action="store_true", help="print CSV with a header: source, score, error (and verdict)")
+    parser.add_argument("--threshold", type=probability, metavar="T", help="score from which on the verdict is nsfw")
     add_engine_options(parser)
 
 
@@ -41,15 +43,16 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     classifier = create_classifier(options)
     results = classifier.scan([standard_input() if image == "-" else image for image in options.images])
     print_result = _printer(options)
-    failed = False
-    for image, result in zip(options.images, results, strict=True):
-        print_result(image, result)
-        if options.verbose:
-            warn(image, result.warnings)
-        if result.error is not None:
-            failed = True
-            complain(result.error + _advice(image))
-    return SOME_FAILED if failed else OK
+    count = len(options.images)
+    with Progress(quiet=options.quiet or count < _MANY, total=count) as progress:
+        for image, result in zip(options.images, results, strict=True):
+            print_result(image, result)
+            if options.verbose:
+                warn(image, result.warnings)
+            if result.error is not None:
+                complain(result.error + _advice(image))
+            progress.add(failed=result.error is not None)
+    return SOME_FAILED if progress.errors else OK
 
 
 def _advice(image: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nsfw_caffe.cli import OK
 from nsfw_caffe.cli.arguments import probability
-from nsfw_caffe.cli.common import OK
 from nsfw_caffe.cli.pages import add_figures_options, check_page_options, write_figures, write_output
 
 _DESCRIPTION = """\
@@ -24,8 +24,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="LABELS", help="a table with source and label; default: A, with a column label"
     )
-    parser.add_argument("--threshold", type=probability, default=0.5, metavar="T", help="of verdicts; default: 0.5")
-    parser.add_argument("--level", type=probability, default=0.95, metavar="P", help="of the interval; default: 0.95")
+    parser.add_argument(
+        "--threshold", type=probability, default=0.5, metavar="T", help="threshold of the verdicts; default: 0.5"
+    )
+    parser.add_argument(
+        "--level", type=probability, default=0.95, metavar="P", help="confidence of the interval; default: 0.95"
+    )
     add_figures_options(parser)
 
 

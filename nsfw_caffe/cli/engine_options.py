@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli.arguments import limit, positive
-from nsfw_caffe.cli.common import fetch_model
+from nsfw_caffe.cli.progress import fetch_model
 from nsfw_caffe.engines.base import ENGINES, PRECISIONS, EngineOptions, parse_device, require_engine
 from nsfw_caffe.engines.blas import use_atlas
 from nsfw_caffe.preprocessing.jpeg import create_codec
@@ -22,7 +22,7 @@ _PUBLISHED = ("cpu", "exact", "float32", None)
 _LIMITS = (
     ("pixels", "pixels", "width times height; default: 100 million"),
     ("side", "side", "the longer of width and height; default: 30000"),
-    ("scans", "jpeg_scans", "of a JPEG file; default: 64"),
+    ("scans", "jpeg_scans", "scans of a JPEG file; default: 64"),
     ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
     ("steps", "steps", "reads and pixels that Pillow works through in Python; default: 10 million"),
 )
@@ -33,27 +33,33 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group("what scores")
     group.add_argument(
-        "--published", action="store_true", help="the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
+        "--published", action="store_true", help="give the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
     )
-    group.add_argument("--engine", choices=(*ENGINES, "auto"), default="auto", help="default: the first installed")
-    group.add_argument("--device", type=_device, default="cpu", help="cpu (default) or gpu:N")
+    group.add_argument(
+        "--engine", choices=(*ENGINES, "auto"), default="auto", help="engine; default: the first installed"
+    )
+    group.add_argument("--device", type=_device, default="cpu", help="device: cpu (default) or gpu:N")
     group.add_argument(
         "--decode",
         choices=("exact", "fast"),
         default="exact",
-        help="fast: decode large JPEG files smaller; other scores",
+        help="decoding; fast: large JPEG files smaller, other scores",
     )
-    group.add_argument("--precision", choices=PRECISIONS, default="float32", help="bfloat16: faster, other scores")
-    group.add_argument("--threads", type=positive, metavar="N", help="that compute; default: all cores")
-    group.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
-    group.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
+    group.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="precision; bfloat16: faster, other scores"
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help="threads that compute; default: all cores")
+    group.add_argument("--prototxt", metavar="FILE", help="network of your own model")
+    group.add_argument("--caffemodel", metavar="FILE", help="weights of your own model")
 
     group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
     for option, field, what in _LIMITS:
         default = getattr(DEFAULT_LIMITS, field)
         group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=what)
     default = (DEFAULT_LIMITS.bytes or 0) >> 20
-    group.add_argument("--max-size", type=limit, default=default, metavar="MIB", help=f"the file; default: {default}")
+    group.add_argument(
+        "--max-size", type=limit, default=default, metavar="MIB", help=f"size of the file; default: {default}"
+    )
 
 
 def limits(options: argparse.Namespace) -> Limits:
@@ -76,7 +82,7 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
     from nsfw_caffe.classifier import Classifier
 
     if options.prototxt is None:
-        fetch_model(lambda: _look(options))
+        fetch_model(lambda: _look(options), quiet=options.quiet)
     files = {"prototxt": options.prototxt, "caffemodel": options.caffemodel}
     if options.published:
         return Classifier.published(**files, limits=limits(options))

@@ -6,8 +6,8 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
+from nsfw_caffe.cli import OK, SOME_FAILED
 from nsfw_caffe.cli.arguments import positive, probabilities, probability
-from nsfw_caffe.cli.common import OK, SOME_FAILED
 from nsfw_caffe.cli.labelled_data import add_data_options, evaluate_data
 from nsfw_caffe.cli.pages import (
     add_figures_options,
@@ -28,31 +28,44 @@ with labels, or a finished scan and a table with labels.
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    parser = commands.add_parser("evaluate", help="ROC and threshold on labelled data", description=_DESCRIPTION)
+    parser = commands.add_parser(
+        "evaluate", help="plot the ROC, choose a threshold on labelled data", description=_DESCRIPTION
+    )
     parser.set_defaults(run=lambda options: _run(options, parser))
     add_data_options(parser)
-    parser.add_argument("--by", action="append", default=[], metavar="COLUMN", help="also for each value of a column")
+    parser.add_argument(
+        "--by", action="append", default=[], metavar="COLUMN", help="column for whose values the figures are given too"
+    )
     goals = parser.add_argument_group("the threshold to choose")
     goal = goals.add_mutually_exclusive_group()
     goal.add_argument(
-        "--max-fpr", type=probability, metavar="P", help="at most this share of sfw is flagged; default: 0.01"
+        "--max-fpr", type=probability, metavar="P", help="share of sfw that is flagged at most; default: 0.01"
     )
-    goal.add_argument("--max-fnr", type=probability, metavar="P", help="at most this share of nsfw is missed")
+    goal.add_argument("--max-fnr", type=probability, metavar="P", help="share of nsfw that is missed at most")
     goal.add_argument(
-        "--min-precision", type=probability, metavar="P", help="at least this share of what is flagged is nsfw"
+        "--min-precision", type=probability, metavar="P", help="share of what is flagged that is nsfw at least"
     )
     goal.add_argument(
-        "--cost-ratio", type=float, metavar="R", help="least cost, where a missed nsfw costs R false alarms"
+        "--cost-ratio",
+        type=float,
+        metavar="R",
+        help="false alarms that a missed nsfw costs as much as; the cost is least",
     )
-    goals.add_argument("--confident", action="store_true", help="so that new data keep the goal too, at the level")
+    goals.add_argument(
+        "--confident", action="store_true", help="choose it so that new data keep the goal too, at the level"
+    )
     figures = parser.add_argument_group("figures")
-    figures.add_argument("--thresholds", type=probabilities, metavar="T,T", help="default: 0.2,0.5,0.8")
-    figures.add_argument("--low", type=probability, metavar="T", help="below it pictures pass; default: 0.2")
-    figures.add_argument("--high", type=probability, metavar="T", help="from it on they are blocked; default: 0.8")
-    figures.add_argument("--level", type=probability, metavar="P", help="of the intervals; default: 0.95")
-    figures.add_argument("--resamples", type=positive, metavar="N", help="of the bootstrap; default: 1000")
-    figures.add_argument("--seed", type=int, metavar="N", help="of the bootstrap; default: 0")
-    figures.add_argument("--bins", type=positive, metavar="N", help="of the calibration; default: 15")
+    figures.add_argument(
+        "--thresholds", type=probabilities, metavar="T,T", help="thresholds to give rates at; default: 0.2,0.5,0.8"
+    )
+    figures.add_argument("--low", type=probability, metavar="T", help="score below which pictures pass; default: 0.2")
+    figures.add_argument(
+        "--high", type=probability, metavar="T", help="score from which on they are blocked; default: 0.8"
+    )
+    figures.add_argument("--level", type=probability, metavar="P", help="confidence of the intervals; default: 0.95")
+    figures.add_argument("--resamples", type=positive, metavar="N", help="resamples of the bootstrap; default: 1000")
+    figures.add_argument("--seed", type=int, metavar="N", help="seed of the bootstrap; default: 0")
+    figures.add_argument("--bins", type=positive, metavar="N", help="bins of the calibration; default: 15")
     figures.add_argument("--worst", type=positive, metavar="N", help="mistakes to name on each side; default: 20")
     outputs = parser.add_argument_group("outputs")
     add_figures_options(outputs)

@@ -24,16 +24,17 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="a .csv, .jsonl, .parquet or .sqlite table with label (nsfw or sfw, 1 or 0), and source or score",
     )
-    parser.add_argument("--nsfw", action="append", default=[], metavar="DIR", help="in place of DATA: nsfw pictures")
-    parser.add_argument("--sfw", action="append", default=[], metavar="DIR", help="and sfw pictures")
+    parser.add_argument(
+        "--nsfw", action="append", default=[], metavar="DIR", help="folder of nsfw pictures, in place of DATA"
+    )
+    parser.add_argument("--sfw", action="append", default=[], metavar="DIR", help="folder of sfw pictures")
     parser.add_argument(
         "--results", type=Path, metavar="RESULTS", help="a finished scan that has the scores of DATA's sources"
     )
     parser.add_argument(
-        "--scores", type=Path, metavar="FILE", help="where scores are kept that have to be computed; default: the cache"
+        "--scores", type=Path, metavar="FILE", help="file for scores that have to be computed; default: in the cache"
     )
     parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
-    parser.add_argument("--quiet", action="store_true", help="show no progress; it is shown on a terminal alone")
     add_engine_options(parser)
 
 

@@ -1,32 +1,59 @@
 """The command line: `nsfw-caffe`.
 
 Exit status: 0 all went well; 1 some picture failed, some bits differ, or the output could not be written; 2 wrong
-usage; 3 the model or the engine is missing or unusable; 4 a scan was stopped, or another one is at work; 130
-interrupted.
+usage; 3 the model or the engine is missing or unusable; 4 a scan was stopped, or another one is at work; 5 a file of
+results or of labels is missing, damaged or none; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe._version import __version__
-from nsfw_caffe.cli import classify, compare, evaluate, model, rank, report, scan, sort, streams, verify
-from nsfw_caffe.cli.common import INTERRUPTED, SOME_FAILED, STOPPED, UNAVAILABLE, USAGE
-from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScanStopped
+from nsfw_caffe.cli import (
+    INTERRUPTED,
+    OK,
+    SOME_FAILED,
+    STOPPED,
+    UNAVAILABLE,
+    UNREADABLE,
+    USAGE,
+    classify,
+    compare,
+    completion,
+    evaluate,
+    model,
+    rank,
+    report,
+    scan,
+    sort,
+    streams,
+    verify,
+)
+from nsfw_caffe.cli.arguments import add_common_options, join_json_file
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ResultsUnreadable, ScanStopped
 from nsfw_caffe.results.names import visible
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-_STATUS = {ModelError: UNAVAILABLE, EngineUnavailable: UNAVAILABLE, ScanStopped: STOPPED}
+_STATUS = {
+    ModelError: UNAVAILABLE,
+    EngineUnavailable: UNAVAILABLE,
+    ScanStopped: STOPPED,
+    ResultsUnreadable: UNREADABLE,
+}
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
 _COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, verify)
+_WITH_JSON_FILE = ("evaluate", "compare")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,11 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        parser = _parser()
+        parser = create_parser()
         _check_command(parser, arguments)
-        options = parser.parse_args(arguments)
+        command = next((argument for argument in arguments if not argument.startswith("-")), None)
+        options = parser.parse_args(join_json_file(arguments) if command in _WITH_JSON_FILE else arguments)
+        if options.version:
+            streams.say(_version(verbose=options.verbose))
+            parser.exit(OK)
+        if options.print_completion:
+            streams.say(completion.completion_script(parser, options.print_completion))
+            parser.exit(OK)
+        if options.command is None:
+            parser.error("the following arguments are required: COMMAND")
         run: Callable[[argparse.Namespace], int] = options.run
-        return run(options)
+        with _logging(options.verbose):
+            return run(options)
     except NsfwCaffeError as error:
         streams.complain(str(error))
         return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), USAGE)
@@ -55,6 +92,40 @@ def _run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except streams.OutputLostError:
         return SOME_FAILED
+
+
+@contextlib.contextmanager
+def _logging(verbose: bool) -> Iterator[None]:
+    """Show what the library logs, where that is wanted: downloads, the engine that was chosen."""
+    if not verbose:
+        yield
+        return
+    logger, handler = logging.getLogger("nsfw_caffe"), streams.LogHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+def _version(*, verbose: bool) -> str:
+    version = f"nsfw-caffe {__version__}"
+    if not verbose:
+        return version
+    import platform
+
+    return f"{version}\nPython {platform.python_version()}\n{platform.platform()}"
+
+
+class _Help(argparse.HelpFormatter):
+    """Leaves out the line that only says COMMAND: all help is to fit on a screen."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        text = super()._format_action(action)
+        return text.partition("\n")[2] if isinstance(action, argparse._SubParsersAction) else text
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,16 +141,23 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
 
-def _parser() -> _Parser:
+def create_parser() -> _Parser:
+    """Create the parser of the command line, with all its subcommands."""
     parser = _Parser(
         prog="nsfw-caffe",
-        description="Score pictures with the original open_nsfw Caffe model: the probability, 0 to 1, of NSFW.",
-        epilog="Exit status: 0 all well, 1 some picture failed or differs, 2 usage, 3 no model or engine, 4 stopped.",
+        description="Score pictures with the original open_nsfw Caffe model, from 0 (safe) to 1.",
+        usage="nsfw-caffe [OPTIONS] COMMAND ...",
+        epilog="Exit status: 0 well, 1 failures, 2 usage, 3 no model, 4 stopped, 5 bad results",
+        formatter_class=lambda prog: _Help(prog, max_help_position=28),
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="store_true", help="print the version; with -v, of what it runs on too")
+    parser.add_argument(
+        "--print-completion", choices=completion.SHELLS, metavar="SHELL", help="script for bash, zsh or tcsh"
+    )
+    commands = parser.add_subparsers(prog="nsfw-caffe", title="commands", dest="command", metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
+    add_common_options(parser)
     return parser
 
 

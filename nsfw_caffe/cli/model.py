@@ -3,64 +3,93 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from nsfw_caffe.cli.common import OK, SOME_FAILED, fetch_model
+from nsfw_caffe.cli import OK, SOME_FAILED
+from nsfw_caffe.cli.arguments import add_json_option
+from nsfw_caffe.cli.progress import fetch_model
 from nsfw_caffe.cli.streams import complain, say
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model import locate as model
-from nsfw_caffe.results.names import visible
+from nsfw_caffe.results.names import encode_name, visible
 from nsfw_caffe.system.files import write_file
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    parser = commands.add_parser("model", help="fetch, verify or locate the original model's two files")
+    parser = commands.add_parser("model", help="fetch, verify, locate or export the model's files")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for action, run, text in (
         ("fetch", _run_fetch, "download the files unless they are here, and verify them"),
         ("verify", _run_verify, "verify size and SHA-256 of the files"),
         ("path", _run_path, "print the two files' paths, one a line"),
     ):
-        actions.add_parser(action, help=text, description=text).set_defaults(run=run)
+        parser = actions.add_parser(action, help=text, description=text)
+        parser.set_defaults(run=run)
+        add_json_option(parser, "a JSON object")
     text = "write the model, or your own, as an ONNX file"
     export = actions.add_parser("export", help=text, description=text)
     export.set_defaults(run=lambda options: _run_export(options, export))
-    export.add_argument("output", type=Path, metavar="OUT.onnx", help="where to")
+    export.add_argument("output", type=Path, metavar="OUT.onnx", help="file to write")
     export.add_argument("--force", action="store_true", help="replace the file that is there")
-    export.add_argument("--prototxt", metavar="FILE", help="the network of your own model")
-    export.add_argument("--caffemodel", metavar="FILE", help="the weights of your own model")
+    export.add_argument("--prototxt", metavar="FILE", help="network of your own model")
+    export.add_argument("--caffemodel", metavar="FILE", help="weights of your own model")
 
 
 def _run_fetch(options: argparse.Namespace) -> int:
-    fetch_model()
+    fetch_model(quiet=options.quiet)
     return _run_path(options)
 
 
-def _run_path(options: argparse.Namespace) -> int:  # noqa: ARG001
+def _run_path(options: argparse.Namespace) -> int:
+    files = _find()
+    if options.json:
+        say(json.dumps(_paths(files)))
+    else:
+        _print_paths(files)
+    return OK
+
+
+def _print_paths(files: model.ModelFiles) -> None:
+    for path in (files.prototxt, files.caffemodel):
+        say(visible(str(path)))
+
+
+def _find() -> model.ModelFiles:
     files = model.find()
     if files is None:
         raise ModelError("the model is not here; get it with 'nsfw-caffe model fetch'")
-    for path in (files.prototxt, files.caffemodel):
-        say(visible(str(path)))
-    return OK
+    return files
+
+
+def _paths(files: model.ModelFiles) -> dict[str, str]:
+    return {"prototxt": encode_name(str(files.prototxt)), "caffemodel": encode_name(str(files.caffemodel))}
 
 
 def _run_verify(options: argparse.Namespace) -> int:
     from nsfw_caffe.caffe_to_onnx.cache import kept_conversions
 
-    status = _run_path(options)  # finding the files includes verifying them
-    say("size and SHA-256 of both files are right")
-    kept = kept_conversions(model.fetch())
+    files = _find()  # which includes verifying them
+    kept = kept_conversions(files)
     for path, right in kept.items():
-        if right:
-            say(f"{visible(str(path))}\nits SHA-256 is that of the conversion for onnxruntime and openvino")
-        else:
+        if not right:
             complain(f"{path} is not the original's conversion; it is never loaded: delete it")
-            status = SOME_FAILED
-    if not any(kept.values()):
+    if options.json:
+        conversions = [{"path": encode_name(str(path)), "right": right} for path, right in kept.items()]
+        say(json.dumps({**_paths(files), "conversions": conversions}))
+    else:
+        _print_verified(files, [path for path, right in kept.items() if right])
+    return OK if all(kept.values()) else SOME_FAILED
+
+
+def _print_verified(files: model.ModelFiles, conversions: list[Path]) -> None:
+    _print_paths(files)
+    say("size and SHA-256 of both files are right")
+    for path in conversions:
+        say(f"{visible(str(path))}\nits SHA-256 is that of the conversion for onnxruntime and openvino")
+    if not conversions:
         say("there is no conversion for onnxruntime and openvino yet; their first use makes it")
-    return status
 
 
 def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -72,7 +101,7 @@ def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) ->
     from nsfw_caffe.caffe_to_onnx.convert import require_onnx
 
     if options.prototxt is None:
-        fetch_model(require_onnx)
+        fetch_model(require_onnx, quiet=options.quiet)
     content = onnx_model(model.resolve(options.prototxt, options.caffemodel))
     try:
         write_file(options.output, content)

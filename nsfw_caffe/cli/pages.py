@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nsfw_caffe.cli.arguments import positive
+from nsfw_caffe.cli.arguments import add_json_file_option, positive
 from nsfw_caffe.cli.streams import say
 from nsfw_caffe.errors import ResultsError
 
@@ -14,8 +14,8 @@ _PAGE_ENDINGS = (".html", ".htm")
 
 def add_figures_options(parser: argparse._ActionsContainer) -> None:
     """Add the options of figures: as JSON, as plots, and as a page."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures as JSON; -: printed alone")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="the plots as PNG files in a folder, which is made")
+    add_json_file_option(parser)
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="folder for the plots as PNG files; it is made")
     _add_html_option(parser)
 
 
@@ -27,12 +27,14 @@ def add_page_options(parser: argparse._ActionsContainer, thumbnails: str) -> Non
 
 def add_thumbnails_options(parser: argparse._ActionsContainer, thumbnails: str) -> None:
     """Add the options of thumbnails."""
-    parser.add_argument("--thumbnails", type=positive, metavar="N", help=f"on the page: {thumbnails}, blurred for good")
+    parser.add_argument(
+        "--thumbnails", type=positive, metavar="N", help=f"thumbnails on the page: {thumbnails}, blurred for good"
+    )
     parser.add_argument("--clear", action="store_true", help="do not blur the thumbnails")
 
 
 def _add_html_option(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="also write a page that needs no other file")
+    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="page to write too, which needs no other file")
 
 
 def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentParser, extra: str = "report") -> None:

@@ -1,9 +1,13 @@
-"""How far a scan is."""
+"""How far a scan or a download is, on terminals alone."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
+
+from nsfw_caffe.cli.streams import complain
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -14,11 +18,11 @@ if TYPE_CHECKING:
 class Progress:
     """Shows what a scan does, where standard error is a terminal."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, total: int | None = None) -> None:
         from tqdm import tqdm
 
-        self._errors = 0
-        self._bar: tqdm[NoReturn] = tqdm(unit=" pictures", disable=quiet or not sys.stderr.isatty())
+        self.errors = 0
+        self._bar: tqdm[NoReturn] = tqdm(total=total, unit=" pictures", disable=quiet or not sys.stderr.isatty())
 
     def __enter__(self) -> Progress:
         return self
@@ -32,9 +36,47 @@ class Progress:
         return not self._bar.disable
 
     def done(self, record: Record, total: int | None) -> None:
-        """Count a source."""
-        if record.error is not None:
-            self._errors += 1
-            self._bar.set_postfix_str(f"{self._errors} errors", refresh=False)
+        """Count a source of a scan."""
         self._bar.total = total
+        self.add(failed=record.error is not None)
+
+    def add(self, *, failed: bool) -> None:
+        """Count a source."""
+        if failed:
+            self.errors += 1
+            self._bar.set_postfix_str(f"{self.errors} errors", refresh=False)
         self._bar.update()
+
+
+def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:
+    """Fetch the original model unless it is here, with progress bars where standard error is a terminal.
+
+    Parameters
+    ----------
+    look : callable
+        Called before a download: it raises the error of what the model is fetched for and is not there.
+    quiet : bool
+        No progress bars.
+    """
+    from nsfw_caffe.model import locate as model
+
+    if model.is_here():
+        return  # whether it is whole, too, is checked where it is loaded
+    look()
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        model.fetch()
+        return
+    from tqdm import tqdm
+
+    with contextlib.ExitStack() as bars:
+        shown: dict[str, tqdm[NoReturn]] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if total is None:  # a line of pip's
+                complain(what)
+                return
+            if what not in shown:
+                shown[what] = bars.enter_context(tqdm(desc=what, total=total, unit="B", unit_scale=True))
+            shown[what].update(done - shown[what].n)
+
+        model.fetch(show)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.arguments import positive
-from nsfw_caffe.cli.common import OK
+from nsfw_caffe.cli import OK
+from nsfw_caffe.cli.arguments import add_json_option, positive
 from nsfw_caffe.cli.streams import begin_csv, csv_line, say
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "rank",
-        help="the highest or lowest scores of results",
+        help="print the highest or lowest scores of results",
         description="Print 'score<TAB>source', the highest scores first, then the lowest, the lowest of them first.",
     )
     parser.set_defaults(run=_run)
@@ -32,8 +32,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--bottom", type=positive, default=0, metavar="N", help="the N lowest")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON Lines with all columns of the results")
-    form.add_argument("--csv", action="store_true", help="CSV with a header and all columns of the results")
+    add_json_option(form, "JSON Lines with all columns of the results")
+    form.add_argument("--csv", action="store_true", help="print CSV with a header and all columns of the results")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nsfw_caffe.__main__ import interrupt
+from nsfw_caffe.cli import OK, SOME_FAILED, STOPPED
 from nsfw_caffe.cli.arguments import positive
-from nsfw_caffe.cli.common import OK, SOME_FAILED, STOPPED, add_verbose_option, warn
 from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
 from nsfw_caffe.cli.progress import Progress
-from nsfw_caffe.cli.streams import complain, say, standard_input
+from nsfw_caffe.cli.streams import complain, say, standard_input, warn
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.results.names import visible
 from nsfw_caffe.system.reading import reason
@@ -47,23 +47,29 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="FILE",
         help="a file that lists further sources, one a line; - for standard input",
     )
-    parser.add_argument("-0", "--null", action="store_true", help="lists are separated by NUL, as by find -print0")
+    parser.add_argument(
+        "-0", "--null", action="store_true", help="read lists whose names end with NUL, as of find -print0"
+    )
     found = parser.add_argument_group("what of folders and archives")
-    found.add_argument("--include", action="append", default=[], metavar="GLOB", help="only these, *.jpg for example")
-    found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="not these")
-    found.add_argument("--hidden", action="store_true", help="hidden files and folders too")
+    found.add_argument(
+        "--include",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="pattern of names to take alone, *.jpg for example",
+    )
+    found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="pattern of names to leave out")
+    found.add_argument("--hidden", action="store_true", help="take hidden files and folders too")
     parser.add_argument(
         "--frames",
         type=positive,
         default=1,
         metavar="N",
-        help="of an animated picture, score N frames and keep the highest; default: the first one",
+        help="frames to score of an animated picture, whose highest score counts; default: 1, the first",
     )
     parser.add_argument("--rescore", action="store_true", help="score everything anew, whatever RESULTS has")
     parser.add_argument("--retry", action="store_true", help="score again what is an error in RESULTS")
     parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
-    add_verbose_option(parser)
-    parser.add_argument("--quiet", action="store_true", help="show no progress; it is shown on a terminal alone")
     add_engine_options(parser)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.arguments import probability
-from nsfw_caffe.cli.common import OK, SOME_FAILED
+from nsfw_caffe.cli import OK, SOME_FAILED
+from nsfw_caffe.cli.arguments import add_json_option, probability
 from nsfw_caffe.cli.streams import complain, say
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=lambda options: _run(options, parser))
     parser.add_argument("results", type=Path, metavar="RESULTS", help="a file that a scan has written")
     parser.add_argument(
-        "--threshold", type=probability, required=True, metavar="T", help="pictures with a score of T or more"
+        "--threshold", type=probability, required=True, metavar="T", help="score of the pictures meant: T or more"
     )
-    parser.add_argument("--below", action="store_true", help="pictures with a score below T instead")
+    parser.add_argument("--below", action="store_true", help="take pictures with a score below T instead")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--move", type=Path, metavar="DIR", help="move files to DIR")
     action.add_argument("--copy", type=Path, metavar="DIR", help="copy files, and members of archives, to DIR")
     action.add_argument("--link", type=Path, metavar="DIR", help="make symbolic links to files in DIR")
     parser.add_argument("--yes", action="store_true", help="do it; without it, only what would be done is printed")
+    add_json_option(parser, "JSON Lines with source, target, state and reason")
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -47,14 +49,14 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         plan = Plan("link", options.link, options.threshold, options.below)
     if plan.folder.exists() and not plan.folder.is_dir():
         parser.error(f"{plan.folder} is not a folder")
-    counts = _sort(options.results, plan, options.yes)
+    counts = _sort(options.results, plan, options.yes, as_json=options.json)
     return SOME_FAILED if options.yes and counts["skipped"] else OK
 
 
-def _sort(results: Path, plan: Plan, do_it: bool) -> Counter[str]:
+def _sort(results: Path, plan: Plan, do_it: bool, *, as_json: bool) -> Counter[str]:
     from nsfw_caffe.report.wording import count_of, size
     from nsfw_caffe.results.formats import read_results
-    from nsfw_caffe.results.names import visible
+    from nsfw_caffe.results.names import encode_name, visible
     from nsfw_caffe.sorting.apply import apply
     from nsfw_caffe.sorting.plan import PAST
     from nsfw_caffe.sorting.preview import preview
@@ -70,7 +72,14 @@ def _sort(results: Path, plan: Plan, do_it: bool) -> Counter[str]:
                 complain(f"skipped {record.source}: {outcome.reason}")
             elif outcome.state != "before":
                 total += record.bytes or 0
+            if as_json:
+                names = {"source": encode_name(record.source), "target": encode_name(str(target))}
+                reason = outcome.reason and encode_name(outcome.reason)
+                say(json.dumps({**names, "state": outcome.state, "reason": reason}), flush=do_it)
+            elif outcome.state in ("ready", "done"):
                 say(f"{visible(record.source)} -> {visible(str(target))}", flush=do_it)
+    if as_json:
+        return counts
     what = f"{count_of(counts['done' if do_it else 'ready'], 'picture')}, {size(total)}"
     rest = f"; {counts['before']:,} there already, {counts['skipped']:,} skipped"
     if do_it:

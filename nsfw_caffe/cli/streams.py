@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO, TextIO, cast
 
 from nsfw_caffe.results.names import visible
@@ -61,7 +63,8 @@ def say(text: str, *, end: str = "\n", flush: bool = False) -> None:
         It cannot be written.
     """
     try:
-        print(text, end=end, flush=flush)
+        with _beside_progress(sys.stdout):
+            print(text, end=end, flush=flush)
     except (OSError, ValueError) as error:  # ValueError: closed, or of an encoding without a character
         _give_up(sys.stdout, error)
         raise OutputLostError from error
@@ -71,9 +74,33 @@ def complain(message: str) -> None:
     """Write a message, in which there may be names and foreign text, on standard error."""
     shown = _CONTINUED.join(map(visible, message.split(_CONTINUED)))
     try:
-        print(f"nsfw-caffe: {shown}", file=sys.stderr, flush=True)
+        with _beside_progress(sys.stderr):
+            print(f"nsfw-caffe: {shown}", file=sys.stderr, flush=True)
     except (OSError, ValueError) as error:
         _give_up(sys.stderr, error)
+
+
+def warn(name: str, warnings: Iterable[str]) -> None:
+    """Write what was said of a picture on standard error."""
+    for text in warnings:
+        complain(f"{name}: warning: {text}")
+
+
+class LogHandler(logging.Handler):
+    """Writes the library's log on standard error, as `complain` does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        complain(record.getMessage())
+
+
+def _beside_progress(stream: TextIO) -> AbstractContextManager[None]:
+    """Take progress bars off the terminal while something else is written there."""
+    if "tqdm" not in sys.modules or not stream.isatty():
+        return contextlib.nullcontext()
+    from tqdm import tqdm
+
+    return tqdm.external_write_mode(file=stream)
 
 
 def finish() -> bool:

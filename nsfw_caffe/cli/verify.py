@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.cli.common import OK, SOME_FAILED, UNAVAILABLE, fetch_model
+from nsfw_caffe.cli import OK, SOME_FAILED, UNAVAILABLE
+from nsfw_caffe.cli.progress import fetch_model
 from nsfw_caffe.cli.streams import complain, say
 from nsfw_caffe.errors import EngineUnavailable, ImageError
 from nsfw_caffe.results.names import visible
@@ -21,13 +23,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "verify",
-        help="does this machine give the recorded bits?",
+        help="check that this machine gives the recorded bits",
         description="Score known pictures and compare stage by stage with what is recorded of them.",
     )
     parser.set_defaults(run=_run)
     parser.add_argument("--published", action="store_true", help="check the set-up of the published scores")
     parser.add_argument(
-        "--against", type=Path, metavar="FILE.json", help="also check the pictures with published scores in this file"
+        "--against",
+        type=Path,
+        metavar="FILE.json",
+        help="file of published scores; the pictures beside it are checked too",
     )
 
 
@@ -35,7 +40,8 @@ def _run(options: argparse.Namespace) -> int:
     from nsfw_caffe.engines.base import EngineOptions, require_engine
     from nsfw_caffe.fidelity import verify
 
-    fetch_model(lambda: require_engine("caffe" if options.published else "auto", EngineOptions()))
+    look = functools.partial(require_engine, "caffe" if options.published else "auto", EngineOptions())
+    fetch_model(look, quiet=options.quiet)
     expected = verify.recorded_pictures()
     if options.against is not None:
         expected += verify.published_pictures(options.against)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsfw_caffe.errors import EvaluationError, NsfwCaffeError, ResultsError
+from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, NsfwCaffeError, ResultsError, ResultsUnreadable
 from nsfw_caffe.results.formats import read_columns
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
 
     Raises
     ------
+    LabelsUnreadable
+        The file cannot be read, or is no table.
     EvaluationError
-        The file cannot be read, or is no such table.
+        Its ending is no table's.
     NsfwCaffeError
         pyarrow is missing.
     """
@@ -32,5 +34,7 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
         raise NsfwCaffeError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error
     try:
         return read_columns(path, {name: float if name in NUMBERS else str for name in columns})
+    except ResultsUnreadable as error:
+        raise LabelsUnreadable(str(error)) from error
     except ResultsError as error:
         raise EvaluationError(str(error)) from error

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results import csv_file, jsonl_file, parquet_file, sqlite_file
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.results.rows import Kinds
@@ -115,7 +115,7 @@ def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
 
     Raises
     ------
-    ResultsError
+    ResultsUnreadable
         If the file cannot be read or is no file of results: the message names the file, and the line or row that is
         wrong. It is raised where the reading comes to it, after the rows before.
 
@@ -127,10 +127,15 @@ def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
     [('photos/cat.jpg', 'PNG'), ('photos/cup.jpg', 'PNG')]
     """
     path = Path(path)
+    reader = _format(path)
+    if reader is parquet_file:
+        parquet_file.check_installed(path)
     try:
-        yield from _format(path).read(path)
+        yield from reader.read(path)
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ResultsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ResultsError as error:  # of the format's module
+        raise ResultsUnreadable(str(error)) from error
 
 
 def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
@@ -142,15 +147,18 @@ def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
     import pyarrow
 
     types = {float: pyarrow.float64(), str: pyarrow.string()}
+    reader = _format(path)
     try:
         if not path.is_dir():
             open_file(path).close()  # Arrow would wait for a pipe
-        table = _format(path).read_columns(path, kinds)
+        table = reader.read_columns(path, kinds)
         return pyarrow.table({name: table[name].cast(types[kinds[name]]) for name in table.column_names})
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ResultsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
     except pyarrow.ArrowException as error:
-        raise ResultsError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise ResultsUnreadable(f"{path}: {str(error).splitlines()[0]}") from error
+    except ResultsError as error:  # of the format's module
+        raise ResultsUnreadable(str(error)) from error
 
 
 def _format(path: Path) -> Format:

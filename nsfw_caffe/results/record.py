@@ -40,7 +40,7 @@ class Record:
     source : str
         The path as it was given or found, or ``archive!member``.
     score : float or None
-        The NSFW probability, 0 to 1; None if it could not be scored.
+        The network's output, 0 to 1; None if it could not be scored.
     error : str or None
         Why not, without the source's name; None if it was scored.
     width, height : int or None

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, Record
 
@@ -156,7 +156,7 @@ class Journal:
             code, text = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, str(error))
             raise OSError(code, text, str(self._path)) from error
         except sqlite3.DatabaseError as error:
-            raise ResultsError(f"{self._path} is damaged ({error}): delete it to go on from RESULTS") from error
+            raise ResultsUnreadable(f"{self._path} is damaged ({error}): delete it to go on from RESULTS") from error
 
 
 def delete_journal(path: Path) -> None:

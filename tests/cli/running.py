@@ -1,15 +1,37 @@
-"""Running one subcommand in this process."""
+"""Running subcommands in this process, and on a terminal."""
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from types import ModuleType
+
+from nsfw_caffe.cli.main import create_parser
 
 
 def run(command: ModuleType, *arguments: object) -> int:
     """Run a module of nsfw_caffe.cli with these arguments and return its exit status."""
-    parser = argparse.ArgumentParser(prog="nsfw-caffe")
-    command.add(parser.add_subparsers())
-    options = parser.parse_args([command.__name__.rpartition(".")[2], *map(str, arguments)])
+    options = create_parser().parse_args([command.__name__.rpartition(".")[2], *map(str, arguments)])
     status: int = options.run(options)
     return status
+
+
+def run_on_terminal(*arguments: object, output: int | None = subprocess.DEVNULL) -> tuple[int, bytes]:
+    """Run the command line with standard error on a terminal, standard output too if None; return status and text."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 120, 0, 0))
+    command = [sys.executable, "-m", "nsfw_caffe", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=theirs if output is None else output, stderr=theirs) as child:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's end
+            while data := os.read(ours, 4096):
+                shown += data
+    os.close(ours)
+    return child.returncode, shown

@@ -82,7 +82,7 @@ def test_a_table_of_sources_is_scored(folders: Path, tmp_path: Path) -> None:
         (("--nsfw", "."), "--nsfw and --sfw go together: a ROC needs both"),
         (("d.csv", "--nsfw", ".", "--sfw", "."), "give DATA, or --nsfw DIR and --sfw DIR"),
         (("--nsfw", ".", "--sfw", ".", "--results", "r.csv"), "--results goes with DATA"),
-        (("missing.csv",), "missing.csv: "),
+        (("missing.txt",), "missing.txt: its ending says no format"),
         (("--nsfw", "missing", "--sfw", ".", *ENGINE), "missing: no such folder"),
         (("--nsfw", "empty", "--sfw", "empty", *ENGINE), "empty: there is nothing to score"),
         (("one.csv",), "there are only sfw samples"),
@@ -90,6 +90,7 @@ def test_a_table_of_sources_is_scored(folders: Path, tmp_path: Path) -> None:
         (("one.csv", "--max-fpr", "0.1", "--max-fnr", "0.1"), "not allowed with argument"),
         (("one.csv", "--low", "0.9", "--high", "0.1"), "low=0.9, high=0.1: expected low to be high or less"),
         (("one.csv", "--thumbnails", "3"), "--thumbnails goes with --html"),
+        (("one.csv", "--json", "figures.txt"), "figures.txt: the file's name has to end in .json; --json alone prints"),
     ],
     ids=str,
 )
@@ -165,6 +166,22 @@ def test_the_page_of_a_large_table_is_small(tmp_path: Path) -> None:
     child = nsfw_caffe("evaluate", tmp_path / "d.csv", "--html", tmp_path / "e.html")
     assert child.returncode == 0, child.stderr
     assert (tmp_path / "e.html").stat().st_size < 1_000_000
+
+
+def test_json_is_printed_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("d.csv").write_text("source,label,score\na,1,0.9\nb,0,0.2\nc,1,0.7\nd,0,0.1\n")
+    for command in ("evaluate {} d.csv", "evaluate d.csv {}", "compare {} d.csv d.csv", "compare d.csv {} d.csv"):
+        printed = nsfw_caffe(*command.format("--json").split())
+        assert printed.returncode == 0, printed.stderr
+        assert json.loads(printed.stdout)
+        assert nsfw_caffe(*command.format("--json -").split()).stdout == printed.stdout
+        assert [path.name for path in tmp_path.iterdir()] == ["d.csv"]
+        for option in ("--json f.json", "--json=f.json"):
+            written = nsfw_caffe(*command.format(option).split())
+            assert (written.returncode, "ROC curve" in written.stdout) == (0, True)
+            assert json.loads(Path("f.json").read_text()) == json.loads(printed.stdout)
+            Path("f.json").unlink()
 
 
 def test_an_evaluation_needs_no_model_where_scores_are_given(tmp_path: Path) -> None:

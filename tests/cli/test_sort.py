@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -74,6 +75,23 @@ def test_a_copy_and_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert err == ""
         assert len(out.splitlines()) == (4, 1)[number]
     assert out == "copied 0 pictures, 0 B; 3 there already, 0 skipped\n"
+
+
+def test_the_plan_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, state in (((), "ready"), (("--yes",), "done"), ((), "before")):
+        capsys.readouterr()
+        assert run(sort, "results.csv", "--threshold", "0.85", "--copy", "to", "--json", *options) == 0
+        assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+            {"source": source, "target": f"to/{target}", "state": state, "reason": None}
+            for source, target in (
+                ("photos/a/rocket.jpg", "photos/a/rocket.jpg"),
+                ("z.zip!in/rocket.jpg", "z.zip!/in/rocket.jpg"),
+            )
+        ]
+    (folder / "photos/b/coffee.png").unlink()
+    assert run(sort, "results.csv", "--threshold", "0.8", "--move", "there", "--json", "--yes") == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["state"], row["reason"]) for row in found[:2]] == [("done", None), ("skipped", "it has gone")]
 
 
 def test_links_to_those_below(folder: Path) -> None:
