@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from nsfw_caffe import Classifier, EngineUnavailable
+from nsfw_caffe.results.record import THRESHOLDS
 from tests.fidelity import corpus
-
-THRESHOLDS = (0.2, 0.5, 0.8)
 
 SET_UPS = (("onnxruntime", "float32"), ("openvino", "float32"), ("openvino", "bfloat16"))
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +18,10 @@ import numpy as np
 from nsfw_caffe.evaluate.comparison import compare_runs
 from nsfw_caffe.evaluate.evaluation import evaluate
 from nsfw_caffe.evaluate.labelled import LabelledScores
-from nsfw_caffe.report import comparison_page, evaluation_figures, evaluation_json, evaluation_page, evaluation_text
+from nsfw_caffe.report.comparison import comparison_report
+from nsfw_caffe.report.evaluation import evaluation_report
+from nsfw_caffe.report.figures import to_png
+from nsfw_caffe.report.json_text import to_json
 
 Made = TypeVar("Made")
 
@@ -34,13 +35,12 @@ def main() -> None:
     data, others = simulated(samples)
     say("the data itself", 0.0)
     found = timed("numbers", lambda: evaluate(data))
-    timed("text", lambda: evaluation_text.to_text(found))
-    text = timed("JSON", lambda: evaluation_json.to_json(found))
-    page = timed("page", lambda: evaluation_page.to_html(found))
-    with tempfile.TemporaryDirectory() as folder:
-        timed("plots", lambda: evaluation_figures.write_plots(found, Path(folder)))
+    timed("text", lambda: evaluation_report(found).to_text())
+    text = timed("JSON", lambda: to_json(found))
+    page = timed("page", lambda: evaluation_report(found).to_html())
+    timed("plots", lambda: [to_png(plot) for plot in evaluation_report(found).plots])
     compared = timed("comparison: numbers", lambda: compare_runs(data, others))
-    other_page = timed("comparison: page", lambda: comparison_page.to_html(compared))
+    other_page = timed("comparison: page", lambda: comparison_report(compared).to_html())
     print(f"JSON {len(text):,} B, page {len(page):,} B, page of the comparison {len(other_page):,} B")
 
 

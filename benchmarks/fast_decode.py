@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from nsfw_caffe import Classifier, ImageError
 from nsfw_caffe.preprocessing.jpeg import FAST_SIDE, JPEG_FORMATS
+from nsfw_caffe.results.record import THRESHOLDS
 
 PHOTOS = (
     "astronaut.png",
@@ -33,7 +34,6 @@ PHOTOS = (
     "retina.jpg",
     "rocket.jpg",
 )
-THRESHOLDS = (0.2, 0.5, 0.8)
 CUTS = 8
 """How many parts of each photo are scored, the whole being the first."""
 

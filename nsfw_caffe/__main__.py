@@ -40,6 +40,7 @@ def main() -> int:
         status = INTERRUPTED
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 0
+    signal.setitimer(signal.ITIMER_REAL, 0)  # of an interrupt that came too late
     for number in (signal.SIGINT, signal.SIGTERM):
         if callable(signal.getsignal(number)):
             # What is left is Python's end, which has nothing to tell either.

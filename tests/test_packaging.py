@@ -53,7 +53,7 @@ def test_wheel_holds_the_package_and_no_more(distributions: tuple[Path, Path]) -
     sources = {name for name in files.decode().split() if not name.endswith((".c", ".h"))}
     extension = {f"nsfw_caffe/preprocessing/_resize{sysconfig.get_config_var('EXT_SUFFIX')}"}
     assert packaged == sources | extension
-    data = {"py.typed", "fidelity/recorded.json", "model/schema/caffe.proto"}
+    data = {"py.typed", "fidelity/recorded.json", "model/schema/caffe.proto", "report/style.css"}
     assert {f"nsfw_caffe/{name}" for name in data} <= packaged
 
 

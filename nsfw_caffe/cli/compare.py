@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nsfw_caffe.cli import OK
 from nsfw_caffe.cli.arguments import probability
-from nsfw_caffe.cli.pages import add_figures_options, check_page_options, write_figures, write_output
+from nsfw_caffe.cli.pages import add_figures_options, check_page_options, write_report
 
 _DESCRIPTION = """\
 Compare the scores of two scans (other engines, other precisions, a fine-tuned model) on the same labelled sources: the
@@ -37,21 +37,13 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.comparison import compare_runs
     from nsfw_caffe.evaluate.libraries import check_libraries
     from nsfw_caffe.evaluate.load import pair, read_labelled
+    from nsfw_caffe.report.comparison import comparison_report
+    from nsfw_caffe.report.json_text import to_json
 
     check_libraries()
     check_page_options(options, parser, "evaluate")
     labelled = read_labelled(options.labels or options.first)
     first, second = pair(labelled, options.first, options.second)
     compared = compare_runs(first, second, threshold=options.threshold, level=options.level)
-    if options.html is not None:
-        from nsfw_caffe.report.comparison_page import to_html
-
-        write_output(options.html, to_html(compared))
-    if options.plots is not None:
-        from nsfw_caffe.report.comparison_figures import write_plots
-
-        write_plots(compared, options.plots)
-    from nsfw_caffe.report import comparison_json, comparison_text
-
-    write_figures(options.json, comparison_json.to_json(compared), comparison_text.to_text(compared))
+    write_report(comparison_report(compared), to_json(compared), options)
     return OK

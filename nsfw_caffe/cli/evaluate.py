@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 from nsfw_caffe.cli import OK, SOME_FAILED
 from nsfw_caffe.cli.arguments import positive, probabilities, probability
 from nsfw_caffe.cli.labelled_data import add_data_options, evaluate_data
-from nsfw_caffe.cli.pages import (
-    add_figures_options,
-    add_thumbnails_options,
-    check_page_options,
-    write_figures,
-    write_output,
-)
+from nsfw_caffe.cli.pages import add_figures_options, add_thumbnails_options, check_page_options, write_report
 
 if TYPE_CHECKING:
     from nsfw_caffe.evaluate.options import Options
@@ -74,21 +68,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.libraries import check_libraries
+    from nsfw_caffe.report.evaluation import evaluation_report
+    from nsfw_caffe.report.json_text import to_json
 
     check_libraries()
     check_page_options(options, parser, "evaluate")
     evaluation = evaluate_data(options, parser, _asked(options))
-    if options.html is not None:
-        from nsfw_caffe.report.evaluation_page import to_html
-
-        write_output(options.html, to_html(evaluation, pictures=options.thumbnails or 0, clear=options.clear))
-    if options.plots is not None:
-        from nsfw_caffe.report.evaluation_figures import write_plots
-
-        write_plots(evaluation, options.plots)
-    from nsfw_caffe.report import evaluation_json, evaluation_text
-
-    write_figures(options.json, evaluation_json.to_json(evaluation), evaluation_text.to_text(evaluation))
+    report = evaluation_report(evaluation, pictures=options.thumbnails or 0, clear=options.clear)
+    write_report(report, to_json(evaluation), options)
     return SOME_FAILED if evaluation.failures else OK
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli.arguments import add_json_file_option, positive
 from nsfw_caffe.cli.streams import say
 from nsfw_caffe.errors import ResultsError
+
+if TYPE_CHECKING:
+    from nsfw_caffe.report.figures import Plot
+    from nsfw_caffe.report.sections import Report
 
 _PAGE_ENDINGS = (".html", ".htm")
 
@@ -72,11 +78,40 @@ def write_output(path: Path, content: bytes) -> None:
         raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def write_figures(path: Path | None, json: str, text: str) -> None:
-    """Print the text; write the JSON where that is asked for, to standard output in the text's place."""
-    if path == Path("-"):
-        say(json)
+def write_page(report: Report, options: argparse.Namespace) -> None:
+    """Write the page where one is asked for."""
+    if options.html is not None:
+        write_output(options.html, report.to_html())
+
+
+def write_report(report: Report, json: str, options: argparse.Namespace) -> None:
+    """Print the text; write what else is asked for, JSON for standard output in the text's place."""
+    write_page(report, options)
+    if options.plots is not None:
+        write_plots(report.plots, options.plots)
+    if options.json == Path("-"):
+        say(json, end="")
         return
-    if path is not None:
-        write_output(path, f"{json}\n".encode())
-    say(text, end="")
+    if options.json is not None:
+        write_output(options.json, json.encode())
+    say(report.to_text(), end="")
+
+
+def write_plots(plots: Sequence[Plot], folder: Path) -> None:
+    """Draw each figure into a PNG file in a folder, which is made if need be.
+
+    Raises
+    ------
+    ResultsError
+        matplotlib is not installed, or a file cannot be written: the message names it.
+    """
+    from nsfw_caffe.report.figures import to_png
+
+    for plot in plots:
+        path = folder / f"{plot.name}.png"
+        png = to_png(plot)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
+        write_output(path, png)

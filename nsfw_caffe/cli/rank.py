@@ -37,11 +37,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from nsfw_caffe.report.best import Best, highest_first, lowest_first
+    from nsfw_caffe.report.summary import TopK, highest_first, lowest_first
     from nsfw_caffe.results.formats import read_results
 
     top = options.top or (0 if options.bottom else _TOP)
-    highest, lowest = Best(top, highest_first), Best(options.bottom, lowest_first)
+    highest, lowest = TopK(top, highest_first), TopK(options.bottom, lowest_first)
     for record in read_results(options.results):
         if record.score is not None:
             highest.add(record)

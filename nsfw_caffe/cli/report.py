@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK
 from nsfw_caffe.cli.arguments import add_json_option, positive, probabilities
-from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_output
+from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_page
 from nsfw_caffe.cli.streams import say
-from nsfw_caffe.report.summary import THRESHOLDS
+from nsfw_caffe.results.record import THRESHOLDS
 
 if TYPE_CHECKING:
     from nsfw_caffe.report.summary import Summary
@@ -39,8 +39,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from nsfw_caffe.report.scan import scan_report
     from nsfw_caffe.report.summary import summarise
-    from nsfw_caffe.report.text import to_text
     from nsfw_caffe.results.formats import read_results
 
     check_page_options(options, parser)
@@ -48,14 +48,12 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     summary = summarise(
         read_results(options.results), options.thresholds, top=options.top, highest=max(options.top, pictures)
     )
-    if options.html is not None:  # before the text, whose reader may go away (`| head`)
-        from nsfw_caffe.report.scan_page import to_html
-
-        write_output(options.html, to_html(summary, str(options.results), pictures=pictures, clear=options.clear))
+    report = scan_report(summary, str(options.results), top=options.top, pictures=pictures, clear=options.clear)
+    write_page(report, options)  # before the text, whose reader may go away (`| head`)
     if options.json:
         say(_to_json(summary, options.top))
     else:
-        say(to_text(summary, options.top), end="")
+        say(report.to_text(), end="")
     return OK
 
 

@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 
 def _sort(results: Path, plan: Plan, do_it: bool, *, as_json: bool) -> Counter[str]:
-    from nsfw_caffe.report.wording import count_of, size
+    from nsfw_caffe.report.formatting import count_of, size
     from nsfw_caffe.results.formats import read_results
     from nsfw_caffe.results.names import encode_name, visible
     from nsfw_caffe.sorting.apply import apply

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +34,6 @@ from nsfw_caffe.results.record import SetUp
 RATES = (0.01, 0.05, 0.1)
 """At which the one kind of mistake is held to say what the other one is."""
 
-FEW = 30
-"""Samples of a class below which intervals say little: one sample is over three percent."""
-
-FEW_SCORES = 0.5
-"""Where less than this share of the scores are different ones, a note says so."""
-
 DEFAULT_THRESHOLD = 0.5
 """At which groups are compared where no threshold could be chosen."""
 
@@ -62,8 +55,10 @@ class Evaluation:
         Samples of each class.
     failures : tuple of (str, str)
         Labelled sources without a score, with what is wrong with each: left out of all figures.
-    repeats, same_content : int
+    repeats, same_content, contradictions : int
         See `LabelledScores`.
+    distinct_scores : int
+        How many of the scores are different ones.
     roc : Roc
         The curve, thinned to POINTS points, with its exact area and the area's interval.
     precision_recall : PrecisionRecall
@@ -79,7 +74,9 @@ class Evaluation:
     brier_interval, ece_interval : Interval
         Of the Brier score and of the expected calibration error.
     choice : ThresholdChoice or None
-        The threshold for the options' goal; None where none reaches it, and a note says so.
+        The threshold for the options' goal; None where none reaches it.
+    no_choice : str or None
+        Why none does.
     policy : Policy
         What passes, what is blocked, and what people would look at.
     strata : tuple of (str, Strata)
@@ -94,8 +91,6 @@ class Evaluation:
         What the scores were made with, where that is known.
     versions : tuple of str
         Of this library that made them, where that is known.
-    notes : tuple of str
-        What a reader has to know before the numbers.
     """
 
     name: str
@@ -105,6 +100,8 @@ class Evaluation:
     failures: tuple[tuple[str, str], ...]
     repeats: int
     same_content: int
+    contradictions: int
+    distinct_scores: int
     roc: Roc
     precision_recall: PrecisionRecall
     average_precision_interval: Interval
@@ -115,6 +112,7 @@ class Evaluation:
     brier_interval: Interval
     ece_interval: Interval
     choice: ThresholdChoice | None
+    no_choice: str | None
     policy: Policy
     strata: tuple[tuple[str, Strata], ...]
     highest_sfw: tuple[Mistake, ...]
@@ -124,7 +122,6 @@ class Evaluation:
     nsfw_histogram: npt.NDArray[np.int64]
     set_ups: tuple[SetUp, ...]
     versions: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 _DEFAULTS = Options()
@@ -164,7 +161,7 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     level = options.level
     curve = thin_roc(roc(samples, level=level), POINTS)
     reliability = calibration(samples, bins=options.bins, level=level)
-    choice, unreachable = _choose(samples, options)
+    choice, no_choice = _choose(samples, options)
     at = DEFAULT_THRESHOLD if choice is None else choice.threshold
     return Evaluation(
         name=data.name,
@@ -174,6 +171,8 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         failures=tuple(data.failures),
         repeats=data.repeats,
         same_content=data.same_content,
+        contradictions=data.contradictions,
+        distinct_scores=len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw))),
         roc=curve,
         precision_recall=thin(precision_recall(samples), POINTS),
         average_precision_interval=average_precision_interval(samples, options),
@@ -184,6 +183,7 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         brier_interval=brier_interval(samples, options),
         ece_interval=ece_interval(samples, reliability, options),
         choice=choice,
+        no_choice=no_choice,
         policy=policy(samples, low=options.low, high=options.high, level=level),
         strata=tuple(
             (name, strata(samples, groups=groups, threshold=at, level=level, seed=options.seed))
@@ -196,11 +196,10 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         nsfw_histogram=histogram(samples.nsfw),
         set_ups=tuple(data.set_ups),
         versions=tuple(data.versions),
-        notes=(*_notes(data, samples), *unreachable),
     )
 
 
-def _choose(samples: Samples, options: Options) -> tuple[ThresholdChoice | None, list[str]]:
+def _choose(samples: Samples, options: Options) -> tuple[ThresholdChoice | None, str | None]:
     """Choose a threshold, or say why there is none."""
     try:
         choice = choose_threshold(
@@ -214,39 +213,8 @@ def _choose(samples: Samples, options: Options) -> tuple[ThresholdChoice | None,
             seed=options.seed,
         )
     except EvaluationError as error:  # the options are sound and so are the samples: only the goal is out of reach
-        return None, [f"No threshold was chosen: {error}."]
-    return choice, []
-
-
-def _notes(data: LabelledScores, samples: Samples) -> Iterator[str]:
-    for name, count in (("nsfw", len(samples.nsfw)), ("sfw", len(samples.sfw))):
-        if count < FEW:
-            there = f"There is only {count} {name} sample" if count == 1 else f"There are only {count} {name} samples"
-            yield f"{there}: the intervals are wide and say little; with {FEW} or more they begin to."
-    if data.failures:
-        yield f"{_count(len(data.failures), 'labelled source')} without a score: left out of all figures."
-    if data.repeats:
-        yield f"{_count(data.repeats, 'source')} more than once in the data: counted once."
-    if data.same_content:
-        yield (
-            f"{_count(data.same_content, 'source')} with the content of another one: counted, but the intervals, "
-            "which take samples for independent, are a little too narrow."
-        )
-    if data.contradictions:
-        pictures = _count(data.contradictions, "picture")
-        yield f"{pictures} labelled nsfw in one place and sfw in another: decide for one."
-    if len(set(data.set_ups)) > 1:
-        yield f"The scores are of {len(set(data.set_ups))} different set-ups: the figures are of their mixture."
-    distinct = len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw)))
-    if distinct < len(samples) * FEW_SCORES:
-        yield (
-            f"{len(samples):,} samples have {_count(distinct, 'different score')}: equal ones cannot be told apart, "
-            "and rates change in steps from one to the next."
-        )
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+        return None, str(error)
+    return choice, None
 
 
 def _distinct(ascending: Scores) -> Scores:

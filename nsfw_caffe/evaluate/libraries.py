@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import platform
 from typing import Any
 
+from nsfw_caffe._version import __version__
 from nsfw_caffe.errors import EvaluationError
 
 
@@ -35,3 +37,13 @@ def check_libraries() -> None:
         import pyarrow  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise EvaluationError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what computes an evaluation."""
+    others = (("numpy", "numpy"), ("scikit-learn", "sklearn"), ("SciPy", "scipy"))
+    return {
+        "nsfw_caffe": __version__,
+        "Python": platform.python_version(),
+        **{name: str(load(module).__version__) for name, module in others},
+    }

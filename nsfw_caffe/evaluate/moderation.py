@@ -10,6 +10,7 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.error_rates import confusion
 from nsfw_caffe.evaluate.intervals import LEVEL, Share
 from nsfw_caffe.evaluate.samples import Samples, samples_of
+from nsfw_caffe.results.record import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def policy(
     labels: npt.ArrayLike | Samples,
     scores: npt.ArrayLike | None = None,
     *,
-    low: float = 0.2,
-    high: float = 0.8,
+    low: float = THRESHOLDS[0],
+    high: float = THRESHOLDS[-1],
     level: float = LEVEL,
 ) -> Policy:
     """Count what passes, what is blocked and what a person has to see; it works with one class too.

@@ -8,6 +8,7 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.intervals import LEVEL, check_level, check_rate
 from nsfw_caffe.evaluate.resampling import RESAMPLES
 from nsfw_caffe.evaluate.thresholds import check_goal
+from nsfw_caffe.results.record import THRESHOLDS
 
 DEFAULT_FPR = 0.01
 """The goal where none is given."""
@@ -46,13 +47,13 @@ class Options:
         If there is more than one goal, or a value is none of its kind; the message names it.
     """
 
-    thresholds: tuple[float, ...] = (0.2, 0.5, 0.8)
+    thresholds: tuple[float, ...] = THRESHOLDS
     fpr: float | None = None
     fnr: float | None = None
     precision: float | None = None
     cost_ratio: float | None = None
-    low: float = 0.2
-    high: float = 0.8
+    low: float = THRESHOLDS[0]
+    high: float = THRESHOLDS[-1]
     bins: int = 15
     level: float = LEVEL
     resamples: int = RESAMPLES

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.system.files import user_cache, write_file
+from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Drawing: TypeAlias = "Callable[[Figure], None]"
-"""Takes the empty figure and draws on it, in the colours of `FIRST` and `SECOND`."""
 
 FIRST, SECOND = "C0", "C1"
 """The two colours to draw in, by matplotlib's names: what they are depends on where the figure goes."""
@@ -40,144 +35,63 @@ _SETTINGS: dict[Any, Any] = {
     "legend.fontsize": 10,
 }
 
+_WIDTH = 5.5
+"""Of all figures, in inches."""
+
 _DOTS_PER_INCH = 150
-"""Of a PNG: 825 pixels across in the width that a figure has by itself."""
-
-_SKEWED = 50
-"""Where the tallest bar is so many times the lowest, a linear axis would hide the lowest."""
+"""Of a PNG: 825 pixels across."""
 
 
-def histogram(counts: Sequence[int], edges: Sequence[float], *, label: str = "score") -> str:
-    """Draw counts as bars.
+@dataclass(frozen=True)
+class Plot:
+    """A figure.
 
-    Parameters
+    Attributes
     ----------
-    counts : sequence of int
-        One a bar.
-    edges : sequence of float
-        Where the bars begin and end: one more than there are counts.
-    label : str, default "score"
-        What the edges are.
+    name : str
+        What it is called; as a file, without an ending.
+    caption : str
+        What it shows and how to read it.
+    draw : callable
+        Takes the empty figure and draws on it, in the colours of `FIRST` and `SECOND`.
+    height : float, default 2.9
+        In inches.
+    extra : str, default "report"
+        This library's extra that the message names where matplotlib is missing.
+    """
 
-    Returns
-    -------
-    str
-        An <svg> element.
+    name: str
+    caption: str
+    draw: Callable[[Figure], None]
+    height: float = 2.9
+    extra: str = "report"
+
+
+def to_svg(plot: Plot) -> str:
+    """Draw a figure for a page, which scales it to its own width, as an <svg> element with text of the page's colour.
 
     Raises
     ------
     ResultsError
         matplotlib is not installed; the message says the command that installs it.
     """
-
-    def draw(figure: Figure) -> None:
-        from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
-
-        axes = figure.add_subplot()
-        widths = [end - start for start, end in itertools.pairwise(edges)]
-        axes.bar(edges[:-1], counts, widths, align="edge", color=FIRST, edgecolor="none", alpha=0.85)
-        axes.set_xlim(edges[0], edges[-1])
-        axes.set_xlabel(label)
-        present = [count for count in counts if count]
-        if present and max(present) >= _SKEWED * min(present):
-            axes.set_yscale("log")
-            axes.set_ylim(bottom=0.5)  # a bar of one shows
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.set_ylabel("sources (logarithmic)")
-        else:
-            axes.set_ylabel("sources")
-            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-
-    return to_svg(draw)
-
-
-def to_svg(draw: Drawing, width: float = 5.5, height: float = 2.9, *, extra: str = "report") -> str:
-    """Draw a figure with matplotlib for a page.
-
-    Parameters
-    ----------
-    draw : callable
-        Takes the empty matplotlib.figure.Figure and draws on it.
-    width, height : float
-        In inches; the page scales the figure to its own width.
-    extra : str, default "report"
-        This library's extra that the message names where matplotlib is missing.
-
-    Returns
-    -------
-    str
-        An <svg> element, whose text has the page's colour.
-
-    Raises
-    ------
-    ResultsError
-        As for `histogram`.
-    """
-    check_matplotlib("an HTML page", extra)
+    check_matplotlib("an HTML page", plot.extra)
     settings = {"svg.hashsalt": "nsfw_caffe", "svg.fonttype": "none"}  # the same ids in every run; the page's font
     none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     saving = {"format": "svg", "transparent": True, "metadata": none}
-    return _for_a_page(_draw(draw, (width, height), (_TEXT, _ACCENT, _CONTRAST), settings, saving).decode())
+    return _for_a_page(_draw(plot, (_TEXT, _ACCENT, _CONTRAST), settings, saving).decode())
 
 
-@dataclass(frozen=True)
-class Plot:
-    """A figure that is still to be drawn.
-
-    Attributes
-    ----------
-    name : str
-        What a file of it is called, without an ending.
-    caption : str
-        What it shows and how to read it.
-    draw : callable
-        See `to_svg`.
-    height : float, default 2.9
-        In inches.
-    """
-
-    name: str
-    caption: str
-    draw: Drawing
-    height: float = 2.9
-
-
-def write_pngs(plots: Sequence[Plot], folder: Path, *, extra: str = "report") -> tuple[Path, ...]:
-    """Draw each figure into a file of its own, on white.
-
-    Parameters
-    ----------
-    plots : sequence of Plot
-        What to draw.
-    folder : pathlib.Path
-        Where to; it is made if need be. A file of the same name is replaced.
-    extra : str, default "report"
-        As for `to_svg`.
-
-    Returns
-    -------
-    tuple of pathlib.Path
-        The files, in the order of the plots.
+def to_png(plot: Plot) -> bytes:
+    """Draw a figure on white as a PNG.
 
     Raises
     ------
     ResultsError
-        matplotlib is not installed, or a file cannot be written: the message names it.
+        As for `to_svg`.
     """
-    check_matplotlib("a plot", extra)
-    saving = {"format": "png", "dpi": _DOTS_PER_INCH, "metadata": {"Software": None}}
-    written = []
-    for plot in plots:
-        png = _draw(plot.draw, (5.5, plot.height), _ON_WHITE, {}, saving)
-        path = folder / f"{plot.name}.png"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_file(path, png)
-        except OSError as error:
-            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
-        written.append(path)
-    return tuple(written)
+    check_matplotlib("a plot", plot.extra)
+    return _draw(plot, _ON_WHITE, {}, {"format": "png", "dpi": _DOTS_PER_INCH, "metadata": {"Software": None}})
 
 
 def check_matplotlib(what: str, extra: str) -> None:
@@ -221,13 +135,7 @@ def _in_own_cache() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _draw(
-    draw: Drawing,
-    size: tuple[float, float],
-    colours: tuple[str, ...],
-    settings: dict[str, str],
-    saving: dict[str, Any],
-) -> bytes:
+def _draw(plot: Plot, colours: tuple[str, ...], settings: dict[str, str], saving: dict[str, Any]) -> bytes:
     import matplotlib
     from cycler import cycler
     from matplotlib.figure import Figure
@@ -239,8 +147,8 @@ def _draw(
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # not what a matplotlibrc says, the user's or one in the working folder
         matplotlib.rcParams.update(in_all | _SETTINGS | settings)
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
+        figure = Figure(figsize=(_WIDTH, plot.height), layout="constrained")
+        plot.draw(figure)
         figure.savefig(output, **saving)
     return output.getvalue()
 

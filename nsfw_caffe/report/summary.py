@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from nsfw_caffe.report.best import Best, highest_first
-from nsfw_caffe.results.record import Record, SetUp
-
-THRESHOLDS = (0.2, 0.5, 0.8)
-"""open_nsfw's README of 2016: under 0.2 a picture is likely safe, over 0.8 it is likely not; 0.5 lies between them."""
+from nsfw_caffe.results.record import THRESHOLDS, Record, SetUp
 
 BINS = 20
 """Of the histogram, each 1 / BINS wide."""
@@ -22,6 +19,11 @@ _KINDS = 1000
 """How many different texts are counted: the damaged pictures of strangers make as many kinds of error as they like."""
 
 Counts = tuple[tuple[str, int], ...]
+
+Entry = TypeVar("Entry")
+
+_SLACK = 1000
+"""How many more entries than wanted are kept before they are sorted: sorting at each one would be slow."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class _Tally:
         self._reached = dict.fromkeys(sorted(thresholds), 0)
         self._formats: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
-        self._highest = Best(highest, highest_first)
-        self._slowest: Best[Record] = Best(top, lambda record: (-(record.seconds or 0), record.source))
+        self._highest = TopK(highest, highest_first)
+        self._slowest: TopK[Record] = TopK(top, lambda record: (-(record.seconds or 0), record.source))
         self._failures: list[Record] = []
         self._set_ups: set[SetUp] = set()
         self._versions: set[str] = set()
@@ -180,3 +182,53 @@ def _most_frequent(counter: Counter[str], most: int) -> Counts:
     ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(count for _, count in ordered[most:])
     return (*ordered[:most], ("others", rest)) if rest else tuple(ordered)
+
+
+class TopK(Generic[Entry]):
+    """Keeps the entries that a key puts first, in memory that does not grow with the others.
+
+    Parameters
+    ----------
+    count : int
+        How many to keep, 0 or more.
+    key : callable
+        Makes of an entry what entries are sorted by, in ascending order.
+    """
+
+    # A heap would need the worst kept entry at its root, and no key turns the order of names round.
+
+    def __init__(self, count: int, key: Callable[[Entry], tuple[float | str, ...]]) -> None:
+        self._count = count
+        self._key = key
+        self._kept: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry into account."""
+        self._kept.append(entry)
+        if len(self._kept) > 2 * self._count + _SLACK:
+            self._cut()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the first of the entries added so far, in order."""
+        self._cut()
+        return tuple(self._kept)
+
+    def _cut(self) -> None:
+        self._kept.sort(key=self._key)
+        del self._kept[self._count :]
+
+
+def highest_first(record: Record) -> tuple[float | str, ...]:
+    """Sort scored records by score, the highest first, and equal ones by source."""
+    return (-_score(record), record.source)
+
+
+def lowest_first(record: Record) -> tuple[float | str, ...]:
+    """Sort scored records by score, the lowest first, and equal ones by source."""
+    return (_score(record), record.source)
+
+
+def _score(record: Record) -> float:
+    if record.score is None:
+        raise ValueError(f"{record.source} has no score")
+    return record.score

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
@@ -14,12 +13,9 @@ from PIL import Image, ImageFilter
 from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded
 from nsfw_caffe.preprocessing.opening import open_picture
-from nsfw_caffe.report.page import Picture
+from nsfw_caffe.report.sections import Thumbnail
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sources.reopening import Sources, SourceUnusable
-
-BLURRED = "The thumbnails are blurred for good: the page does not hold the pictures."
-"""What a page with blurred thumbnails says of them."""
 
 SIDE = 160
 """Of a thumbnail, in pixels, at most."""
@@ -31,34 +27,6 @@ _QUALITY = 80
 
 _MOST = 256 << 20
 """Bytes of a source that are read where nothing says how many it had when it was scored."""
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """A small picture of a source.
-
-    Attributes
-    ----------
-    source : str
-        The source's name.
-    uri : str or None
-        A JPEG as a data: URI; None where there is none.
-    width, height : int
-        Of the JPEG, in pixels; 0 where there is none.
-    missing : str or None
-        Why there is none.
-    """
-
-    source: str
-    uri: str | None
-    width: int
-    height: int
-    missing: str | None
-
-    def under(self, title: str) -> Picture:
-        """Return what a gallery shows of it, under a title."""
-        text = self.source if self.missing is None else f"{self.source} ({self.missing})"
-        return Picture(self.uri, self.width, self.height, title, text)
 
 
 def thumbnails(records: Iterable[Record], *, clear: bool = False) -> tuple[Thumbnail, ...]:

@@ -6,6 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
+THRESHOLDS = (0.2, 0.5, 0.8)
+"""open_nsfw's README of 2016: under 0.2 a picture is likely safe, over 0.8 it is likely not; 0.5 lies between them."""
+
 
 class SetUp(NamedTuple):
     """What decides a score besides the picture: scores of different set-ups are not mixed in one RESULTS.

@@ -7,8 +7,8 @@ import pytest
 
 from nsfw_caffe.cli import report
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.report.scan import scan_report
 from nsfw_caffe.report.summary import summarise
-from nsfw_caffe.report.text import to_text
 from nsfw_caffe.results.formats import write_results
 from tests.cli.running import run
 from tests.records import failed, of_file, scored
@@ -26,7 +26,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_text_and_no_file(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(report, results) == 0
-    assert capsys.readouterr().out == to_text(summarise(ROWS))
+    assert capsys.readouterr().out == scan_report(summarise(ROWS), str(results)).to_text()
     assert list(results.parent.iterdir()) == [results]
 
 
@@ -46,7 +46,7 @@ def test_json(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_options_reach_the_text(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(report, results, "--thresholds", "0.25", "--top", "1") == 0
     out = capsys.readouterr().out
-    assert "0.25                   2  100.00 %" in out
+    assert "       0.25            2  100.00 %" in out
     assert "b.jpg" not in out
 
 
@@ -58,7 +58,7 @@ def test_a_page_with_blurred_or_clear_thumbnails(results: Path, capsys: pytest.C
     none, blurred, clear, again = pages
     assert ("<img" in none, blurred.count("<img"), clear.count("<img")) == (False, 1, 1)
     assert (blurred == again, blurred == clear) == (True, False)
-    assert capsys.readouterr().out.count("sources") == 4
+    assert capsys.readouterr().out.count("Overview\n  sources ") == 4
     assert {path.name for path in results.parent.iterdir()} == {"results.csv", "page.html"}
 
 

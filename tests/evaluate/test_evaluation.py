@@ -29,7 +29,7 @@ def test_it_says_what_the_statistics_say() -> None:
     assert found.strata == (("side", strata(labels, scores, groups=groups, threshold=found.choice.threshold)),)
     assert all(point.fnr <= rate for point, rate in zip(found.fpr_at_fnr, RATES, strict=True))
     assert all(point.fpr <= rate for point, rate in zip(found.fnr_at_fpr, RATES, strict=True))
-    assert found.notes == ()
+    assert (found.distinct_scores, found.no_choice) == (400, None)
 
 
 def test_the_same_data_gives_the_same_numbers() -> None:
@@ -59,36 +59,25 @@ def test_one_class_is_refused(label: str) -> None:
 def test_two_samples() -> None:
     found = evaluate(of("ns", [0.9, 0.1]), QUICK)
     assert (found.roc.auc, found.nsfw, found.sfw) == (1, 1, 1)
-    assert [note[:29] for note in found.notes] == ["There is only 1 nsfw sample: ", "There is only 1 sfw sample: t"]
-
-
-def test_few_samples_of_a_class_are_said() -> None:
-    assert evaluate(of("s" * 30 + "n" * 29, np.linspace(0, 1, 59).tolist()), QUICK).notes == (
-        "There are only 29 nsfw samples: the intervals are wide and say little; with 30 or more they begin to.",
-    )
 
 
 def test_a_goal_out_of_reach_is_said() -> None:
     found = evaluate(of("ns" * 40, [0.1, 0.9] * 40), Options(precision=0.9, resamples=100))
     assert found.choice is None
-    assert found.notes[-1].startswith("No threshold was chosen: ")
+    assert found.no_choice is not None
+    assert found.no_choice.startswith("precision >= 0.9 cannot be reached: ")
 
 
-def test_equal_scores_are_said() -> None:
-    found = evaluate(of("nsss" * 40, [0.5, 0.5, 0.25, 0.75] * 40), QUICK)
-    assert found.notes[0].startswith("160 samples have 3 different scores: ")
+def test_distinct_scores_are_counted() -> None:
+    assert evaluate(of("nsss" * 40, [0.5, 0.5, 0.25, 0.75] * 40), QUICK).distinct_scores == 3
 
 
-def test_what_was_left_out_is_said() -> None:
+def test_what_was_left_out_is_told() -> None:
     set_ups = [SetUp("caffe", "float32", "exact", frames, "ab" * 32) for frames in (1, 2)]
-    data = simulated(failures=[("a", "it is empty")], repeats=2, same_content=1, set_ups=set_ups, versions=["0.1.0"])
+    left_out = {"repeats": 2, "same_content": 1, "contradictions": 3}
+    data = simulated(failures=[("a", "it is empty")], set_ups=set_ups, versions=["0.1.0"], **left_out)
     found = evaluate(data, QUICK)
-    assert [note.partition(":")[0] for note in found.notes] == [
-        "1 labelled source without a score",
-        "2 sources more than once in the data",
-        "1 source with the content of another one",
-        "The scores are of 2 different set-ups",
-    ]
+    assert {name: getattr(found, name) for name in left_out} == left_out
     assert (found.failures, found.set_ups, found.versions) == ((("a", "it is empty"),), tuple(set_ups), ("0.1.0",))
 
 

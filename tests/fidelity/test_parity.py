@@ -9,11 +9,11 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.model.locate import ModelFiles
+from nsfw_caffe.results.record import THRESHOLDS
 
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 5e-6
-THRESHOLDS = (0.2, 0.5, 0.8)
 
 
 def differences(portable: Classifier, scores: dict[Path, float]) -> tuple[np.ndarray, int]:

@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
+import io
 
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
-from nsfw_caffe.evaluate.comparison import compare_runs
-from nsfw_caffe.report.comparison_figures import plots, write_plots
-from nsfw_caffe.report.comparison_json import to_json
-from nsfw_caffe.report.comparison_page import to_html
-from nsfw_caffe.report.comparison_text import to_text
-from nsfw_caffe.report.figures import to_svg
+from nsfw_caffe.evaluate.comparison import RunsCompared, compare_runs
+from nsfw_caffe.report.comparison import comparison_report
+from nsfw_caffe.report.figures import to_png
 from tests.evaluate.labelled import of
 from tests.report.labelled_results import comparison
-from tests.report.test_page import EVIL, Elements
+from tests.report.test_sections import EVIL, Elements
+
+
+def to_text(compared: RunsCompared) -> str:
+    return comparison_report(compared).to_text()
+
+
+def to_html(compared: RunsCompared) -> bytes:
+    return comparison_report(compared).to_html()
 
 
 def test_text_has_both_areas_and_their_difference() -> None:
@@ -59,43 +62,15 @@ def test_areas_that_do_not_vary() -> None:
     assert "Whether the difference is chance cannot be told" in to_text(apart)
 
 
-def test_json_has_the_numbers() -> None:
-    compared = comparison()
-    read = json.loads(to_json(compared))
-    assert read["figures"]["auc_a"] == compared.figures.auc_a
-    assert read["figures"]["became_nsfw"] == len(compared.figures.became_nsfw)
-    assert len(read["changes"]) == len(compared.changes)
-    assert read["changes"][0]["source"] == compared.changes[0].source
-    assert not {"grid", "dots_a", "dots_b"} & set(read)
-
-
 @pytest.mark.parametrize("samples", [300, 3000])
-def test_page_and_plot(samples: int, tmp_path: Path) -> None:
+def test_page_and_plot(samples: int) -> None:
     compared = comparison(samples)
     written = to_html(compared)
     assert Elements(written).tags.count("svg") == 1
     assert len(written) < 200_000
-    (path,) = write_plots(compared, tmp_path)
-    with Image.open(path) as picture:
-        assert (path.name, picture.format) == ("scores-a-b.png", "PNG")
-
-
-def test_a_dot_for_each_of_few_samples() -> None:
-    compared = comparison(300)
-    figure = Figure()
-    plots(compared)[0].draw(figure)
-    assert figure.axes[0].lines[0].get_xydata().tolist() == list(  # type: ignore[union-attr]
-        map(list, zip(compared.dots_a, compared.dots_b, strict=True))
-    )
-
-
-def test_a_square_for_each_cell_that_has_samples() -> None:
-    compared = comparison(3000)
-    figure = Figure()
-    plots(compared)[0].draw(figure)
-    squares = sum(len(patch.get_path()) for patch in figure.axes[0].patches) / 5
-    assert squares == (compared.grid > 0).sum()
-    assert "var(--accent)" in to_svg(plots(compared)[0].draw)
+    (plot,) = comparison_report(compared).plots
+    with Image.open(io.BytesIO(to_png(plot))) as picture:
+        assert (plot.name, picture.format) == ("scores-a-b", "PNG")
 
 
 def test_names_stay_names() -> None:

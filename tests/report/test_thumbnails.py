@@ -155,5 +155,8 @@ def test_by_name_alone(tmp_path: Path) -> None:
 
 def test_what_a_gallery_shows() -> None:
     there, gone = thumbnails_of([str(ROCKET), "gone.jpg"])
-    assert (there.under("0.5").title, there.under("0.5").text) == ("0.5", str(ROCKET))
-    assert (gone.under("0.5").uri, gone.under("0.5").text) == (None, "gone.jpg (it has gone)")
+    assert f"<strong>0.5</strong><bdi>{ROCKET}</bdi>" in there.to_html("0.5")
+    assert there.uri is not None
+    assert f'<img src="{there.uri}"' in there.to_html("0.5")
+    assert gone.uri is None
+    assert "<strong>0.5</strong><bdi>gone.jpg (it has gone)</bdi>" in gone.to_html("0.5")

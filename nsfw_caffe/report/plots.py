@@ -1,16 +1,18 @@
-"""The figures of an evaluation."""
+"""What the figures of reports show: a scan's histogram, an evaluation's curves, two runs' scores."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.evaluate.evaluation import Evaluation
-from nsfw_caffe.report.figures import FIRST, SECOND, Plot, write_pngs
-from nsfw_caffe.report.rates import percent, round_percent, threshold
+from nsfw_caffe.report.figures import FIRST, SECOND, Plot
+from nsfw_caffe.report.formatting import percent, round_percent, threshold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +24,17 @@ _LOW, _TALL = 2.9, 3.8
 _SKEWED = 50
 """Where the tallest bar is so many times the lowest, a linear axis would hide the lowest."""
 
+_SHADES = 8
+"""Of the cells of a grid: each is of one path, so that a page holds few of them."""
 
-def plots(evaluation: Evaluation) -> tuple[Plot, ...]:
+
+def histogram(counts: Sequence[int], edges: Sequence[float]) -> Plot:
+    """Return how to draw counts of scores as bars, each from one of the edges to the next."""
+    caption = "How many sources have which score, in steps of 0.05."
+    return Plot("scores", caption, partial(_bars, counts, edges))
+
+
+def evaluation_plots(evaluation: Evaluation) -> tuple[Plot, ...]:
     """Return what there is to draw, in the order of the page."""
     chosen = evaluation.choice
     point = "" if chosen is None else f" The dot is the chosen threshold, {threshold(chosen.threshold)}."
@@ -50,32 +61,40 @@ def plots(evaluation: Evaluation) -> tuple[Plot, ...]:
     draws = (_roc, _roc_log, _precision_recall, _scores, _rates, _reliability)
     tall = ("roc", "roc-log", "reliability")
     return tuple(
-        Plot(name, caption, partial(draw, evaluation), _TALL if name in tall else _LOW)
+        Plot(name, caption, partial(draw, evaluation), _TALL if name in tall else _LOW, extra="evaluate")
         for (name, caption), draw in zip(captions.items(), draws, strict=True)
     )
 
 
-def write_plots(evaluation: Evaluation, folder: Path) -> tuple[Path, ...]:
-    """Draw each figure into a PNG file in a folder.
+def comparison_plot(compared: RunsCompared) -> Plot:
+    """Return how to draw the scores of two runs against each other."""
+    what = "Each dot is a sample" if len(compared.dots_a) else "The stronger a cell's colour, the more samples it has"
+    caption = (
+        f"The scores of A across and those of B upwards. {what}; on the dashed diagonal both scores are the same. In "
+        f"the upper left and the lower right of the dotted lines, at {threshold(compared.figures.threshold)}, the two "
+        "verdicts differ."
+    )
+    return Plot("scores-a-b", caption, partial(_scatter, compared), 4.0, extra="evaluate")
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        What to draw.
-    folder : pathlib.Path
-        Where to; it is made if need be. A file of the same name is replaced.
 
-    Returns
-    -------
-    tuple of pathlib.Path
-        The files: roc.png and so on.
+def _bars(counts: Sequence[int], edges: Sequence[float], figure: Figure) -> None:
+    from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-    Raises
-    ------
-    ResultsError
-        matplotlib is not installed, or a file cannot be written: the message names it.
-    """
-    return write_pngs(plots(evaluation), folder, extra="evaluate")
+    axes = figure.add_subplot()
+    widths = [end - start for start, end in itertools.pairwise(edges)]
+    axes.bar(edges[:-1], counts, widths, align="edge", color=FIRST, edgecolor="none", alpha=0.85)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel("score")
+    present = [count for count in counts if count]
+    if present and max(present) >= _SKEWED * min(present):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.5)  # a bar of one shows
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylabel("sources (logarithmic)")
+    else:
+        axes.set_ylabel("sources")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def _roc(evaluation: Evaluation, figure: Figure) -> None:
@@ -183,3 +202,36 @@ def _left_end(evaluation: Evaluation) -> float:
 
 def _percent_axis(rate: float, _position: float) -> str:
     return f"{100 * rate:.6g} %"
+
+
+def _scatter(compared: RunsCompared, figure: Figure) -> None:
+    axes = figure.add_subplot(aspect="equal")
+    if len(compared.dots_a):
+        axes.plot(compared.dots_a, compared.dots_b, ".", color=FIRST, alpha=0.5, markersize=4)
+    else:
+        _shade(axes, compared)
+    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
+    for line in (axes.axhline, axes.axvline):
+        line(compared.figures.threshold, linestyle=":", color="grey", linewidth=1)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_xlabel("score of A")
+    axes.set_ylabel("score of B")
+
+
+def _shade(axes: Axes, compared: RunsCompared) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Outline
+
+    grid = compared.grid
+    cells = len(grid)
+    # Logarithmic: one sample among millions shows.
+    depth = np.ceil(_SHADES * np.log1p(grid) / np.log1p(grid.max())).astype(int)
+    for shade in range(1, _SHADES + 1):
+        squares = [
+            Outline(np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]) / cells + np.array(cell) / cells, closed=True)
+            for cell in np.argwhere(depth == shade)
+        ]
+        if squares:
+            outline = Outline.make_compound_path(*squares)
+            axes.add_patch(PathPatch(outline, facecolor=FIRST, edgecolor="none", alpha=shade / _SHADES))

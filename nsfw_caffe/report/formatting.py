@@ -1,29 +1,19 @@
-"""Rates, scores and their intervals as people read them."""
+"""Numbers, sizes, times and set-ups as people read them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Context
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nsfw_caffe.evaluate.intervals import Interval
 
 _LEAST = 1e-9
 """A rate that is nothing: one in more samples than there are."""
 
-
-class Interval(Protocol):
-    """What is shown of an interval: see `nsfw_caffe.evaluate.Interval`."""
-
-    @property
-    def low(self) -> float:
-        """Where it begins."""
-
-    @property
-    def high(self) -> float:
-        """Where it ends."""
-
-    @property
-    def level(self) -> float:
-        """How often such an interval holds the truth, 0 to 1."""
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def percent(rate: float) -> str:
@@ -75,6 +65,42 @@ def thresholds(interval: Interval) -> str:
 def p_value(value: float) -> str:
     """Write a p-value: p = 0.0312; below 0.0001 its digits mean nothing."""
     return "p < 0.0001" if value < 0.0001 else f"p = {value:.4f}"
+
+
+def count_of(count: int, what: str) -> str:
+    """Write a count with its noun: 1 picture, 12,345 pictures."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """Write a part as a percentage of the whole; nothing of nothing is a dash."""
+    return f"{100 * part / whole:.2f} %" if whole else "-"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with a decimal unit: 1.5 MB."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < 999.5 or unit == _UNITS[-1]:
+            break
+        value /= 1000
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time: 0.123 s, 12.3 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.3f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def describe_set_up(set_up: Sequence[str | int]) -> str:
+    """Write a set-up in a line, with the first eight digits of the model's SHA-256."""
+    engine, precision, decode, frames, model = set_up
+    return f"{engine}, {precision}, {decode} decoding, frames {frames}, model {str(model)[:8]}"
 
 
 def _between(low: str, high: str) -> str:

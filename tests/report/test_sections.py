@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nsfw_caffe.report.page import Facts, Figure, Gallery, Paragraph, Part, Picture, Section, Table, to_page
+from nsfw_caffe.report.figures import Plot
+from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, Report, Section, Table, Thumbnail
 
 EVIL = (
     "<script>alert(1)</script>",
@@ -14,8 +15,6 @@ EVIL = (
     "<!-- --!> <![CDATA[ &lt;script&gt; &#60;b>",
     "javascript:alert(1)",
 )
-
-SVG = '<svg viewBox="0 0 1 1"></svg>'
 
 
 class Elements(HTMLParser):
@@ -37,18 +36,23 @@ class Elements(HTMLParser):
         self.text += data
 
 
+def draw_nothing(_figure: object) -> None:
+    pass
+
+
 def every_part(text: str) -> list[Part]:
+    shown = [Thumbnail(text, "data:image/jpeg;base64,AAAA", 16, 9, None), Thumbnail(text, None, 0, 0, text)]
     return [
         Paragraph(text),
         Facts([(text, text)]),
         Table((text, f"#{text}"), [(text, text), (text, text)]),
-        Figure(SVG, text),
-        Gallery([Picture("data:image/jpeg;base64,AAAA", 16, 9, text, text), Picture(None, 0, 0, text, text)]),
+        Figure(Plot(text, text, draw_nothing)),
+        Gallery([text, text], lambda: shown, False, Table((text, f"#{text}"), [(text, text)] * 3)),
     ]
 
 
 def page_of(text: str) -> bytes:
-    return to_page(text, text, [Section(text, every_part(text))])
+    return Report(text, text, [Section(text, every_part(text))]).to_html()
 
 
 @pytest.mark.parametrize("text", EVIL)
@@ -87,9 +91,48 @@ def test_cells_go_under_their_header() -> None:
 
 
 def test_names_that_are_no_utf8_or_turn_the_text_round() -> None:
-    page = to_page("t", "\udcff\u202egpj.exe\x00", [])
+    page = Report("t", "\udcff\u202egpj.exe\x00", []).to_html()
     assert rb"<bdi>\udcff\u202egpj.exe\x00</bdi>" in page
 
 
 def test_the_same_page_twice() -> None:
     assert page_of("plain") == page_of("plain")
+
+
+def test_a_text_has_what_a_page_draws_in_words() -> None:
+    table = Table(("#score", "name"), [("0.9", "a"), ("0.10", "\x1b[2J")])
+    plot = Plot("a", "A.", draw_nothing)
+    shown = Report(
+        "t",
+        "s",
+        [
+            Section("First", [Paragraph("word " * 30), Facts([("one", "1"), ("three", "3")]), Figure(plot)]),
+            Section("Empty", []),
+            Section("Second", [Figure(plot, in_text=table), Gallery([], list, True, table)]),
+        ],
+    )
+    lines = ["  score  name", "    0.9  a", r"   0.10  \x1b[2J"]
+    assert shown.to_text().split("\n") == [
+        "First",
+        "  " + " ".join(["word"] * 19),
+        "  " + " ".join(["word"] * 11),
+        "  one    1",
+        "  three  3",
+        "",
+        "Second",
+        *lines,
+        *lines,
+        "",
+    ]
+    assert shown.plots == (plot, plot)
+    assert b"Empty" not in shown.to_html()
+
+
+def test_what_has_a_thumbnail_is_not_in_the_table_below() -> None:
+    table = Table(("#score", "source"), [("0.9", "a"), ("0.8", "b")])
+    read = [Thumbnail("a", None, 0, 0, "it has gone")]
+    html = Gallery(["0.9"], lambda: read, True, table).to_html()
+    assert html.startswith('<ul class="gallery"><li><div class="none">no thumbnail</div>')
+    assert "<strong>0.9</strong><bdi>a (it has gone)</bdi></li></ul>\n<div" in html
+    assert html.endswith(Table(table.header, table.rows[1:]).to_html())
+    assert "<table>" not in Gallery(["0.9", "0.8"], lambda: read * 2, True, table).to_html()

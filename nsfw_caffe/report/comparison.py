@@ -1,35 +1,26 @@
-"""What a comparison says, as words and tables, for the terminal and for the page alike."""
+"""What a comparison says."""
 
 from __future__ import annotations
 
 from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.evaluate.intervals import Interval
-from nsfw_caffe.report.page import Facts, Paragraph, Part, Section, Table
-from nsfw_caffe.report.rates import number, p_value, round_percent, threshold
-from nsfw_caffe.report.shared_sections import made_with
-from nsfw_caffe.report.text import describe_set_up
-
-DISTANCES = "How far the scores are apart"
-"""The title of the section that has more on a page."""
+from nsfw_caffe.report.evaluation import made_with
+from nsfw_caffe.report.formatting import describe_set_up, number, p_value, round_percent, threshold
+from nsfw_caffe.report.plots import comparison_plot
+from nsfw_caffe.report.sections import Facts, Figure, Paragraph, Part, Report, Section, Table
 
 
-def sections(compared: RunsCompared) -> list[Section]:
-    """Return what there is to say, in order; sections with nothing in them are left out.
-
-    Parameters
-    ----------
-    compared : RunsCompared
-        What to say.
-    """
-    found = [
+def comparison_report(compared: RunsCompared) -> Report:
+    """Return what a comparison says."""
+    sections = [
         Section("Overview", _overview(compared)),
         Section("How well the classes are told apart", _areas(compared)),
-        Section(DISTANCES, _distances(compared)),
+        Section("How far the scores are apart", [Figure(comparison_plot(compared)), _distances(compared)]),
         Section("Verdicts", _verdicts(compared)),
         Section("Verdicts that differ", _changes(compared)),
         Section("Made with", _made_with(compared)),
     ]
-    return [section for section in found if section.parts]
+    return Report("Comparison of NSFW scores", f"A: {compared.name_a}, B: {compared.name_b}", sections)
 
 
 def _overview(compared: RunsCompared) -> list[Part]:
@@ -70,14 +61,14 @@ def _by_chance(compared: RunsCompared) -> str:
     return f"{words} ({p_value(chance)}, DeLong's paired test)."
 
 
-def _distances(compared: RunsCompared) -> list[Part]:
+def _distances(compared: RunsCompared) -> Table:
     figures = compared.figures
     rows = [
         ("largest difference of two scores", f"{figures.max_difference:.3g}"),
         ("mean difference, without sign", f"{figures.mean_difference:.3g}"),
         ("correlation (Pearson)", number(figures.correlation)),
     ]
-    return [Table(("measure", "#value"), rows)]
+    return Table(("measure", "#value"), rows)
 
 
 def _verdicts(compared: RunsCompared) -> list[Part]:
@@ -126,4 +117,4 @@ def _made_with(compared: RunsCompared) -> list[Part]:
         for set_up in set_ups
     ]
     known: list[Part] = [Table(("scores", "set-up"), rows)] if rows else []
-    return [*known, *made_with((*compared.set_ups_a, *compared.set_ups_b), compared.versions)]
+    return [*known, made_with((*compared.set_ups_a, *compared.set_ups_b), compared.versions)]

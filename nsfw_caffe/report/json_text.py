@@ -1,4 +1,4 @@
-"""An evaluation as JSON."""
+"""An evaluation or a comparison as JSON."""
 
 from __future__ import annotations
 
@@ -9,50 +9,59 @@ from typing import Any
 
 import numpy as np
 
+from nsfw_caffe.evaluate.comparison import RunsCompared
 from nsfw_caffe.evaluate.error_rates import Confusion
 from nsfw_caffe.evaluate.evaluation import RATES, Evaluation
 from nsfw_caffe.evaluate.intervals import Share
-from nsfw_caffe.evaluate.thresholds import ThresholdChoice
-from nsfw_caffe.report.shared_sections import library_versions
+from nsfw_caffe.evaluate.libraries import library_versions
+from nsfw_caffe.report.evaluation import notes
 
 
-def to_json(evaluation: Evaluation) -> str:
-    """Write an evaluation as a JSON object, on indented lines.
+def to_json(found: Evaluation | RunsCompared) -> str:
+    """Write an evaluation or a comparison as a JSON object, on indented lines that end with a newline.
 
-    Its keys are the attributes of `Evaluation`, and so on down: of `Roc`, `Confusion`, `Interval` and the others. What
-    is more:
+    Its keys are the attributes of `Evaluation` or of `RunsCompared`, and so on down: of `Roc`, `Confusion`, `Interval`
+    and the others; ``made_with`` has the versions of what computed them. What is more, of an evaluation:
 
+    - ``notes`` are what a reader has to know before the numbers, as text;
     - each of ``confusions`` has its ``threshold``, and besides the counts the rates ``fpr``, ``fnr``, ``precision``,
       ``recall`` and ``accuracy``, each with ``count``, ``total``, ``value`` and ``interval``;
     - each of ``fpr_at_fnr`` and ``fnr_at_fpr`` has the rate ``held_at``;
-    - ``strata`` is an object by the name of the column;
-    - ``made_with`` has the versions of what computed the evaluation.
+    - ``strata`` is an object by the name of the column.
+
+    Of a comparison what is only drawn is left out. Of the verdicts that differ ``became_nsfw`` and ``became_sfw`` have
+    the numbers, and ``changes`` the samples.
 
     What is not defined, and a threshold above every score, is null. Curves are thinned as in `Evaluation`; all numbers
     have all their digits.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        What to write.
     """
+    shown = _evaluation(found) if isinstance(found, Evaluation) else _comparison(found)
+    return json.dumps({**shown, "made_with": library_versions()}, indent=2, allow_nan=False) + "\n"
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     level = evaluation.options.level
-    found = plain(evaluation)
-    found["confusions"] = [
+    shown: dict[str, Any] = plain(evaluation)
+    shown["confusions"] = [
         {"threshold": value, **_confusion(counts, level)}
         for value, counts in zip(evaluation.options.thresholds, evaluation.confusions, strict=True)
     ]
     for name in ("fpr_at_fnr", "fnr_at_fpr"):
-        found[name] = [{"held_at": rate, **point} for rate, point in zip(RATES, found[name], strict=True)]
-    if isinstance(evaluation.choice, ThresholdChoice):
-        found["choice"]["confusion"] = _confusion(evaluation.choice.confusion, level)
-    found["strata"] = {name: plain(groups) for name, groups in evaluation.strata}
-    return dump(found)
+        shown[name] = [{"held_at": rate, **point} for rate, point in zip(RATES, shown[name], strict=True)]
+    if evaluation.choice is not None:
+        shown["choice"]["confusion"] = _confusion(evaluation.choice.confusion, level)
+    shown["strata"] = {name: plain(groups) for name, groups in evaluation.strata}
+    shown["notes"] = list(notes(evaluation))
+    return shown
 
 
-def dump(found: dict[str, Any]) -> str:
-    """Write an object, and what computed it, in lines that end with a newline."""
-    return json.dumps({**found, "made_with": library_versions()}, indent=2, allow_nan=False) + "\n"
+def _comparison(compared: RunsCompared) -> dict[str, Any]:
+    shown: dict[str, Any] = plain(compared)
+    for drawn in ("grid", "dots_a", "dots_b"):
+        del shown[drawn]
+    for name in ("became_nsfw", "became_sfw"):
+        shown["figures"][name] = len(getattr(compared.figures, name))
+    return shown
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a dataclass of results holds
