@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.options import ScoringOptions
     from nsfw_caffe.preprocessing.limits import Limits
+    from nsfw_caffe.results.formats import read_results
+    from nsfw_caffe.results.record import Record
+    from nsfw_caffe.scanning.scan import ScanResult, scan
 
 __all__ = [
     "Classifier",
@@ -24,13 +27,17 @@ __all__ = [
     "Limits",
     "ModelError",
     "NsfwCaffeError",
+    "Record",
     "Result",
+    "ScanResult",
     "ScoreError",
     "ScoringOptions",
     "__version__",
     "classify",
     "classify_batch",
     "evaluate",
+    "read_results",
+    "scan",
     "spark",
 ]
 
@@ -39,6 +46,9 @@ _MODULES = {
     "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
     "options": ("ScoringOptions",),
     "preprocessing.limits": ("Limits",),
+    "results.formats": ("read_results",),
+    "results.record": ("Record",),
+    "scanning.scan": ("ScanResult", "scan"),
 }
 
 

@@ -50,6 +50,8 @@ class Result:
     warnings : tuple of str
         What Pillow and the libraries below it said of it, in the processes of the library's own that Caffe's workers
         are. What they say in this process goes to its `warnings` and its standard error, as ever.
+    reason : str or None
+        The error without the name of the source, whose content others may have too.
 
     Examples
     --------
@@ -66,11 +68,12 @@ class Result:
     error: str | None
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    reason: str | None = None
 
     @property
-    def reason(self) -> str | None:
-        """The error without the name of the source, whose content others may have too."""
-        return self.error and self.error.removeprefix(f"{describe(self.source)}: ")
+    def ok(self) -> bool:
+        """Whether it has a score."""
+        return self.score is not None
 
 
 class Classifier:
@@ -294,14 +297,16 @@ class Classifier:
             As for `classify`.
         """
         scores = []
-        for index, (_, (score, *_)) in enumerate(self._score(sources, workers)):
+        for index, (source, (score, *_)) in enumerate(self._score(sources, workers)):
             if isinstance(score, NsfwCaffeError):
-                raise type(score)(f"source {index}: {score}") from score
+                raise type(score)(describe(source), score.reason, index=index) from score
             scores.append(score)
         return scores
 
     def scan(self, sources: Iterable[Source], *, workers: int | None = None) -> Generator[Result, None, None]:
         """Score many pictures, one result each, in order; a source that cannot be scored does not stop the scan.
+
+        Nothing is kept: what scans folders and archives into a file, and goes on after a stop, is `nsfw_caffe.scan`.
 
         Parameters
         ----------
@@ -325,7 +330,7 @@ class Classifier:
             If the engine fails, or the scan was begun before `os.fork` and goes on in the child.
         """
         return (
-            Result(source, None, str(score), seconds, said)
+            Result(source, None, str(score), seconds, said, score.reason)
             if isinstance(score, NsfwCaffeError)
             else Result(source, score, None, seconds, said)
             for source, (score, seconds, said) in self._score(sources, workers)
@@ -353,7 +358,7 @@ def classify(source: Source) -> float:
     >>> round(nsfw_caffe.classify("photo.jpg"), 2)
     0.03
     """
-    return _default().classify(source)
+    return default_classifier().classify(source)
 
 
 def classify_batch(sources: Iterable[Source]) -> list[float]:
@@ -365,10 +370,11 @@ def classify_batch(sources: Iterable[Source]) -> list[float]:
     >>> [round(score, 2) for score in nsfw_caffe.classify_batch(["photo.jpg", "photo.jpg"])]
     [0.03, 0.03]
     """
-    return _default().classify_batch(sources)
+    return default_classifier().classify_batch(sources)
 
 
-def _default() -> Classifier:
+def default_classifier() -> Classifier:
+    """Return the Classifier that functions use which are given none; it is created once in a process."""
     with _default_lock:
         return _create_default()
 

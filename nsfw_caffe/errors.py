@@ -11,12 +11,42 @@ class ModelError(NsfwCaffeError):
     """A model file is missing, damaged, or not a network that this library can run."""
 
 
-class ScoreError(ModelError):
-    """The network's output for a picture is no probability; the message names the source, which may be fine."""
+class _SourceError(NsfwCaffeError):
+    """What is wrong with one source; the message is made of the attributes.
+
+    Parameters
+    ----------
+    source : str
+        The source's name; or the whole message, where there is no `reason`.
+    reason : str, optional
+        What is wrong.
+    index : int, optional
+        Which of several sources it is.
+
+    Attributes
+    ----------
+    source : str or None
+        The source's name: its path, or what it is.
+    reason : str
+        What is wrong, without the name.
+    index : int or None
+        Where the source stands among those that `classify_batch` was given.
+    """
+
+    def __init__(self, source: str, reason: str | None = None, *, index: int | None = None) -> None:
+        self.source = None if reason is None else source
+        self.reason = source if reason is None else reason
+        self.index = index
+        number = None if index is None else f"source {index}"
+        super().__init__(": ".join(part for part in (number, self.source, self.reason) if part is not None))
 
 
-class ImageError(NsfwCaffeError, ValueError):
-    """A source could not be turned into a picture; the message names the source.
+class ScoreError(_SourceError, ModelError):
+    """The network's output for a picture is no probability; the `source` that the message names may be fine."""
+
+
+class ImageError(_SourceError, ValueError):
+    """A source could not be turned into a picture: the message is its `source` and the `reason`.
 
     Examples
     --------
@@ -25,7 +55,9 @@ class ImageError(NsfwCaffeError, ValueError):
     ...     nsfw_caffe.classify("missing.jpg")
     ... except nsfw_caffe.ImageError as error:
     ...     print(error)
+    ...     print(error.source)
     missing.jpg: cannot be read (No such file or directory)
+    missing.jpg
     """
 
 

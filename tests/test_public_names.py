@@ -10,12 +10,12 @@ import nsfw_caffe
 from tests.support import run
 
 NAMES = {
-    "nsfw_caffe": "Classifier EngineUnavailable ImageError Limits ModelError NsfwCaffeError Result ScoreError "
-    "__version__ classify classify_batch evaluate spark",
+    "nsfw_caffe": "Classifier EngineUnavailable ImageError Limits ModelError NsfwCaffeError Record Result "
+    "ScanResult ScoreError __version__ classify classify_batch evaluate read_results scan spark",
     "nsfw_caffe.evaluate": "Calibration Comparison Confusion Evaluation GroupTest Interval LabelledScores Options "
     "Policy PrecisionRecall RateAt Roc RunsCompared Samples Share Strata Stratum ThresholdChoice auc_interval "
-    "bootstrap calibration choose_threshold clopper_pearson compare compare_runs confusion evaluate fnr_at_fpr "
-    "fpr_at_fnr policy precision_recall roc strata thin wilson",
+    "bootstrap calibration choose_threshold clopper_pearson compare compare_runs confusion evaluate evaluate_folders "
+    "evaluate_table fnr_at_fpr fpr_at_fnr policy precision_recall roc strata thin wilson",
     "nsfw_caffe.spark": "score_images score_paths",
 }
 

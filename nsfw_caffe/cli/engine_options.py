@@ -11,7 +11,6 @@ from nsfw_caffe.engines.base import require_engine
 from nsfw_caffe.options import ENGINES, PRECISIONS, ScoringOptions, parse_device
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.results.record import SetUp
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
@@ -97,11 +96,6 @@ def _look(options: ScoringOptions) -> None:
     """Raise the error of an engine that is not there, before the model is downloaded for it."""
     create_codec(options.jpeg, options.decode)
     require_engine(options)
-
-
-def set_up(options: argparse.Namespace, classifier: Classifier, frames: int = 1) -> SetUp:  # noqa: ARG001
-    """Say what a scan scores with."""
-    return SetUp.of(classifier.options, classifier.model_sha256, frames)
 
 
 def _device(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK, SOME_FAILED
 from nsfw_caffe.cli.arguments import positive, probabilities, probability
-from nsfw_caffe.cli.labelled_data import add_data_options, load
+from nsfw_caffe.cli.labelled_data import add_data_options, evaluate_data
 from nsfw_caffe.cli.pages import add_figures_options, add_thumbnails_options, check_page_options, write_report
 
 if TYPE_CHECKING:
@@ -67,15 +67,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from nsfw_caffe.evaluate.evaluation import evaluate
     from nsfw_caffe.evaluate.libraries import check_libraries
     from nsfw_caffe.report.evaluation import evaluation_report
     from nsfw_caffe.report.json_text import to_json
 
     check_libraries()
     check_page_options(options, parser, "evaluate")
-    asked = _asked(options)
-    evaluation = evaluate(load(options, parser), asked)
+    evaluation = evaluate_data(options, parser, _asked(options))
     report = evaluation_report(evaluation, pictures=options.thumbnails or 0, clear=options.clear)
     write_report(report, to_json(evaluation), options)
     return SOME_FAILED if evaluation.failures else OK

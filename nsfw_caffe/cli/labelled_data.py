@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli.arguments import positive
-from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier, set_up
+from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
 from nsfw_caffe.cli.progress import Progress
-from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.locking import own_files
-from nsfw_caffe.sources.selection import Selection
-from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
-    import pyarrow
-
-    from nsfw_caffe.evaluate.labelled import LabelledScores
+    from nsfw_caffe.evaluate import Evaluation, Options
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +38,9 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add_engine_options(parser)
 
 
-def load(options: argparse.Namespace, parser: argparse.ArgumentParser) -> LabelledScores:
-    """Read or compute the labelled scores that the options ask for."""
-    from nsfw_caffe.evaluate.labelled_table import to_labelled_scores
-    from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of
+def evaluate_data(options: argparse.Namespace, parser: argparse.ArgumentParser, asked: Options) -> Evaluation:
+    """Evaluate the labelled data that the options name."""
+    from nsfw_caffe.evaluate.labelled_data import evaluate_folders, evaluate_table
 
     check_engine_options(options, parser)
     if bool(options.nsfw) != bool(options.sfw):
@@ -60,89 +49,17 @@ def load(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Labell
         parser.error("give DATA, or --nsfw DIR and --sfw DIR")
     if options.results is not None and options.data is None:
         parser.error("--results goes with DATA")
-    by = tuple(options.by)
-    if options.data is None:
-        return to_labelled_scores(_score_folders(options, by), ", ".join(options.nsfw + options.sfw), by)
-    table = read_labelled(options.data, by)
-    if options.results is not None:
-        table = look_up(table, read_scores(options.results, by), options.results)
-    elif "score" not in table.column_names:
-        sources = [decode_name(source) for source in table["source"].to_pylist()]
-        found = _Scanner(options, [str(options.data)]).scan(sources)
-        table = look_up(table, scores_of(found, by), "what was scored")
-    return to_labelled_scores(table, str(options.data), by)
-
-
-def _score_folders(options: argparse.Namespace, by: tuple[str, ...]) -> pyarrow.Table:
-    import pyarrow
-
-    from nsfw_caffe.evaluate.load import scores_of
-
-    for folder in options.nsfw + options.sfw:
-        if not os.path.lexists(folder):
-            raise EvaluationError(f"{folder}: no such folder")
-    scanner = _Scanner(options, options.nsfw + options.sfw)
-    labels: list[bool] = []
-    records: list[Record] = []
-    for label, folders in ((True, options.nsfw), (False, options.sfw)):
-        found = scanner.scan(folders)
-        if not found:
-            raise EvaluationError(f"{', '.join(folders)}: there is nothing to score")
-        records += found
-        labels += [label] * len(found)
-    return scores_of(records, by).append_column("label", pyarrow.array(labels, pyarrow.bool_()))
-
-
-class _Scanner:
-    """Scores sources, and keeps the scores for the next time.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        What scores, and where the scores are kept.
-    key : list of str
-        Paths that name the data: without an option, its scores have a file of their own in the cache.
-    """
-
-    def __init__(self, options: argparse.Namespace, key: list[str]) -> None:
-        self._options = options
-        self._classifier = create_classifier(options)
-        self._set_up = set_up(options, self._classifier)
-        self._results: Path = options.scores or _kept_scores(key, self._set_up)
-
-    def scan(self, sources: list[str]) -> list[Record]:
-        """Return a record of each source."""
-        from nsfw_caffe.scanning.scan import scan
-        from nsfw_caffe.sources.find import count_items, find_items
-
-        selection = Selection(leave_out=frozenset(own_files(self._results)))
-        records: list[Record] = []
-        with Progress(quiet=self._options.quiet) as progress:
-            progress.count(lambda: count_items(sources, selection))
-
-            def done(record: Record, new: bool) -> None:
-                records.append(record)
-                progress.done(record, new)
-
-            scan(
-                self._results,
-                lambda known: find_items(sources, selection, known),
-                functools.partial(self._classifier.scan, workers=self._options.workers),
-                self._set_up,
-                done=done,
-            )
-        return records
-
-
-def _kept_scores(key: list[str], made_with: SetUp) -> Path:
-    """Name the file in the user's cache that keeps the scores of some folders, or of a table's sources."""
-    cache = user_cache()
-    if cache is None:
-        raise EvaluationError("there is no home directory to keep scores in: give --scores FILE")
-    words = "\n".join([*map(os.path.realpath, key), *map(str, made_with)])
-    folder = cache / "evaluate"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EvaluationError(f"{folder} cannot be made ({error.strerror}): give --scores FILE") from error
-    return folder / f"{hashlib.sha256(os.fsencode(words)).hexdigest()[:16]}.sqlite"
+    with Progress(quiet=options.quiet) as progress:
+        evaluate = (
+            functools.partial(evaluate_folders, options.nsfw, options.sfw)
+            if options.data is None
+            else functools.partial(evaluate_table, options.data, results=options.results)
+        )
+        return evaluate(
+            options=asked,
+            by=options.by,
+            classifier=lambda: create_classifier(options),
+            scores=options.scores,
+            workers=options.workers,
+            progress=progress.done if progress.shown else None,
+        )

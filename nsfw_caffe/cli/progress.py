@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,14 +16,12 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Counts what a scan does, and shows it where standard error is a terminal."""
+    """Shows what a scan does, where standard error is a terminal."""
 
     def __init__(self, *, quiet: bool, total: int | None = None) -> None:
         from tqdm import tqdm
 
         self.errors = 0
-        self._scored = 0
-        self._known = 0
         self._bar: tqdm[NoReturn] = tqdm(total=total, unit=" pictures", disable=quiet or not sys.stderr.isatty())
 
     def __enter__(self) -> Progress:
@@ -33,34 +30,22 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._bar.close()
 
-    def count(self, count: Callable[[], int | None]) -> None:
-        """Find out beside the scan how much there is, for the time left."""
+    @property
+    def shown(self) -> bool:
+        """Whether there is anything to see: else nothing need be counted."""
+        return not self._bar.disable
 
-        def run() -> None:
-            self._bar.total = count()
-
-        if not self._bar.disable:
-            threading.Thread(target=run, daemon=True).start()
-
-    def done(self, record: Record, new: bool) -> None:
+    def done(self, record: Record, total: int | None) -> None:
         """Count a source of a scan."""
+        self._bar.total = total
         self.add(failed=record.error is not None)
-        self._known += not new
 
     def add(self, *, failed: bool) -> None:
         """Count a source."""
         if failed:
             self.errors += 1
             self._bar.set_postfix_str(f"{self.errors} errors", refresh=False)
-        else:
-            self._scored += 1
         self._bar.update()
-
-    @property
-    def summary(self) -> str:
-        """What there was, in a line."""
-        known = f", {self._known} of them known before" if self._known else ""
-        return f"{self._scored + self.errors} sources, {self._scored} scored, {self.errors} errors{known}"
 
 
 def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
-import functools
 import itertools
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,20 +13,12 @@ from pathlib import Path
 from nsfw_caffe.__main__ import interrupt
 from nsfw_caffe.cli import OK, SOME_FAILED, STOPPED
 from nsfw_caffe.cli.arguments import positive
-from nsfw_caffe.cli.engine_options import (
-    add_engine_options,
-    check_engine_options,
-    create_classifier,
-    limits,
-    set_up,
-)
+from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
 from nsfw_caffe.cli.progress import Progress
 from nsfw_caffe.cli.streams import complain, say, standard_input, warn
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.results.names import visible
-from nsfw_caffe.scanning.locking import own_files
-from nsfw_caffe.sources.selection import Selection
-from nsfw_caffe.system.reading import reason, short_path, why_unreadable
+from nsfw_caffe.system.reading import reason
 
 _DESCRIPTION = """\
 Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
@@ -86,38 +74,35 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from nsfw_caffe.results.formats import check_path
-    from nsfw_caffe.scanning.scan import scan
-    from nsfw_caffe.sources.find import check_sources, count_items, find_items
+    from nsfw_caffe.scanning.scan import check_scan, scan
 
     check_engine_options(options, parser)
     _check_sources(options, parser)
-    check_path(options.output)  # before the model is loaded
-    check_sources(options.sources)
+    check_scan(options.sources, options.output)  # before the model is loaded
     classifier = create_classifier(options)
-    selection = _selection(options)
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
     try:
         _heed_signals()
         with Progress(quiet=options.quiet) as progress:
-            if not options.list:
-                progress.count(lambda: count_items(options.sources, selection))
-            scan(
+            result = scan(
+                sources,
                 options.output,
-                lambda known: find_items(sources, selection, known),
-                functools.partial(classifier.scan, workers=options.workers),
-                set_up(options, classifier, options.frames),
-                rescore=options.rescore,
+                classifier=classifier,
+                include=options.include,
+                exclude=options.exclude,
+                hidden=options.hidden,
+                frames=options.frames,
+                resume=not options.rescore,
                 retry=options.retry,
-                limits=limits(options),
-                done=progress.done,
+                workers=options.workers,
+                progress=progress.done if progress.shown else None,
                 warned=warn if options.verbose else None,
             )
     except KeyboardInterrupt:
         complain("stopped; what was scored is kept: run the same command again to go on")
         return STOPPED
-    say(f"{visible(str(options.output))}: {progress.summary}")
-    return SOME_FAILED if progress.errors else OK
+    say(f"{visible(str(options.output))}: {result}")
+    return SOME_FAILED if result.errors else OK
 
 
 def _heed_signals() -> None:
@@ -134,30 +119,15 @@ def _check_sources(options: argparse.Namespace, parser: argparse.ArgumentParser)
         parser.error("what shall be scanned? Give a SOURCE, or --list FILE")
     if options.list.count("-") > 1:
         parser.error("--list -: standard input can be read once")
+    from nsfw_caffe.scanning.scan import not_there
+
     for path in options.sources + [path for path in options.list if path != "-"]:
-        if not os.path.lexists(path):
-            parser.error(_not_there(path))
-
-
-def _not_there(path: str) -> str:
-    if path == "-":
-        return "-: standard input is no source; to scan what it lists: --list -"
-    why = why_unreadable(path, FileNotFoundError(errno.ENOENT, "no such file or folder"))
-    return f"{short_path(path)}: {why}"
-
-
-def _selection(options: argparse.Namespace) -> Selection:
-    return Selection(
-        include=tuple(options.include),
-        exclude=tuple(options.exclude),
-        hidden=options.hidden,
-        max_bytes=limits(options).bytes or sys.maxsize,
-        leave_out=frozenset(own_files(options.output)),
-    )
+        if (error := not_there(path)) is not None:
+            parser.error("-: standard input is no source; to scan what it lists: --list -" if path == "-" else error)
 
 
 def _listed(options: argparse.Namespace) -> Iterator[str]:
-    from nsfw_caffe.sources.lists import read_list
+    from nsfw_caffe.sources.find import read_list
 
     for path in options.list:
         try:

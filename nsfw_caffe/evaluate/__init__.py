@@ -12,6 +12,7 @@ from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
 from nsfw_caffe.evaluate.groups import GroupTest, Strata, Stratum, strata
 from nsfw_caffe.evaluate.intervals import Interval, Share, clopper_pearson, wilson
 from nsfw_caffe.evaluate.labelled import LabelledScores
+from nsfw_caffe.evaluate.labelled_data import evaluate_folders, evaluate_table
 from nsfw_caffe.evaluate.moderation import Policy, policy
 from nsfw_caffe.evaluate.options import Options
 from nsfw_caffe.evaluate.reliability import Calibration, calibration
@@ -47,6 +48,8 @@ __all__ = [
     "compare_runs",
     "confusion",
     "evaluate",
+    "evaluate_folders",
+    "evaluate_table",
     "fnr_at_fpr",
     "fpr_at_fnr",
     "policy",

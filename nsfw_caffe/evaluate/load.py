@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.labelled import LabelledScores
-from nsfw_caffe.evaluate.labelled_table import Names, require, to_labelled_scores
+from nsfw_caffe.evaluate.labelled import LabelledScores, Names, require, to_labelled_scores
 from nsfw_caffe.evaluate.tables import NUMBERS, read_table
 from nsfw_caffe.results.names import encode_name
 from nsfw_caffe.results.record import COLUMNS, Record, SetUp

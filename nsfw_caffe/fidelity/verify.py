@@ -162,7 +162,7 @@ def require_pictures(expected: list[Expected]) -> None:
     """Raise ImageError if a picture is missing."""
     for picture in expected:
         if not picture.path.is_file():
-            raise ImageError(f"{picture.path}: the picture is missing")
+            raise ImageError(str(picture.path), "the picture is missing")
 
 
 def check_portable(expected: list[Expected]) -> list[PortableFinding]:

@@ -217,7 +217,7 @@ class _Run:
         suspect.attempts += 1
         if suspect.attempts == ATTEMPTS:
             worker.tasks.popleft()
-            error = ImageError(f"{describe(suspect.source)}: the worker process {reason}, {ATTEMPTS} times")
+            error = ImageError(describe(suspect.source), f"the worker process {reason}, {ATTEMPTS} times")
             self._finished[suspect.index] = (suspect.source, Outcome(error, 0))
         self._retries.extend(worker.tasks)
         self.workers[worker.number] = self._start(worker.number)

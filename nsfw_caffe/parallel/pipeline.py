@@ -58,7 +58,7 @@ class Pipeline:
         process = os.getpid()
         for source, outcome in self._score(sources, workers):
             if isinstance(outcome.score, ScoreError):  # which has come from where sources have no names
-                outcome = outcome._replace(score=ScoreError(f"{describe(source)}: {outcome.score}"))
+                outcome = outcome._replace(score=ScoreError(describe(source), outcome.score.reason))
             yield source, outcome
             if os.getpid() != process:
                 raise EngineUnavailable(

@@ -71,7 +71,7 @@ def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS
             content = source
         return heedless(lambda: _network_input(codec.round_trip(resize(_open_rgb(content, codec, limits)))))
     except _SourceError as error:
-        raise ImageError(f"{describe(source)}: {error}") from error.__cause__
+        raise ImageError(describe(source), str(error)) from error.__cause__
 
 
 def describe(source: object) -> str:

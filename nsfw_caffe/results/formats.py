@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -97,12 +98,35 @@ def sidecar(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
-def read_results(path: Path) -> Iterator[Record]:
+def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
     """Read a file of results a record at a time, in the file's order.
 
-    Columns beyond those of `Record` are ignored, and the columns may come in any order. ResultsUnreadable names the
-    file and the line or row that is wrong; it is raised where the reading comes to it, after the rows before.
+    Columns beyond those of `Record` are ignored, and the columns may come in any order.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, whose ending says the format.
+
+    Yields
+    ------
+    Record
+        A row.
+
+    Raises
+    ------
+    ResultsUnreadable
+        If the file cannot be read or is no file of results: the message names the file, and the line or row that is
+        wrong. It is raised where the reading comes to it, after the rows before.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> result = nsfw_caffe.scan("photos", "results.csv")
+    >>> [(record.source, record.format) for record in nsfw_caffe.read_results("results.csv") if record.error is None]
+    [('photos/cat.jpg', 'PNG'), ('photos/cup.jpg', 'PNG')]
     """
+    path = Path(path)
     reader = _format(path)
     if reader is parquet_file:
         parquet_file.check_installed(path)

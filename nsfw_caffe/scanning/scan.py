@@ -1,148 +1,217 @@
-"""A scan from its sources to RESULTS, which may be broken off anywhere and gone on with."""
+"""Scanning in one call: paths in, a file of results out."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import time
-from collections.abc import Callable, Iterable
+import functools
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from nsfw_caffe.classifier import Classifier, default_classifier
 from nsfw_caffe.errors import ScanStopped
-from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.results.formats import check_path
+from nsfw_caffe.results.formats import check_path, read_results
 from nsfw_caffe.results.record import Record, SetUp
-from nsfw_caffe.scanning.locking import Reserve, locked
-from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
-from nsfw_caffe.scanning.state import Ledger
-from nsfw_caffe.sources.item import Item
+from nsfw_caffe.scanning.locking import own_files
+from nsfw_caffe.scanning.score import Warned
+from nsfw_caffe.scanning.state import scan_items
+from nsfw_caffe.sources.find import check_sources, count_items, find_items
+from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.reading import short_path, why_unreadable
 
-_COMMIT_EVERY = 1.0
-"""Seconds of work that a kill may undo."""
+Progress = Callable[[Record, int | None], None]
+"""Told of each source's record, and how many sources there will be, None as long as that is not known."""
 
-_PUBLISH_EVERY = 600.0
-"""Seconds after which a long scan writes RESULTS anew for those who want to look, and..."""
 
-_PUBLISH_SHARE = 0.02
-"""... the share of its time that it spends on this, at most."""
+@dataclass(frozen=True)
+class ScanResult:
+    """What a scan did, in numbers; what it found is in the file.
 
-_MARGIN = 1 << 20
-"""Bytes held back beyond the size of RESULTS: for the journal's last commit."""
+    Attributes
+    ----------
+    output : pathlib.Path
+        RESULTS.
+    sources : int
+        How many pictures, members of archives and bad sources were found.
+    scored : int
+        How many of them have a score.
+    errors : int
+        How many have an error in its place.
+    known : int
+        How many of them had been scored, or been an error, before the scan.
+    """
 
-Find = Callable[[Callable[[Item], bool]], Iterable[Item]]
-"""Finds items; it is given what tells whether an item is known, and need not be read."""
+    output: Path
+    sources: int
+    scored: int
+    errors: int
+    known: int
+
+    def records(self) -> Iterator[Record]:
+        """Read the file: every source that it has, those of earlier scans too; see `read_results`."""
+        return read_results(self.output)
+
+    def __str__(self) -> str:
+        known = f", {self.known} of them known before" if self.known else ""
+        return f"{self.sources} sources, {self.scored} scored, {self.errors} errors{known}"
 
 
 def scan(
-    results: Path,
-    find: Find,
-    score: Score,
-    set_up: SetUp,
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
     *,
-    rescore: bool = False,
+    classifier: Classifier | None = None,
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    hidden: bool = False,
+    frames: int = 1,
+    resume: bool = True,
     retry: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-    done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
+    workers: int | None = None,
+    progress: Progress | None = None,
     warned: Warned | None = None,
-) -> None:
-    """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
+) -> ScanResult:
+    """Score the pictures in files, folders and archives into a file, or go on with that where it was broken off.
 
-    However the scan ends, no work but the last second's is lost, and RESULTS is whole: it is written when the scan ends
-    or is stopped, and every ten minutes or more between.
+    The same call again scores only what is new, has changed, or could not be read. However it ends, what was scored is
+    kept, but for the last second's work. It is what ``nsfw-caffe scan`` does; docs/scanning.md has the rules and the
+    columns. For pictures in memory, and for results that need no file, there is `Classifier.scan`.
 
     Parameters
     ----------
-    results : pathlib.Path
-        RESULTS: a .csv, .jsonl, .parquet or .sqlite file.
-    find : Find
-        Finds the items.
-    score : Score
-        Scores them: `Classifier.scan`.
-    set_up : SetUp
-        What `score` scores with.
-    rescore : bool, default False
-        Score everything anew, also where RESULTS was made with another set-up; it is replaced at the end.
+    sources : path, or iterable of paths
+        Pictures, folders and archives. An iterable is read as the scan goes on and may be endless; what of it is not
+        there gets a row with an error.
+    output : path
+        RESULTS: a .csv, .jsonl, .parquet or .sqlite file, whose folder exists. It is no source of the scan itself.
+    classifier : Classifier, optional
+        What scores; the one that `classify` uses by default.
+    include, exclude : str or iterable of str, optional
+        Globs: only such, and no such, files of folders and members of archives; see docs/scanning.md.
+    hidden : bool, default False
+        Hidden files and folders too.
+    frames : int, default 1
+        Of an animated picture, the highest score of so many frames.
+    resume : bool, default True
+        Go on from what `output` has. With False everything is scored anew, and `output` is replaced at the end.
     retry : bool, default False
-        Score again what is an error in RESULTS, whether it has changed or not.
-    limits : Limits, optional
-        What a picture and an animation may ask for; `score` has them too.
-    done : callable, optional
-        Told of each item's record, and whether it is a new one.
+        Score again what is an error in `output`, whether it has changed or not.
+    workers : int, optional
+        As for `Classifier.scan`.
+    progress : callable, optional
+        Called after each source, with its `Record` and with how many sources there will be: None as long as that is not
+        known, as where an archive has to be read to know.
     warned : callable, optional
-        Told of what was said of an item while it was scored: see `Result.warnings`.
+        Called with a source's name and what was said of it while it was scored, see `Result.warnings`.
+
+    Returns
+    -------
+    ScanResult
+        Numbers, and `records()` to read the file.
 
     Raises
     ------
+    ValueError, TypeError
+        An argument is none of its kind.
     ResultsError
-        RESULTS cannot be used: see `check_path`, or it was made with another set-up.
+        `output` cannot be used, or was made with another model, engine or the like; or a package that a source needs is
+        not installed.
     ScanStopped
-        Another scan is at work on RESULTS, or the disk is full or failing.
+        `sources` is one path that is not there, another scan is at work on `output`, or the disk is full or failing.
     ModelError, EngineUnavailable
         The engine cannot go on.
+
+    Examples
+    --------
+    >>> import nsfw_caffe
+    >>> result = nsfw_caffe.scan("photos", "results.csv")
+    >>> print(result)
+    3 sources, 2 scored, 1 errors
+    >>> [record.source for record in result.records() if record.error]
+    ['photos/text.jpg']
+    >>> print(nsfw_caffe.scan("photos", "results.csv"))
+    3 sources, 2 scored, 1 errors, 3 of them known before
     """
+    if frames < 1 or (workers is not None and workers < 1):
+        raise ValueError(f"frames={frames}, workers={workers}: expected 1 or more")
+    results = Path(output)
+    if isinstance(sources, (str, os.PathLike)):
+        sources = [sources]
+        if (error := not_there(_path(sources[0]))) is not None:
+            raise ScanStopped(error)
+    paths = [_path(source) for source in sources] if isinstance(sources, Sequence) else map(_path, sources)
+    check_scan(paths, results)
+    classifier = classifier or default_classifier()
+    limits = classifier.options.limits
+    selection = Selection(
+        include=_globs(include),
+        exclude=_globs(exclude),
+        hidden=hidden,
+        max_bytes=limits.bytes or sys.maxsize,
+        leave_out=frozenset(own_files(results)),
+    )
+    counts: Counter[str] = Counter()
+    total = _Total(paths, selection) if progress is not None and isinstance(paths, list) else None
+
+    def done(record: Record, new: bool) -> None:
+        counts["scored" if record.error is None else "errors"] += 1
+        counts["known"] += not new
+        if progress is not None:
+            progress(record, None if total is None else total.value)
+
+    scan_items(
+        results,
+        find_items(paths, selection),
+        functools.partial(classifier.scan, workers=workers),
+        set_up_of(classifier, frames),
+        rescore=not resume,
+        retry=retry,
+        limits=limits,
+        done=done,
+        warned=warned,
+    )
+    return ScanResult(results, counts["scored"] + counts["errors"], counts["scored"], counts["errors"], counts["known"])
+
+
+def check_scan(sources: Iterable[str], results: Path) -> None:
+    """Find out before a scan, and before a model is loaded for it, whether it could begin; a ResultsError if not."""
     check_path(results)
-    try:
-        with locked(results), Reserve(results) as reserve:
-            _Scan(Ledger(results, set_up, rescore=rescore), reserve, done).run(
-                find, score, set_up, retry=retry, limits=limits, warned=warned
-            )
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
-        remedy = "make room" if full else "mend that"
-        raise ScanStopped(f"{reason}; what was scored is kept: {remedy} and run the same command again") from error
+    check_sources(sources)
 
 
-class _Scan:
-    def __init__(self, ledger: Ledger, reserve: Reserve, done: Callable[[Record, bool], None]) -> None:
-        self._ledger = ledger
-        self._journal = ledger.journal
-        self._reserve = reserve
-        self._tell = done
-        self._changed = not ledger.is_published
-        self._committed = self._published = time.monotonic()
-        self._pause = _PUBLISH_EVERY
+def not_there(path: str) -> str | None:
+    """Say that a source that was named is not there; None where it is."""
+    if os.path.lexists(path):
+        return None
+    return f"{short_path(path)}: {why_unreadable(path, FileNotFoundError(errno.ENOENT, 'no such file or folder'))}"
 
-    def run(
-        self, find: Find, score: Score, set_up: SetUp, *, retry: bool, limits: Limits, warned: Warned | None
-    ) -> None:
-        try:
-            self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits, warned=warned)
-            scorer.run(find(scorer.is_known))
-            self._journal.commit()
-            if self._changed:
-                self._reserve.release()
-                self._ledger.publish()
-        except BaseException:
-            self._save()
-            raise
-        self._journal.delete()
 
-    def _done(self, record: Record, new: bool) -> None:
-        self._changed |= new
-        self._tell(record, new)
-        now = time.monotonic()
-        if now - self._committed < _COMMIT_EVERY:
-            return
-        self._reserve.hold(self._journal.results_size + _MARGIN)
-        self._journal.commit()
-        if self._changed and not self._ledger.is_rescoring and now - self._published > self._pause:
-            self._ledger.publish()
-            self._published = time.monotonic()
-            self._pause = max(_PUBLISH_EVERY, (self._published - now) / _PUBLISH_SHARE)
-        self._committed = time.monotonic()
+def set_up_of(classifier: Classifier, frames: int = 1) -> SetUp:
+    """Say what a scan with a Classifier scores with."""
+    return SetUp.of(classifier.options, classifier.model_sha256, frames)
 
-    def _save(self) -> None:
-        """Keep what there is when the scan cannot go on: in the journal, and where possible in RESULTS."""
-        self._reserve.release()
-        # An error that stopped the scan comes again here, and has been told.
-        with contextlib.closing(self._journal), contextlib.suppress(OSError):
-            try:
-                self._journal.commit()
-            except OSError:
-                self._journal.roll_back()
-                raise
-            finally:
-                if self._changed and not self._ledger.is_rescoring:
-                    self._ledger.publish()
+
+class _Total:
+    """How many sources there are, counted beside the scan: `value` is None until it is known."""
+
+    def __init__(self, paths: list[str], selection: Selection) -> None:
+        self.value: int | None = None
+        threading.Thread(target=self._count, args=(paths, selection), daemon=True).start()
+
+    def _count(self, paths: list[str], selection: Selection) -> None:
+        self.value = count_items(paths, selection)
+
+
+def _path(source: str | os.PathLike[str]) -> str:
+    path = os.fspath(source)
+    if not isinstance(path, str):
+        raise TypeError(f"expected paths, found {type(source).__name__}: Classifier.scan scores pictures in memory")
+    return path
+
+
+def _globs(globs: str | Iterable[str]) -> tuple[str, ...]:
+    return (globs,) if isinstance(globs, str) else tuple(globs)

@@ -17,8 +17,7 @@ from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limit
 from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.journal import Journal
-from nsfw_caffe.sources.content import Content, read
-from nsfw_caffe.sources.frames import later_frames
+from nsfw_caffe.sources.content import Content, later_frames, read
 from nsfw_caffe.sources.item import Item
 from nsfw_caffe.system.cores import available_cores
 
@@ -108,10 +107,6 @@ class ItemScorer:
         self._queued: dict[str, _Entry] = {}
         self._exhausted = False
 
-    def is_known(self, item: Item) -> bool:
-        """Tell whether the journal has an item's record, and the item has not changed since its content was read."""
-        return self._known(item) is not None
-
     def run(self, items: Iterable[Item]) -> None:
         """Score all items that are not known."""
         read_item = functools.partial(read, limits=self._limits)
@@ -125,14 +120,21 @@ class ItemScorer:
                 self._put_finished()
 
     def _unknown(self, items: Iterable[Item]) -> Iterator[Item]:
-        for item in items:
-            record = self._known(item)
+        """Yield what has to be scored: files, which threads read, and members, which are read before the next item."""
+        for found in items:
+            item: Item | None = found
+            record = self._known(found)
             if record is None:
-                yield item
-            else:
+                item = found.hold()
+                if item is not None and found.size is None:  # only now it is
+                    record = self._known(item)
+            if record is not None:
                 self._done(record, False)
+            elif item is not None:
+                yield item
 
     def _known(self, item: Item) -> Record | None:
+        """Return an item's record, if the item has not changed since."""
         record = self._settled(self._journal.of_source(item.source))
         if record is None or record.sha256 is None or (record.bytes, record.mtime) != (item.size, item.mtime):
             return None
@@ -144,7 +146,7 @@ class ItemScorer:
     def _sources(self, contents: Iterator[tuple[Item, Content]]) -> Iterator[Source]:
         """Queue items, and give what is to be scored of them, until there are too many or none are left."""
         for item, content in contents:
-            entry = _Entry(dataclasses.replace(item, content=None), dataclasses.replace(content, data=None))
+            entry = _Entry(dataclasses.replace(item, member=None), dataclasses.replace(content, data=None))
             self._queue.append(entry)
             for source in self._to_score(entry, content.data):
                 entry.awaited += 1

@@ -1,21 +1,159 @@
-"""Where a scan begins: at its journal, if one was broken off, else at RESULTS, else with nothing."""
+"""A scan that may be broken off anywhere: it begins at its journal if there is one, else at RESULTS, else at nothing.
+
+What it finds is in the journal within a second, and in RESULTS when it ends or is stopped.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import json
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.results.formats import read_results, sidecar, write_results
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.errors import ResultsError, ScanStopped
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.results.formats import check_path, read_results, sidecar, write_results
+from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.journal import Journal, delete_journal
+from nsfw_caffe.scanning.locking import Reserve, locked
+from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
+from nsfw_caffe.sources.item import Item
+
+_COMMIT_EVERY = 1.0
+"""Seconds of work that a kill may undo."""
+
+_PUBLISH_EVERY = 600.0
+"""Seconds after which a long scan writes RESULTS anew for those who want to look, and..."""
+
+_PUBLISH_SHARE = 0.02
+"""... the share of its time that it spends on this, at most."""
+
+_MARGIN = 1 << 20
+"""Bytes held back beyond the size of RESULTS: for the journal's last commit."""
 
 _SET_UP, _STAMP, _RESCORING = "set-up", "stamp", "rescoring"
 _PUBLISHING = "(being written)"
 
 
-class Ledger:
+def scan_items(
+    results: Path,
+    items: Iterable[Item],
+    score: Score,
+    set_up: SetUp,
+    *,
+    rescore: bool = False,
+    retry: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
+    warned: Warned | None = None,
+) -> None:
+    """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
+
+    However the scan ends, no work but the last second's is lost, and RESULTS is whole: it is written when the scan ends
+    or is stopped, and every ten minutes or more between.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        RESULTS: a .csv, .jsonl, .parquet or .sqlite file.
+    items : iterable of Item
+        What is found.
+    score : Score
+        Scores them: `Classifier.scan`.
+    set_up : SetUp
+        What `score` scores with.
+    rescore : bool, default False
+        Score everything anew, also where RESULTS was made with another set-up; it is replaced at the end.
+    retry : bool, default False
+        Score again what is an error in RESULTS, whether it has changed or not.
+    limits : Limits, optional
+        What a picture and an animation may ask for; `score` has them too.
+    done : callable, optional
+        Told of each item's record, and whether it is a new one.
+    warned : callable, optional
+        Told of what was said of an item while it was scored: see `Result.warnings`.
+
+    Raises
+    ------
+    ResultsError
+        RESULTS cannot be used: see `check_path`, or it was made with another set-up.
+    ScanStopped
+        Another scan is at work on RESULTS, or the disk is full or failing.
+    ModelError, EngineUnavailable
+        The engine cannot go on.
+    """
+    check_path(results)
+    try:
+        with locked(results), Reserve(results) as reserve:
+            _Scan(State(results, set_up, rescore=rescore), reserve, done).run(
+                items, score, set_up, retry=retry, limits=limits, warned=warned
+            )
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
+        remedy = "make room" if full else "mend that"
+        raise ScanStopped(f"{reason}; what was scored is kept: {remedy} and run the same command again") from error
+
+
+class _Scan:
+    def __init__(self, state: State, reserve: Reserve, done: Callable[[Record, bool], None]) -> None:
+        self._state = state
+        self._journal = state.journal
+        self._reserve = reserve
+        self._tell = done
+        self._changed = not state.is_published
+        self._committed = self._published = time.monotonic()
+        self._pause = _PUBLISH_EVERY
+
+    def run(
+        self, items: Iterable[Item], score: Score, set_up: SetUp, *, retry: bool, limits: Limits, warned: Warned | None
+    ) -> None:
+        try:
+            self._reserve.hold(self._journal.results_size + _MARGIN)
+            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits, warned=warned)
+            scorer.run(items)
+            self._journal.commit()
+            if self._changed:
+                self._reserve.release()
+                self._state.publish()
+        except BaseException:
+            self._save()
+            raise
+        self._journal.delete()
+
+    def _done(self, record: Record, new: bool) -> None:
+        self._changed |= new
+        self._tell(record, new)
+        now = time.monotonic()
+        if now - self._committed < _COMMIT_EVERY:
+            return
+        self._reserve.hold(self._journal.results_size + _MARGIN)
+        self._journal.commit()
+        if self._changed and not self._state.is_rescoring and now - self._published > self._pause:
+            self._state.publish()
+            self._published = time.monotonic()
+            self._pause = max(_PUBLISH_EVERY, (self._published - now) / _PUBLISH_SHARE)
+        self._committed = time.monotonic()
+
+    def _save(self) -> None:
+        """Keep what there is when the scan cannot go on: in the journal, and where possible in RESULTS."""
+        self._reserve.release()
+        # An error that stopped the scan comes again here, and has been told.
+        with contextlib.closing(self._journal), contextlib.suppress(OSError):
+            try:
+                self._journal.commit()
+            except OSError:
+                self._journal.roll_back()
+                raise
+            finally:
+                if self._changed and not self._state.is_rescoring:
+                    self._state.publish()
+
+
+class State:
     """RESULTS and the journal behind it, for the one process that holds the lock.
 
     Parameters
@@ -134,4 +272,7 @@ def _difference(what: str, there: SetUp, wanted: SetUp) -> str:
     both = zip(SetUp._fields, there, wanted, strict=True)
     pairs = [(name, old, new) for name, old, new in both if old not in (new, "")]
     old, new = (", ".join(f"{name}={pair[side]}" for name, *pair in pairs) for side in (0, 1))
-    return f"{what} was made with {old}, and this scan is with {new}: give it another file, or --rescore to begin anew"
+    return (
+        f"{what} was made with {old}, and this scan is with {new}: give it another file, or begin anew "
+        "(--rescore, resume=False)"
+    )

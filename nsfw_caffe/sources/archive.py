@@ -1,25 +1,31 @@
-"""What every kind of archive has in common: its members' names, limits, and what is said of them."""
+"""What every kind of archive has in common: its name, its members' names, limits, decompression, errors."""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
-import dataclasses
+import gzip
 import io
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from nsfw_caffe.sources.item import Item
-from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.system import reading
+
+ZIP = (".zip",)
+TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+WARC = (".warc", ".warc.gz")
 
 CHUNK = 1 << 16
 """How many bytes are read at a time."""
 MOST_UNPACKED = 1 << 30
 """1 GiB: below that, unpacking takes seconds, and nothing of it is kept, so any ratio will do."""
+MOST_HEADERS = 1 << 22
+"""4 MiB: how much may be read for one member's headers. tarfile and warcio gather them in memory, however long."""
 MOST_TIMES = 100
 """Pictures are compressed already; even a folder of bitmaps does not shrink to a hundredth. zlib reaches 1000 times."""
 LEADS_OUT = "refused: the member's name leads out of the archive"
@@ -30,8 +36,15 @@ BROKEN_STRUCTURE = "its structure is broken"
 # Absolute as Unix or Windows sees it, or with a part that leads upwards.
 _LEADS_OUT = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)
 
-Known = Callable[[Item], bool]
-"""Says of an item without content whether it need not be read, because its result is known."""
+
+def is_archive(path: str) -> bool:
+    """Return whether a file's name says that it is an archive."""
+    return path.lower().endswith(ZIP + TAR + WARC)
+
+
+def is_warc(path: str) -> bool:
+    """Return whether a file's name says that it is a WARC file."""
+    return path.lower().endswith(WARC)
 
 
 @dataclass(frozen=True)
@@ -61,10 +74,6 @@ class Archive:
         return max(MOST_UNPACKED, MOST_TIMES * self.size)
 
 
-class ArchiveError(Exception):
-    """An archive cannot be read, or not further; the message goes into the results and does not name it."""
-
-
 @contextlib.contextmanager
 def open_file(archive: Archive) -> Iterator[BinaryIO]:
     """Open an archive's file; an ArchiveError is raised if that cannot be done."""
@@ -82,6 +91,74 @@ class Reader(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return at most so many bytes; none at the end."""
         ...
+
+
+class Decompressed:
+    """A compressed file's content, read once, from its beginning.
+
+    What the file begins with decides how it is unpacked, not its name: a .tar or .warc may be compressed all the same.
+
+    Parameters
+    ----------
+    archive : Archive
+        The file; its size is what the limit depends on.
+    file : binary file object
+        The same, open, at its beginning.
+
+    Raises
+    ------
+    ArchiveError
+        If it cannot be read.
+    """
+
+    def __init__(self, archive: Archive, file: BinaryIO) -> None:
+        self._stream: Reader = file
+        self._left = archive.most_unpacked()
+        self._allowed: int | None = None
+        magic = _magic(file)
+        self.compressed = True
+        if magic.startswith(b"\x1f\x8b"):
+            self._stream = gzip.GzipFile(fileobj=file)
+        elif magic.startswith(b"BZh"):
+            self._stream = bz2.BZ2File(file)
+        elif magic == b"\xfd7zXZ\x00":
+            self._stream = lzma.LZMAFile(file)  # noqa: SIM115 - it lives as long as the file
+        else:
+            self.compressed = False
+
+    def allow(self, count: int | None) -> None:
+        """Set how many bytes may be read from now on, to about what is read at a time; None for any number."""
+        self._allowed = count
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none at the end.
+
+        Raises
+        ------
+        ArchiveError
+            If the file is damaged, more than what is allowed is read, or it unpacks to far too much.
+        """
+        if self._allowed is not None and self._allowed <= 0:
+            raise damaged("a member's headers are too long")
+        if self._left <= 0:
+            raise bomb()
+        try:
+            piece = self._stream.read(size)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise damaged(reason(error)) from error
+        self._left -= len(piece)
+        if self._allowed is not None:
+            self._allowed -= len(piece)
+        return piece
+
+
+def _magic(file: BinaryIO) -> bytes:
+    try:
+        magic = file.read(6)
+        file.seek(0)
+    except OSError as error:
+        raise damaged(reason(error)) from error
+    return magic
 
 
 class UniqueNames:
@@ -108,13 +185,6 @@ def member_source(archive: Archive, name: str) -> str:
 def leads_out(name: str) -> bool:
     """Return whether a member of this name would be unpacked to somewhere else, or to a file of another name."""
     return "\0" in name or _LEADS_OUT.match(name) is not None
-
-
-def without_reading(item: Item, selection: Selection, known: Known) -> Item | None:
-    """Return what there is to report of a member without reading it; None if it has to be read."""
-    if item.size is not None and item.size > selection.max_bytes:
-        return dataclasses.replace(item, error=too_large(selection.max_bytes))
-    return item if known(item) else None
 
 
 def read_at_most(stream: Reader, limit: int) -> bytes:

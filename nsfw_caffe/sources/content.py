@@ -1,16 +1,20 @@
-"""An item's content: read, hashed, and what its header says."""
+"""What an item holds: its bytes, their hash, what the header says, and the frames of an animated picture."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless
-from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.preprocessing.opening import open_picture
+from PIL import Image
+
+from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
+from nsfw_caffe.preprocessing.jpeg import JPEG_FORMATS
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
+from nsfw_caffe.preprocessing.opening import check_picture, check_scans, check_tiff, open_picture
 from nsfw_caffe.sources.item import Item
-from nsfw_caffe.system.reading import read_file, why_unreadable
+from nsfw_caffe.system.reading import UnreadableError
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,9 @@ def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> Content:
     if item.error is not None:
         return Content(error=item.error)
     try:
-        data = read_file(item.path, item.most) if item.path is not None else item.content
-    except Exception as error:  # noqa: BLE001 - no file system is to end a scan
-        return Content(error=why_unreadable(item.source, error), seconds=time.perf_counter() - start)
-    assert data is not None, item.source
+        data = item.read()
+    except UnreadableError as error:
+        return Content(error=str(error), seconds=time.perf_counter() - start)
     sha256 = hashlib.sha256(data).hexdigest()
     width, height, name = _header(data, limits)
     return Content(data, sha256, width, height, name, None, time.perf_counter() - start)
@@ -64,3 +67,58 @@ def _header(data: bytes, limits: Limits) -> tuple[int | None, int | None, str | 
     except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
         return None, None, None
     return picture.width, picture.height, picture.format
+
+
+def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
+    """Decode frames of a picture, evenly spaced from the first, which is left out, to the last.
+
+    Parameters
+    ----------
+    data : bytes
+        The picture's file.
+    count : int
+        How many frames at most, the first one among them; 1 or more.
+    limits : Limits
+        What the animation, and each frame, may ask for.
+
+    Yields
+    ------
+    PIL.Image.Image
+        The frame as a viewer shows it; none where there is but one frame. The first one that cannot be decoded is the
+        end: what comes after it depends on it.
+
+    Raises
+    ------
+    LimitExceeded
+        The animation asks for more than it may.
+    """
+    if count == 1:
+        return
+    try:
+        yield from _later_frames(data, count, limits)
+    except LimitExceeded:
+        raise
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
+        return
+
+
+def _later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
+    with collected():  # and dropped: the same is said of the file
+        picture = open_picture(data, limits)
+        check_tiff(data, limits, pages=None)
+        frames = getattr(picture, "n_frames", 1)
+    limits.check("animation_pixels", frames * picture.width * picture.height, f"pixels in {frames} frames")
+    last = frames - 1
+    wanted = {round(step * last / (count - 1)) for step in range(1, count)} - {0}
+    for index in range(1, max(wanted, default=0) + 1):
+        with collected():
+            # One by one: a frame may be larger than the first, and Pillow decodes each to come to the next.
+            picture.seek(index)
+            check_picture(picture, limits)
+            if picture.format in JPEG_FORMATS:
+                check_scans(data, getattr(picture, "offset", 0), limits)
+            if index not in wanted:
+                continue
+            load(picture)
+            frame = picture.copy()
+        yield frame

@@ -1,18 +1,26 @@
-"""Finding what to scan."""
+"""Finding what to scan: in lists, folders and archives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
 
-from nsfw_caffe.sources.archive import Archive, Known
-from nsfw_caffe.sources.archives import count_members, is_warc, read_archive
-from nsfw_caffe.sources.item import Item
+from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.sources.archive import WARC, ZIP, Archive, is_warc
+from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.sources.tars import read_tar
 from nsfw_caffe.sources.walk import Visited, walk
-from nsfw_caffe.sources.warc import require_warcio
+from nsfw_caffe.sources.warc import read_warc, require_warcio
+from nsfw_caffe.sources.zips import count_zip, read_zip
+
+_CHUNK = 1 << 16
+_LONGEST = 1 << 20  # no path is near as long; a file that is no list must not be gathered into memory
 
 
-def find_items(sources: Iterable[str], selection: Selection, known: Known) -> Iterator[Item]:
+def find_items(sources: Iterable[str], selection: Selection) -> Iterator[Item]:
     """Find the pictures in files, folders and archives, one after the other, with little in memory.
 
     Archives are known by their names: .zip; .tar, .tar.gz, .tgz, .tar.bz2, .tbz2, .tar.xz, .txz; .warc, .warc.gz. They
@@ -26,14 +34,12 @@ def find_items(sources: Iterable[str], selection: Selection, known: Known) -> It
         by name, and a folder that is in several sources comes once.
     selection : Selection
         What of the folders and archives is wanted.
-    known : callable
-        Gets an archive's member as an item without content, before it is read. If it returns True, the item is given
-        as it is.
 
     Yields
     ------
     Item
-        A file with its `path`, unread; or an archive's member with its `content`; or with an `error`.
+        A file, an archive's member, or something with an `error`; nothing has been read. A member can be read until the
+        next item is asked for, and one that is not read costs what passing it over takes.
 
     Raises
     ------
@@ -42,7 +48,7 @@ def find_items(sources: Iterable[str], selection: Selection, known: Known) -> It
         is come across later is an item with that error instead, because the search may have taken hours by then.
     """
     check_sources(sources)
-    return _find(sources, selection, known)
+    return _find(sources, selection)
 
 
 def check_sources(sources: Iterable[str]) -> None:
@@ -51,12 +57,12 @@ def check_sources(sources: Iterable[str]) -> None:
         require_warcio()
 
 
-def _find(sources: Iterable[str], selection: Selection, known: Known) -> Iterator[Item]:
+def _find(sources: Iterable[str], selection: Selection) -> Iterator[Item]:
     visited: Visited = set()
     for source in sources:
         for found in walk(source, selection, visited):
             if isinstance(found, Archive):
-                yield from read_archive(found, selection, known)
+                yield from read_archive(found, selection)
             else:
                 yield found
 
@@ -85,3 +91,97 @@ def count_items(sources: Sequence[str], selection: Selection) -> int | None:
                 return None
             count += members
     return count
+
+
+def read_archive(archive: Archive, selection: Selection) -> Iterator[Item]:
+    """Yield an archive's members and, if it cannot be read to its end, an item for the archive itself."""
+    try:
+        reader = _reader(archive)
+    except ResultsError as error:
+        yield archive.failed(str(error))
+        return
+    try:
+        for item in reader(archive, selection):
+            member = None if item.member is None else _Member(item.member)
+            yield dataclasses.replace(item, member=member)
+            if member is not None and member.error is not None:
+                raise member.error
+    except ArchiveError as error:
+        yield archive.failed(str(error))
+
+
+def count_members(archive: Archive, selection: Selection) -> int | None:
+    """Return how many items `read_archive` gives; None where the archive would have to be read to know."""
+    if not archive.path.lower().endswith(ZIP):
+        return None
+    try:
+        return count_zip(archive, selection)
+    except ArchiveError:
+        return 1
+
+
+class _Member:
+    """Reads a member, and keeps the error that ends its archive: whoever reads it need not tell anybody."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+        self.error: ArchiveError | None = None
+
+    def __call__(self) -> bytes:
+        try:
+            return self._read()
+        except ArchiveError as error:
+            self.error = error
+            raise
+
+
+def _reader(archive: Archive) -> Callable[[Archive, Selection], Iterator[Item]]:
+    lower = archive.path.lower()
+    if lower.endswith(ZIP):
+        return read_zip
+    if lower.endswith(WARC):
+        require_warcio()
+        return read_warc
+    return read_tar
+
+
+def read_list(stream: BinaryIO, *, nul: bool = False) -> Iterator[str]:
+    r"""Read a list of paths, one a line, while it is being written.
+
+    Parameters
+    ----------
+    stream : binary file object
+        The list. Paths are bytes; those that are no UTF-8 are kept as Python keeps them, with surrogates.
+    nul : bool, default False
+        Each path ends with a NUL, as ``find -print0`` writes them, and not with a line end (``\n`` or ``\r\n``).
+
+    Yields
+    ------
+    str
+        The paths, in order; empty ones are left out.
+
+    Raises
+    ------
+    ValueError
+        If a path would be longer than 1 MiB: the file is no such list.
+    """
+    for entry in _split(stream, b"\0") if nul else _lines(stream):
+        if entry:
+            yield os.fsdecode(entry)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    for line in _split(stream, b"\n"):
+        yield line.removesuffix(b"\r")
+
+
+def _split(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
+    rest = b""
+    # read1 gives what a pipe holds so far, where read would wait for a whole chunk.
+    read = getattr(stream, "read1", stream.read)
+    while chunk := read(_CHUNK):
+        *entries, rest = (rest + chunk).split(end)
+        yield from entries
+        if len(rest) > _LONGEST:
+            raise ValueError("not a list of paths: one of them would be longer than 1 MiB")
+    yield rest

@@ -11,8 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from nsfw_caffe.sources.archive import UniqueNames
-from nsfw_caffe.sources.archives import is_archive, is_warc
+from nsfw_caffe.sources.archive import UniqueNames, is_archive, is_warc
 from nsfw_caffe.system.reading import open_file, reason
 
 _CHUNK = 1 << 20

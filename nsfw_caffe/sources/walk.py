@@ -7,8 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nsfw_caffe.sources.archive import Archive, reason, too_large
-from nsfw_caffe.sources.archives import is_archive
+from nsfw_caffe.sources.archive import Archive, is_archive, reason, too_large
 from nsfw_caffe.sources.item import Item
 from nsfw_caffe.sources.selection import Selection
 from nsfw_caffe.system.reading import NOT_REGULAR, why_unreadable

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
+import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,27 +14,32 @@ from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.sources.archive import (
     BROKEN_STRUCTURE,
     CHUNK,
+    MOST_HEADERS,
     STOPS_EARLY,
     Archive,
-    ArchiveError,
-    Known,
+    Decompressed,
     UniqueNames,
     damaged,
     member_source,
     open_file,
     read_at_most,
-    without_reading,
+    too_large,
 )
-from nsfw_caffe.sources.decompression import MOST_HEADERS, Unpacked
-from nsfw_caffe.sources.http_body import BodyError, decode_body
-from nsfw_caffe.sources.item import Item
+from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.reading import UnreadableError
 
 _UNPRINTED = logging.NullHandler()
 """Where no handler is, Python prints a library's warnings."""
 
+_GZIP = 16 + zlib.MAX_WBITS
+_ZLIB = zlib.MAX_WBITS
+_DEFLATE = -zlib.MAX_WBITS
+_MAGIC = b"\x1f\x8b"
+_CHUNK_HEADER = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 
-def read_warc(archive: Archive, selection: Selection, known: Known) -> Iterator[Item]:
+
+def read_warc(archive: Archive, selection: Selection) -> Iterator[Item]:
     """Read the pictures of a WARC file, in its order; see `find_items`.
 
     They are the records of type "resource" and, where HTTP gave the status 200, "response", whose type is image/*.
@@ -43,9 +51,9 @@ def read_warc(archive: Archive, selection: Selection, known: Known) -> Iterator[
         If it cannot be opened, is not a WARC file, breaks off, or must not be unpacked; what came before that stays.
     """
     with open_file(archive) as file:
-        unpacked = Unpacked(archive, file)
+        decompressed = Decompressed(archive, file)
         names = UniqueNames()
-        for record in _records(unpacked):
+        for record in _records(decompressed):
             address = record.rec_headers.get_header("WARC-Target-URI")
             headers = _picture_headers(record) if address else None
             if headers is None or not selection.takes_address(address):
@@ -53,8 +61,13 @@ def read_warc(archive: Archive, selection: Selection, known: Known) -> Iterator[
             encodings = (headers.get("transfer-encoding"), headers.get("content-encoding"))
             size = None if any(encodings) else record.raw_stream.limit
             item = Item(member_source(archive, names.take(address)), size, _mtime(record))
-            unpacked.allow(None)
-            yield without_reading(item, selection, known) or _read_record(record, encodings, item, selection)
+            decompressed.allow(None)
+            if size is not None and size > selection.max_bytes:
+                yield dataclasses.replace(item, error=too_large(selection.max_bytes))
+            else:
+                yield dataclasses.replace(
+                    item, member=functools.partial(_read_record, record, encodings, selection.max_bytes)
+                )
 
 
 def require_warcio() -> None:
@@ -65,18 +78,18 @@ def require_warcio() -> None:
         raise ResultsError("WARC files need warcio: pip install 'nsfw-caffe[scan]'") from error
 
 
-def _records(unpacked: Unpacked) -> Iterator[Any]:
+def _records(decompressed: Decompressed) -> Iterator[Any]:
     """Yield each record, whose content may be read until the next one is asked for."""
     from warcio.archiveiterator import WARCIterator
 
     logging.getLogger("warcio").addHandler(_UNPRINTED)
-    iterator = WARCIterator(unpacked, no_record_parse=True)
+    iterator = WARCIterator(decompressed, no_record_parse=True)
     # warcio prints where it finds damage: in gzip, which is therefore unpacked here, and behind a record.
     iterator.reader.set_decomp(None)
     iterator.INC_RECORD = ""
     count = 0
     while True:
-        unpacked.allow(MOST_HEADERS)
+        decompressed.allow(MOST_HEADERS)
         try:
             record = next(iterator, None)
         except ArchiveError:
@@ -89,7 +102,7 @@ def _records(unpacked: Unpacked) -> Iterator[Any]:
             raise damaged(BROKEN_STRUCTURE)
         count += 1
         yield record
-        unpacked.allow(None)
+        decompressed.allow(None)
         while record.raw_stream.read(CHUNK):
             pass
         if record.raw_stream.limit:
@@ -130,14 +143,79 @@ def _mtime(record: Any) -> float | None:  # noqa: ANN401
     return timestamp
 
 
-def _read_record(record: Any, encodings: tuple[str | None, str | None], item: Item, selection: Selection) -> Item:  # noqa: ANN401
-    """Return the picture with its content, or with what is wrong with it."""
+def _read_record(record: Any, encodings: tuple[str | None, str | None], limit: int) -> bytes:  # noqa: ANN401
+    """Return the picture, or raise an UnreadableError."""
     stream = record.raw_stream
-    body = read_at_most(stream, min(stream.limit, selection.max_bytes))
-    if stream.limit and len(body) <= selection.max_bytes:
+    body = read_at_most(stream, min(stream.limit, limit))
+    if stream.limit and len(body) <= limit:
         raise damaged(STOPS_EARLY)
+    return decode_body(body, *encodings, limit)
+
+
+def decode_body(body: bytes, transfer_encoding: str | None, content_encoding: str | None, limit: int) -> bytes:
+    """Return what a body was before HTTP encoded it.
+
+    warcio can do it too, but prints what is damaged, and unpacks without a limit. Some
+    crawlers decode a body and keep the headers, so one that does not look encoded is taken as it is.
+
+    Parameters
+    ----------
+    body : bytes
+        As it came over the line.
+    transfer_encoding, content_encoding : str or None
+        The headers of these names, in lower case.
+    limit : int
+        How many bytes it may have, encoded and decoded.
+
+    Raises
+    ------
+    UnreadableError
+        If it is damaged, too large, or encoded in another way than with chunks, gzip and deflate.
+    """
+    if transfer_encoding == "chunked" and len(body) <= limit:
+        body = _join_chunks(body)
+    if len(body) > limit:
+        raise UnreadableError(too_large(limit))
+    if content_encoding in ("gzip", "x-gzip"):
+        return _inflate(body, _GZIP, limit) if body.startswith(_MAGIC) else body
+    if content_encoding == "deflate":
+        # Servers send deflate with zlib's header, as RFC 9110 has it, and without.
+        return _inflate(body, _ZLIB if _has_zlib_header(body) else _DEFLATE, limit)
+    if content_encoding not in (None, "", "identity"):
+        raise UnreadableError("the content's encoding is not supported")
+    return body
+
+
+def _join_chunks(body: bytes) -> bytes:
+    chunks: list[bytes] = []
+    position = 0
+    while header := _CHUNK_HEADER.match(body, position):
+        size = int(header[1], 16)
+        if size == 0:
+            return b"".join(chunks)
+        position = header.end() + size
+        chunks.append(body[header.end() : position])
+        if body[position : position + 2] != b"\r\n":
+            break
+        position += 2
+    if not chunks:
+        return body
+    raise UnreadableError("the content is damaged (its chunks are broken)")
+
+
+def _has_zlib_header(body: bytes) -> bool:
+    """Return whether the first two bytes are a multiple of 31 and name deflate (RFC 1950, 2.2)."""
+    return len(body) > 1 and body[0] & 15 == zlib.DEFLATED and (body[0] << 8 | body[1]) % 31 == 0
+
+
+def _inflate(body: bytes, wbits: int, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits)
     try:
-        content = decode_body(body, *encodings, selection.max_bytes)
-    except BodyError as error:
-        return dataclasses.replace(item, error=str(error))
-    return dataclasses.replace(item, size=len(content), content=content)
+        content = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise UnreadableError("the content is damaged (its compressed data is broken)") from error
+    if len(content) > limit:
+        raise UnreadableError(too_large(limit))
+    if not inflater.eof:
+        raise UnreadableError("the content is damaged (its compressed data stops too early)")
+    return content

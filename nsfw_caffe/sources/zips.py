@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import copy
 import dataclasses
+import functools
 import lzma
 import stat
 import struct
@@ -19,8 +20,6 @@ from nsfw_caffe.sources.archive import (
     CHUNK,
     LEADS_OUT,
     Archive,
-    ArchiveError,
-    Known,
     Reader,
     UniqueNames,
     bomb,
@@ -30,10 +29,11 @@ from nsfw_caffe.sources.archive import (
     open_file,
     read_at_most,
     reason,
-    without_reading,
+    too_large,
 )
-from nsfw_caffe.sources.item import Item
+from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.reading import UnreadableError
 
 _LOCAL_HEADER = 30  # bytes in front of each member, its name not counted (APPNOTE.TXT 4.3.7)
 _ENCRYPTED = 1  # the flag of that meaning (APPNOTE.TXT 4.4.4)
@@ -41,7 +41,7 @@ _UNIX = 3  # the system whose modes stand in the upper half of external_attr (AP
 _LZMA_END_MARK = 2  # the flag of that meaning (APPNOTE.TXT 4.4.4)
 
 
-def read_zip(archive: Archive, selection: Selection, known: Known) -> Iterator[Item]:
+def read_zip(archive: Archive, selection: Selection) -> Iterator[Item]:
     """Read a zip file's members, in the order of its directory; see `find_items`.
 
     Raises
@@ -56,8 +56,10 @@ def read_zip(archive: Archive, selection: Selection, known: Known) -> Iterator[I
             item = Item(member_source(archive, name), member.file_size, _mtime(member))
             if leads_out(member.orig_filename):
                 yield dataclasses.replace(item, error=LEADS_OUT)
+            elif member.file_size > selection.max_bytes:
+                yield dataclasses.replace(item, error=too_large(selection.max_bytes))
             else:
-                yield without_reading(item, selection, known) or _read_member(opened, member, item)
+                yield dataclasses.replace(item, member=functools.partial(_read_member, opened, member))
 
 
 def count_zip(archive: Archive, selection: Selection) -> int:
@@ -114,21 +116,21 @@ def _mtime(member: zipfile.ZipInfo) -> float | None:
         return None
 
 
-def _read_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, item: Item) -> Item:
-    """Return the member with its content, or with what is wrong with it; it is within the limit."""
+def _read_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return the content of a member that is within the limit, or raise an UnreadableError."""
     if member.flag_bits & _ENCRYPTED:
-        return dataclasses.replace(item, error="the member is encrypted")
+        raise UnreadableError("the member is encrypted")
     try:
         content = _content(opened, member)
-    except NotImplementedError:
-        return dataclasses.replace(item, error="the member's compression is not supported")
-    except Exception as error:  # noqa: BLE001 - nor for a damaged member
-        return dataclasses.replace(item, error=f"the member is damaged ({reason(error)})")
+    except NotImplementedError as error:
+        raise UnreadableError("the member's compression is not supported") from error
+    except Exception as error:  # nor for a damaged member
+        raise UnreadableError(f"the member is damaged ({reason(error)})") from error
     if len(content) != member.file_size:
-        return dataclasses.replace(item, error="the member is damaged (its length is not what the archive says)")
+        raise UnreadableError("the member is damaged (its length is not what the archive says)")
     if zlib.crc32(content) != member.CRC:
-        return dataclasses.replace(item, error="the member is damaged (its checksum is wrong)")
-    return dataclasses.replace(item, content=content)
+        raise UnreadableError("the member is damaged (its checksum is wrong)")
+    return content
 
 
 def _content(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

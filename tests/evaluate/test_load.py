@@ -12,8 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from nsfw_caffe.errors import EvaluationError
-from nsfw_caffe.evaluate.labelled import LabelledScores
-from nsfw_caffe.evaluate.labelled_table import to_labelled_scores
+from nsfw_caffe.evaluate.labelled import LabelledScores, to_labelled_scores
 from nsfw_caffe.evaluate.load import look_up, pair, read_labelled, read_scores, scores_of
 from nsfw_caffe.results.formats import write_results
 from tests.records import RECORD, failed, scored

@@ -12,13 +12,13 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from nsfw_caffe.evaluate.labelled_table import to_labelled_scores
+from nsfw_caffe.evaluate.labelled import to_labelled_scores
 from nsfw_caffe.evaluate.tables import read_table
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Record, SetUp
 from nsfw_caffe.results.rows import TYPED_COLUMNS
 from nsfw_caffe.scanning.journal import Journal
-from nsfw_caffe.scanning.state import Ledger
+from nsfw_caffe.scanning.state import State
 from tests.records import RECORD, scored
 from tests.results.records import ENDINGS
 
@@ -85,9 +85,9 @@ def test_an_evaluation_says_what_made_them(ending: str, tmp_path: Path) -> None:
 def test_a_scan_goes_on_with_results(engine: str, now: SetUp, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     write_old(path, [scored("a.jpg", engine=engine)])
-    ledger = Ledger(path, now, rescore=False)
-    assert [record.set_up for record in ledger.journal.records()] == [now]
-    ledger.journal.close()
+    state = State(path, now, rescore=False)
+    assert [record.set_up for record in state.journal.records()] == [now]
+    state.journal.close()
 
 
 def test_a_scan_goes_on_with_a_journal(tmp_path: Path) -> None:
@@ -104,11 +104,11 @@ def test_a_scan_goes_on_with_a_journal(tmp_path: Path) -> None:
     database.execute("INSERT INTO notes VALUES ('set-up', ?), ('stamp', '')", (note,))
     database.commit()
     database.close()
-    ledger = Ledger(results, PUBLISHED._replace(device="cpu"), rescore=False)
-    assert [(record.source, record.set_up) for record in ledger.journal.records()] == [(RECORD.source, PUBLISHED)]
-    ledger.journal.put(scored("new.jpg"))
-    ledger.journal.commit()
-    ledger.journal.close()
+    state = State(results, PUBLISHED._replace(device="cpu"), rescore=False)
+    assert [(record.source, record.set_up) for record in state.journal.records()] == [(RECORD.source, PUBLISHED)]
+    state.journal.put(scored("new.jpg"))
+    state.journal.commit()
+    state.journal.close()
     again = Journal(path)
     assert len(list(again.records())) == 2
     again.close()

@@ -15,11 +15,11 @@ from nsfw_caffe.results.formats import read_results, sidecar, write_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.journal import delete_journal
 from nsfw_caffe.scanning.locking import locked
-from nsfw_caffe.scanning.scan import scan
+from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.selection import Selection
 from tests.records import scored
-from tests.scanning.test_scan import SET_UP
+from tests.scanning.test_state import SET_UP
 from tests.support import PHOTOS
 
 
@@ -64,9 +64,9 @@ def test_results_are_on_the_disk_before_they_get_their_name_and_the_name_after(
 
 def _scan(results: Path, portable: Classifier, done: Callable[[Record, bool], None], *, rescore: bool = False) -> None:
     sources = [str(PHOTOS / name) for name in ("camera.png", "moon.png", "rocket.jpg")]
-    scan(
+    scan_items(
         results,
-        lambda known: find_items(sources, Selection(), known),
+        find_items(sources, Selection()),
         lambda sources: portable.scan(sources, workers=1),
         SET_UP,
         rescore=rescore,
@@ -90,9 +90,9 @@ def test_a_long_scan_shows_what_it_has_but_never_while_it_scores_anew(
     results = tmp_path / "r.csv"
     before = [scored("old", 0.25, **SET_UP._asdict())]
     write_results(results, before)
-    monkeypatch.setattr("nsfw_caffe.scanning.scan._COMMIT_EVERY", 0.0)
-    monkeypatch.setattr("nsfw_caffe.scanning.scan._PUBLISH_EVERY", 0.0)
-    monkeypatch.setattr("nsfw_caffe.scanning.scan._PUBLISH_SHARE", 1e9)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._COMMIT_EVERY", 0.0)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._PUBLISH_EVERY", 0.0)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._PUBLISH_SHARE", 1e9)
     seen: list[int] = []
 
     def done(record: Record, new: bool) -> None:  # noqa: ARG001

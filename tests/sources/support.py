@@ -25,17 +25,19 @@ ENDINGS = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz2", "tar.xz", "txz", "w
 
 
 def find(*sources: Path | str, **selection: object) -> list[Item]:
-    """Find everything, as if nothing were known."""
-    return list(find_items(map(str, sources), Selection(**selection), lambda _: False))  # type: ignore[arg-type]
+    """Find and read everything, as if nothing were known."""
+    return held(find_items(map(str, sources), Selection(**selection)))  # type: ignore[arg-type]
+
+
+def held(items: Iterable[Item]) -> list[Item]:
+    """Take items as a scan does: members are read before the next one is asked for."""
+    return [item for found in items if (item := found.hold()) is not None]
 
 
 def read(item: Item) -> bytes:
     """Return what an item stands for, which is nothing bad."""
     assert item.error is None
-    if item.content is not None:
-        return item.content
-    assert item.path is not None
-    return Path(item.path).read_bytes()
+    return item.read()
 
 
 def errors(items: Iterable[Item]) -> list[str | None]:

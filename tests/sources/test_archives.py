@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.errors import ResultsError
-from nsfw_caffe.sources.archive import Archive
-from nsfw_caffe.sources.archives import count_members, is_archive, read_archive
-from nsfw_caffe.sources.decompression import MOST_HEADERS
+from nsfw_caffe.sources.archive import MOST_HEADERS, Archive, is_archive
+from nsfw_caffe.sources.find import count_members, read_archive
 from nsfw_caffe.sources.item import Item
 from nsfw_caffe.sources.selection import Selection
 from tests.sources.support import CHANGED, ENDINGS, PICTURES, find, pack, read
@@ -45,24 +44,19 @@ def test_member_larger_than_what_headers_may_be(tmp_path: Path, ending: str) -> 
     members = {"a.png": random.Random(1).randbytes(MOST_HEADERS + 1), "b.png": b"small"}
     path = pack(tmp_path / f"x.{ending}", members)
     assert [read(item) for item in find(path)] == list(members.values())
-    assert [item.content for item in find(path, max_bytes=1000)] == [None, b"small"]
+    large, small = find(path, max_bytes=1000)
+    assert large.member is None
+    assert large.error == "larger than the limit of 1000 bytes (--max-size)"
+    assert read(small) == b"small"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_is_known_is_not_read(tmp_path: Path, ending: str) -> None:
+def test_members_that_are_not_read_are_passed_over(tmp_path: Path, ending: str) -> None:
     path = pack(tmp_path / f"x.{ending}")
-    asked: list[Item] = []
-
-    def known(item: Item) -> bool:
-        asked.append(item)
-        return len(asked) % 2 == 0
-
-    items = list(read_archive(open_archive(path), Selection(), known))
-    assert [(item.source, item.size, item.mtime) for item in asked] == [
-        (item.source, item.size, item.mtime) for item in items
+    contents = [
+        item.read() if number % 2 else None for number, item in enumerate(read_archive(open_archive(path), Selection()))
     ]
-    assert items[1::2] == asked[1::2]
-    assert [item.content is None for item in items] == [False, True] * 3
+    assert contents == [content if number % 2 else None for number, content in enumerate(PICTURES.values())]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -108,7 +102,7 @@ def test_archive_that_is_gone_is_an_error(tmp_path: Path, ending: str) -> None:
     archive = open_archive(path)
     path.unlink()
     expected = Item(str(path), archive.size, archive.mtime, error="cannot be read (No such file or directory)")
-    assert list(read_archive(archive, Selection(), lambda _: False)) == [expected]
+    assert list(read_archive(archive, Selection())) == [expected]
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "warc", "warc.gz"])
@@ -116,7 +110,7 @@ def test_archive_takes_no_more_memory_than_a_few_members(tmp_path: Path, ending:
     noise = random.Random(0).randbytes(MIB)
     path = pack(tmp_path / f"x.{ending}", ((f"{number}.png", noise) for number in range(48)))
     tracemalloc.start()
-    count = sum(len(read(item)) for item in read_archive(open_archive(path), Selection(), lambda _: False))
+    count = sum(len(item.read()) for item in read_archive(open_archive(path), Selection()))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 48 * MIB
@@ -154,16 +148,14 @@ def test_members_of_other_archives_are_not_known_beforehand(tmp_path: Path, endi
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "warc"])
 @pytest.mark.parametrize("kind", [OSError, ValueError, ResultsError])
 def test_error_of_the_caller_is_not_taken_for_the_archives(tmp_path: Path, ending: str, kind: type[Exception]) -> None:
-    def known(_: Item) -> bool:
-        raise kind("mine")
-
-    path = pack(tmp_path / f"x.{ending}")
+    items = read_archive(open_archive(pack(tmp_path / f"x.{ending}")), Selection())
+    next(items)
     with pytest.raises(kind, match="mine"):
-        list(read_archive(open_archive(path), Selection(), known))
+        items.throw(kind("mine"))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "warc"])
 def test_folder_in_an_archives_place_is_an_error(tmp_path: Path, ending: str) -> None:
     (tmp_path / f"x.{ending}").mkdir()
-    (item,) = read_archive(Archive(f"{tmp_path}/x.{ending}", 0, 0), Selection(), lambda _: False)
+    (item,) = read_archive(Archive(f"{tmp_path}/x.{ending}", 0, 0), Selection())
     assert item.error == "cannot be read (Is a directory)"

@@ -10,16 +10,16 @@ from collections.abc import Callable
 
 import pytest
 
-from nsfw_caffe.sources.archive import Archive, ArchiveError, read_at_most
-from nsfw_caffe.sources.decompression import Unpacked
+from nsfw_caffe.sources.archive import Archive, Decompressed, read_at_most
+from nsfw_caffe.sources.item import ArchiveError
 from tests.sources.support import PICTURES
 
 PHOTO = PICTURES["moon.png"]
 MIB = 1 << 20
 
 
-def unpacked(content: bytes) -> Unpacked:
-    return Unpacked(Archive("x", len(content), 0), io.BytesIO(content))
+def unpacked(content: bytes) -> Decompressed:
+    return Decompressed(Archive("x", len(content), 0), io.BytesIO(content))
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.sources.find import count_items, find_items
-from nsfw_caffe.sources.item import Item
 from nsfw_caffe.sources.selection import Selection
 from tests.sources.support import PICTURES, errors, find, pack, read
 from tests.support import PHOTOS
@@ -52,21 +51,19 @@ def test_nothing_is_looked_at_before_it_is_asked_for(folder: Path) -> None:
             (folder / f"new{number}.png").touch()
             yield str(folder / f"new{number}.png")
 
-    found = list(itertools.islice(find_items(endless(), Selection(), lambda _: False), 3))
+    found = list(itertools.islice(find_items(endless(), Selection()), 3))
     assert [item.size for item in found] == [0, 0, 0]
     assert len(list(folder.glob("new*"))) == 3
 
 
-def test_only_members_of_archives_are_asked_for(folder: Path) -> None:
-    asked: list[Item] = []
-
-    def known(item: Item) -> bool:
-        asked.append(item)
-        return False
-
-    list(find_items([str(folder)], Selection(), known))
-    assert [item.source.rpartition("!")[2] for item in asked] == ["d/horse.png", "cell.png"]
-    assert all(item.content is None and item.size and item.mtime for item in asked)
+def test_only_members_of_archives_have_to_be_read_at_once(folder: Path) -> None:
+    found = list(find_items([str(folder)], Selection()))
+    members = [item for item in found if item.member is not None]
+    assert [item.source.rpartition("!")[2] for item in members] == ["d/horse.png", "cell.png"]
+    assert all(item.size and item.mtime for item in members)
+    files = [item for item in found if item.member is None]
+    assert files
+    assert [item.read() for item in files] == [Path(item.source).read_bytes() for item in files]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +72,7 @@ def test_only_members_of_archives_are_asked_for(folder: Path) -> None:
 def test_count_is_that_of_the_items(folder: Path, selection: Selection) -> None:
     (folder / "dangling.png").symlink_to("nowhere")
     sources = [str(folder), str(folder / "a.png"), "missing"]
-    assert count_items(sources, selection) == len(list(find_items(sources, selection, lambda _: False)))
+    assert count_items(sources, selection) == len(list(find_items(sources, selection)))
 
 
 def test_count_is_unknown_with_an_archive_that_has_to_be_read(folder: Path) -> None:

@@ -7,7 +7,8 @@ import zlib
 
 import pytest
 
-from nsfw_caffe.sources.http_body import BodyError, decode_body
+from nsfw_caffe.sources.warc import decode_body
+from nsfw_caffe.system.reading import UnreadableError
 from tests.sources.support import PICTURES
 
 PHOTO = PICTURES["moon.png"]
@@ -62,7 +63,7 @@ def test_body_is_what_it_was_before(body: bytes, transfer: str | None, content: 
     ],
 )
 def test_damage_is_told(body: bytes, transfer: str | None, content: str | None, error: str) -> None:
-    with pytest.raises(BodyError) as raised:
+    with pytest.raises(UnreadableError) as raised:
         decode_body(body, transfer, content, LIMIT)
     assert str(raised.value) == error
 
@@ -77,5 +78,5 @@ def test_damage_is_told(body: bytes, transfer: str | None, content: str | None, 
     ],
 )
 def test_no_more_than_the_limit_comes_out(body: bytes, transfer: str | None, content: str | None) -> None:
-    with pytest.raises(BodyError, match="larger than the limit of 1048576 bytes"):
+    with pytest.raises(UnreadableError, match="larger than the limit of 1048576 bytes"):
         decode_body(body, transfer, content, LIMIT)

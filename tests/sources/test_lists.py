@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from nsfw_caffe.sources.lists import read_list
+from nsfw_caffe.sources.find import read_list
 
 
 def test_one_path_a_line_as_it_is() -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.reopening import Sources, SourceUnusable, split_member
-from nsfw_caffe.sources.selection import Selection
+from tests.sources.support import find
 
 Fill = Callable[[Path, list[tuple[str, bytes]]], None]
 
@@ -68,10 +67,10 @@ def test_members_by_their_names_in_any_order(name: str, fill: Fill, tmp_path: Pa
 def test_what_a_scan_finds_is_found_again(name: str, fill: Fill, tmp_path: Path) -> None:
     names = ["a", "b/a", "a", "a#2", "a", "ünï", "\udcff" if fill is fill_tar else "?", "!b.zip!c", "x.jpg"]
     fill(tmp_path / name, [(member, str(number).encode()) for number, member in enumerate(names)])
-    items = [item for item in find_items([str(tmp_path / name)], Selection(), lambda _: False) if item.error is None]
+    items = [item for item in find(tmp_path / name) if item.error is None]
     assert len(items) == len(names)
     with Sources() as sources:
-        assert [b"".join(sources.chunks(item.source)) for item in items] == [item.content for item in items]
+        assert [b"".join(sources.chunks(item.source)) for item in items] == [item.read() for item in items]
 
 
 def test_several_archives_in_turn(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ import os, sys
 from pathlib import Path
 from nsfw_caffe import Classifier
 from nsfw_caffe.results.record import SetUp
-from nsfw_caffe.scanning import archives, find
+from nsfw_caffe.sources import find
 from nsfw_caffe.sources.find import find_items
-from nsfw_caffe.scanning.scan import scan
+from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.selection import Selection
 from nsfw_caffe.sources.walk import walk
 
@@ -41,9 +41,9 @@ def replacing(*arguments):
         yield found
 
 find.walk = replacing
-scan(
+scan_items(
     results,
-    lambda known: find_items([str(folder)], Selection(), known),
+    find_items([str(folder)], Selection()),
     Classifier(engine="onnxruntime").scan,
     SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32),
 )

@@ -50,7 +50,9 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_picture_has_its_address_size_and_time(path: Path) -> None:
     pack(path, {"a/moon.png?x#y": PHOTO})
-    assert find(path) == [Item(f"{path}!http://example.com/a/moon.png?x#y", len(PHOTO), CHANGED, content=PHOTO)]
+    (item,) = find(path)
+    assert item == Item(f"{path}!http://example.com/a/moon.png?x#y", len(PHOTO), CHANGED)
+    assert read(item) == PHOTO
 
 
 def test_only_pictures_that_were_there_are_members(path: Path) -> None:
@@ -88,15 +90,10 @@ def test_patterns_are_for_the_address(path: Path) -> None:
 
 def test_encoded_content_is_decoded_and_its_size_known_then(path: Path) -> None:
     write(path, answer("a.png", gzip.compress(PHOTO), Content_Encoding="gzip"))
-    sizes: list[int | None] = []
-
-    def known(item: Item) -> bool:
-        sizes.append(item.size)
-        return False
-
-    (item,) = find_items([str(path)], Selection(), known)
-    assert sizes == [None]
-    assert (item.size, item.content) == (len(PHOTO), PHOTO)
+    (found,) = find_items([str(path)], Selection())
+    assert found.size is None
+    (item,) = find(path)
+    assert (item.size, read(item)) == (len(PHOTO), PHOTO)
 
 
 def test_content_that_cannot_be_decoded_is_an_error_and_the_rest_comes(
@@ -190,7 +187,7 @@ def test_named_warc_without_warcio_says_how_to_get_it_at_once(tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, "warcio", None)
     path = pack(tmp_path / "x.warc")
     with pytest.raises(ResultsError, match=r"pip install 'nsfw-caffe\[scan\]'"):
-        find_items([str(path)], Selection(), lambda _: False)
+        find_items([str(path)], Selection())
 
 
 def test_found_warc_without_warcio_is_an_error_and_the_rest_comes(
