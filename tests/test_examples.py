@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import nsfw_caffe
 from nsfw_caffe.model.spec import ModelFiles
@@ -35,3 +37,18 @@ def test_batch_goes_on_after_a_bad_picture(classifier: nsfw_caffe.Classifier) ->
     assert stopped.startswith("classify_batch stopped: source 0: /missing.jpg: ")
     assert failed.startswith("failed    /missing.jpg: ")
     assert scored == f"{classifier.classify(PHOTO):.6f}  {PHOTO}"
+
+
+@pytest.mark.slow
+def test_tour(classifier: nsfw_caffe.Classifier) -> None:
+    """The notebook runs from its first cell to its last, and shows what it says."""
+    notebook = nbformat.reads((REPOSITORY / "examples" / "tour.ipynb").read_text(), as_version=4)  # type: ignore[no-untyped-call]
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(REPOSITORY / "examples")}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    texts = [output.get("text") or output["data"]["text/plain"] for output in outputs]
+    assert texts[0] == repr(classifier.classify(PHOTOS / "astronaut.png"))
+    assert texts[1].startswith("Classifier(engine='caffe', ")
+    assert "120 sources, 120 scored, 0 errors\n120 sources, 120 scored, 0 errors, 120 of them known before\n" in texts
+    assert any(text.startswith("area under the ROC curve: 0.") for text in texts)
+    assert "image/png" in outputs[-1]["data"]
