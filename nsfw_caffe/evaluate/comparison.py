@@ -76,19 +76,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Change:
-    """A sample whose verdict differs.
-
-    Attributes
-    ----------
-    index : int
-        Its place in the data.
-    source : str or None
-        Its name, where the data has names.
-    nsfw : bool
-        Its label.
-    score_a, score_b : float
-        Its scores.
-    """
+    """A sample whose verdict differs; `index` is its place in the data."""
 
     index: int
     source: str | None

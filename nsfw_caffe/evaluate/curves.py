@@ -67,15 +67,7 @@ class PrecisionRecall:
 
 @dataclass(frozen=True, eq=False)
 class RateCurves:
-    """The two kinds of mistake, by threshold.
-
-    Attributes
-    ----------
-    thresholds : numpy.ndarray
-        float64, (STEPS + 1,), from 0 to 1 in equal steps.
-    fpr, fnr : numpy.ndarray
-        float64, (STEPS + 1,): the rates at each threshold.
-    """
+    """The two kinds of mistake at thresholds from 0 to 1 in equal steps: float64, (STEPS + 1,) each."""
 
     thresholds: Floats
     fpr: Floats
@@ -218,15 +210,9 @@ def histogram(scores: Floats) -> npt.NDArray[np.int64]:
 
 
 def thin_roc(curve: Roc, points: int) -> Roc:
-    """Return an ROC curve of fewer points that looks the same, with a logarithmic axis of rates too.
+    """Return an ROC curve of at most `points` (8 or more) that looks the same, with a logarithmic axis of rates too.
 
-    Parameters
-    ----------
-    curve : Roc
-        The curve; its area is kept.
-    points : int
-        How many points there may be, 8 or more. Half of them lie evenly along the curve, half along the logarithm of
-        the false positive rate; both ends are among them.
+    Half of them lie evenly along the curve, half along the logarithm of the false positive rate; the area is kept.
     """
     if len(curve.fpr) <= points:
         return curve
@@ -241,15 +227,7 @@ def thin_roc(curve: Roc, points: int) -> Roc:
 
 
 def average_precision_interval(samples: Samples, options: Options) -> Interval:
-    """Return the interval of the average precision.
-
-    Parameters
-    ----------
-    samples : Samples
-        Of both classes.
-    options : Options
-        Its level, resamples and seed count.
-    """
+    """Return the interval of the average precision of samples of both classes."""
     return bootstrap_unstratified(samples, _average_precision(samples), options)
 
 

@@ -16,31 +16,15 @@ from nsfw_caffe.evaluate.samples import Samples, samples_of
 
 @dataclass(frozen=True)
 class Placements:
-    """Where each sample stands among those of the other class, ties counting half.
+    """Where each sample stands among those of the other class, ties counting half."""
 
-    Attributes
-    ----------
-    nsfw : numpy.ndarray
-        float64, (n1,): for each nsfw sample, the share of the sfw samples with a lower score.
-    sfw : numpy.ndarray
-        float64, (n0,): for each sfw sample, the share of the nsfw samples with a higher score.
-    auc : float
-        The mean of either.
-    """
-
-    nsfw: npt.NDArray[np.float64]
-    sfw: npt.NDArray[np.float64]
-    auc: float
+    nsfw: npt.NDArray[np.float64]  # for each nsfw sample, the share of the sfw samples with a lower score
+    sfw: npt.NDArray[np.float64]  # for each sfw sample, the share of the nsfw samples with a higher score
+    auc: float  # the mean of either
 
 
 def placements(nsfw: Scores, sfw: Scores) -> Placements:
-    """Return the placements of ascending scores, in O(n log n) as Sun and Xu do (IEEE SPL 21, 2014).
-
-    Parameters
-    ----------
-    nsfw, sfw : numpy.ndarray
-        float64, (n1,) and (n0,), ascending.
-    """
+    """Return the placements of ascending scores, in O(n log n) as Sun and Xu do (IEEE SPL 21, 2014)."""
     # Twice the number of lower scores plus half the ties: whole numbers, so that the sum is exact.
     lower = np.searchsorted(sfw, nsfw, "left")
     lower += np.searchsorted(sfw, nsfw, "right")

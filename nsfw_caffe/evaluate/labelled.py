@@ -66,10 +66,7 @@ class LabelledScores:
 def to_labelled_scores(table: pyarrow.Table, name: str, by: Sequence[str] = ()) -> LabelledScores:
     """Take the labelled scores out of a table: each source once, those without a score apart.
 
-    Raises
-    ------
-    EvaluationError
-        There is no score at all, a source has two labels or two scores, or a score is none.
+    EvaluationError: there is no score at all, a source has two labels or two scores, or a score is none.
     """
     import pyarrow.compute as compute
 

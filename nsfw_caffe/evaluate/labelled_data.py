@@ -158,12 +158,7 @@ def evaluate_table(
 class _Scorer:
     """Scores sources, and keeps the scores for the next time.
 
-    Parameters
-    ----------
-    classifier, scores, workers, progress
-        See `evaluate_folders`.
-    key : list of str
-        Paths that name the data: without `scores`, they have a file of their own in the cache.
+    Without `scores`, they have a file of their own in the cache, named for the paths in `key`.
     """
 
     def __init__(

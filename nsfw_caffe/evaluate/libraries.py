@@ -11,13 +11,7 @@ from nsfw_caffe.errors import EvaluationError
 
 
 def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
-    """Import a module of scikit-learn, or of SciPy, which comes with it.
-
-    Raises
-    ------
-    EvaluationError
-        If it is not installed; the message says the command that installs it.
-    """
+    """Import a module of scikit-learn, or of SciPy, which comes with it; EvaluationError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -25,13 +19,7 @@ def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
 
 
 def check_libraries() -> None:
-    """Find out before the work whether what evaluation needs is there.
-
-    Raises
-    ------
-    EvaluationError
-        pyarrow or scikit-learn is not installed; the message says the command that installs it.
-    """
+    """Find out before the work whether what evaluation needs is there; EvaluationError says how to install it."""
     load("sklearn")
     try:
         import pyarrow  # noqa: F401 - only whether it is there

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, NsfwCaffeError, ResultsError, ResultsUnreadable
 from nsfw_caffe.evaluate.labelled import LabelledScores, Names, require, to_labelled_scores
-from nsfw_caffe.evaluate.tables import NUMBERS, read_table
+from nsfw_caffe.results.formats import read_columns
 from nsfw_caffe.results.names import encode_name
 from nsfw_caffe.results.record import COLUMNS, Record, SetUp
 
@@ -21,28 +21,33 @@ if TYPE_CHECKING:
 LABELS = {"nsfw": True, "1": True, "true": True, "sfw": False, "0": False, "false": False}
 """What a label may be, whatever the case of its letters."""
 
+NUMBERS = frozenset({"score"})
+"""Columns that are numbers; all others are read as text."""
+
 _RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
 
 
+def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
+    """Read those of some columns that a table has, see `read_columns`; `score` is float64, and the others are text.
+
+    LabelsUnreadable: the file is no table or unreadable; EvaluationError: its ending; NsfwCaffeError: no pyarrow.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise NsfwCaffeError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error
+    try:
+        return read_columns(path, {name: float if name in NUMBERS else str for name in columns})
+    except ResultsUnreadable as error:
+        raise LabelsUnreadable(str(error)) from error
+    except ResultsError as error:
+        raise EvaluationError(str(error)) from error
+
+
 def read_labelled(path: Path, by: Sequence[str] = ()) -> pyarrow.Table:
-    """Read a table with labels.
+    """Read a table with labels and with the column `source` or `score` or both; `label` becomes bool.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        A table, see `read_table`, with the column `label`, and `source` or `score` or both.
-    by : sequence of str
-        Further columns, to tell groups apart.
-
-    Returns
-    -------
-    pyarrow.Table
-        Those of the columns that are there, and a scan's others; `label` is bool.
-
-    Raises
-    ------
-    EvaluationError
-        There are no labels, a label is none of `LABELS`, or the file cannot be read.
+    It has those of the columns `by` that are there, and a scan's others.
     """
     table = read_table(path, {"label", *_RESULTS, *by})
     require(table, ["label"], path)
@@ -53,13 +58,7 @@ def read_labelled(path: Path, by: Sequence[str] = ()) -> pyarrow.Table:
 
 
 def read_scores(results: Path, by: Sequence[str] = ()) -> pyarrow.Table:
-    """Read a finished scan's RESULTS, and of further columns those that it has.
-
-    Raises
-    ------
-    EvaluationError
-        The file cannot be read, or is none of a scan's.
-    """
+    """Read a finished scan's RESULTS, and of further columns those that it has."""
     table = read_table(results, {*_RESULTS, *by})
     require(table, ["source", "score"], results)
     return table
@@ -83,13 +82,7 @@ def scores_of(records: Sequence[Record], by: Sequence[str] = ()) -> pyarrow.Tabl
 
 
 def look_up(labelled: pyarrow.Table, scores: pyarrow.Table, where: object) -> pyarrow.Table:
-    """Give labelled sources their scores; those that have none become failures, those without a label are left out.
-
-    Raises
-    ------
-    EvaluationError
-        Not one of the sources has a score.
-    """
+    """Give labelled sources their scores; those that have none become failures, those without a label are left out."""
     import pyarrow
     import pyarrow.compute as compute
 
@@ -126,18 +119,7 @@ def _parse_labels(column: pyarrow.ChunkedArray, path: Path) -> pyarrow.ChunkedAr
 
 
 def pair(labelled: pyarrow.Table, first: Path, second: Path) -> tuple[LabelledScores, LabelledScores]:
-    """Look up labelled sources in two scans' RESULTS.
-
-    Returns
-    -------
-    tuple of LabelledScores
-        The sources that have a score in both, in one order.
-
-    Raises
-    ------
-    EvaluationError
-        No source has both scores, or as for `look_up` and `to_labelled_scores`.
-    """
+    """Look up labelled sources in two scans' RESULTS: those that have a score in both, in one order."""
     import pyarrow
     import pyarrow.compute as compute
 

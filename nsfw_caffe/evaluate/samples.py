@@ -85,15 +85,7 @@ class Samples:
 
 
 def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) -> Samples:
-    """Return the Samples that a public function was called with, made from two arrays where it was called with these.
-
-    Raises
-    ------
-    TypeError
-        If there are labels without scores, or scores besides Samples.
-    EvaluationError
-        As for `Samples`.
-    """
+    """Return the Samples that a public function was called with, or make them of its two arrays; TypeError for both."""
     if isinstance(labels, Samples):
         if scores is not None:
             raise TypeError("expected Samples alone, or labels and scores")
@@ -105,17 +97,7 @@ def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) ->
 
 @dataclass(frozen=True)
 class Mistake:
-    """A sample on the wrong side of the others of its class.
-
-    Attributes
-    ----------
-    index : int
-        Its place in the data.
-    source : str or None
-        Its name, where the data has names.
-    score : float
-        Its score.
-    """
+    """A sample on the wrong side of the others of its class; `index` is its place in the data."""
 
     index: int
     source: str | None
@@ -123,19 +105,7 @@ class Mistake:
 
 
 def worst(samples: Samples, sources: Sequence[str] | None, count: int, *, nsfw: bool) -> tuple[Mistake, ...]:
-    """Return the samples of a class that are farthest on the other's side, the worst first.
-
-    Parameters
-    ----------
-    samples : Samples
-        All of them.
-    sources : sequence of str or None
-        Their names.
-    count : int
-        How many to return, at most.
-    nsfw : bool
-        The class: of the nsfw samples the lowest scores are the worst, of the sfw ones the highest.
-    """
+    """Return up to `count` samples of a class that are farthest on the other's side, the worst first."""
     ascending = samples.nsfw if nsfw else samples.sfw
     count = min(count, len(ascending))
     if not count:

@@ -41,15 +41,8 @@ _ROWS = 100
 def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool = False) -> Report:
     """Return what an evaluation says.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        What to say.
-    pictures : int, default 0
-        Of how many of the worst mistakes on each side, at most, a page has a thumbnail. They are read when it is
-        written, from where their names say; one that is not there has none.
-    clear : bool, default False
-        Show them as they are, not blurred.
+    A page has thumbnails, blurred unless `clear`, of up to `pictures` of the worst mistakes on each side. They are
+    read when it is written, from where their names say; one that is not there has none.
     """
     roc, roc_log, precision_recall, scores, rates, reliability = map(Figure, evaluation_plots(evaluation))
     sections = [

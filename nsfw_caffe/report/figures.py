@@ -44,37 +44,17 @@ _DOTS_PER_INCH = 150
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure.
-
-    Attributes
-    ----------
-    name : str
-        What it is called; as a file, without an ending.
-    caption : str
-        What it shows and how to read it.
-    draw : callable
-        Takes the empty figure and draws on it, in the colours of `FIRST` and `SECOND`.
-    height : float, default 2.9
-        In inches.
-    extra : str, default "report"
-        This library's extra that the message names where matplotlib is missing.
-    """
+    """A figure; as a file it is called `name`, without an ending."""
 
     name: str
     caption: str
-    draw: Callable[[Figure], None]
-    height: float = 2.9
-    extra: str = "report"
+    draw: Callable[[Figure], None]  # in the colours of FIRST and SECOND, on the empty figure
+    height: float = 2.9  # in inches
+    extra: str = "report"  # of this library, which the message names where matplotlib is missing
 
 
 def to_svg(plot: Plot) -> str:
-    """Draw a figure for a page, which scales it to its own width, as an <svg> element with text of the page's colour.
-
-    Raises
-    ------
-    ResultsError
-        matplotlib is not installed; the message says the command that installs it.
-    """
+    """Draw a figure for a page, which scales it to its own width, as an <svg> element with text in its colour."""
     check_matplotlib("an HTML page", plot.extra)
     settings = {"svg.hashsalt": "nsfw_caffe", "svg.fonttype": "none"}  # the same ids in every run; the page's font
     none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -83,25 +63,13 @@ def to_svg(plot: Plot) -> str:
 
 
 def to_png(plot: Plot) -> bytes:
-    """Draw a figure on white as a PNG.
-
-    Raises
-    ------
-    ResultsError
-        As for `to_svg`.
-    """
+    """Draw a figure on white as a PNG."""
     check_matplotlib("a plot", plot.extra)
     return _draw(plot, _ON_WHITE, {}, {"format": "png", "dpi": _DOTS_PER_INCH, "metadata": {"Software": None}})
 
 
 def check_matplotlib(what: str, extra: str) -> None:
-    """Find out before the work whether figures can be drawn.
-
-    Raises
-    ------
-    ResultsError
-        matplotlib is not installed; the message says what needs it, and the command that installs it.
-    """
+    """Find out before the work whether figures can be drawn; ResultsError says how to install matplotlib."""
     try:
         with _in_own_cache():
             import matplotlib.figure
@@ -115,8 +83,7 @@ def check_matplotlib(what: str, extra: str) -> None:
 def _in_own_cache() -> Iterator[None]:
     """Let matplotlib, while it is imported, keep its list of fonts in this library's cache, not all over the home.
 
-    It makes `~/.config/matplotlib` and `~/.cache/matplotlib`, unless MPLCONFIGDIR is set; fontconfig, which it asks for
-    fonts, may make `fontconfig` in XDG_CACHE_HOME.
+    It makes folders in ~/.config and ~/.cache, and fontconfig, which it asks for fonts, one in XDG_CACHE_HOME.
     """
     cache = user_cache()
     if cache is None or "matplotlib" in sys.modules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import ROUND_FLOOR, Context
 from typing import TYPE_CHECKING
 
@@ -49,12 +50,12 @@ def threshold(value: float) -> str:
 
 def percents(interval: Interval | None) -> str:
     """Write the interval of a rate: 0.91 % to 1.22 %."""
-    return "-" if interval is None else _between(percent(interval.low), percent(interval.high))
+    return _between(interval, percent)
 
 
 def numbers(interval: Interval | None) -> str:
     """Write the interval of a number: 0.9312 to 0.9415."""
-    return "-" if interval is None else _between(number(interval.low), number(interval.high))
+    return _between(interval, number)
 
 
 def thresholds(interval: Interval) -> str:
@@ -105,5 +106,8 @@ def describe_set_up(set_up: SetUp) -> str:
     return ", ".join([engine, *others, set_up.precision, f"{set_up.decode} decoding", f"frames {set_up.frames}", model])
 
 
-def _between(low: str, high: str) -> str:
+def _between(interval: Interval | None, write: Callable[[float], str]) -> str:
+    if interval is None:
+        return "-"
+    low, high = write(interval.low), write(interval.high)
     return "-" if "-" in (low, high) else f"{low} to {high}"

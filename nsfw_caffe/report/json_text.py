@@ -18,22 +18,9 @@ from nsfw_caffe.report.evaluation import notes
 
 
 def to_json(found: Evaluation | RunsCompared) -> str:
-    """Write an evaluation or a comparison as a JSON object, on indented lines that end with a newline.
+    """Write an evaluation or a comparison as a JSON object of its attributes, indented, with a newline at the end.
 
-    Its keys are the attributes of `Evaluation` or of `RunsCompared`, and so on down: of `Roc`, `Confusion`, `Interval`
-    and the others; ``made_with`` has the versions of what computed them. What is more, of an evaluation:
-
-    - ``notes`` are what a reader has to know before the numbers, as text;
-    - each of ``confusions`` has its ``threshold``, and besides the counts the rates ``fpr``, ``fnr``, ``precision``,
-      ``recall`` and ``accuracy``, each with ``count``, ``total``, ``value`` and ``interval``;
-    - each of ``fpr_at_fnr`` and ``fnr_at_fpr`` has the rate ``held_at``;
-    - ``strata`` is an object by the name of the column.
-
-    Of a comparison what is only drawn is left out. Of the verdicts that differ ``became_nsfw`` and ``became_sfw`` have
-    the numbers, and ``changes`` the samples.
-
-    What is not defined, and a threshold above every score, is null. Curves are thinned as in `Evaluation`; all numbers
-    have all their digits.
+    What is not defined, and a threshold above every score, is null; all numbers have all their digits.
     """
     shown = _evaluation(found) if isinstance(found, Evaluation) else _comparison(found)
     return json.dumps({**shown, "made_with": library_versions()}, indent=2, allow_nan=False) + "\n"

@@ -18,21 +18,10 @@ _BAR = 40
 
 
 def scan_report(summary: Summary, name: str, *, top: int = 10, pictures: int = 0, clear: bool = False) -> Report:
-    """Return what a summary says.
+    """Return what a summary says of results called `name`, with the `top` highest scores.
 
-    Parameters
-    ----------
-    summary : Summary
-        What to say.
-    name : str
-        What the results are called, their path for example.
-    top : int, default 10
-        How many of the highest scores to name, at most.
-    pictures : int, default 0
-        Of how many of the highest scores, at most, a page has a thumbnail. They are read when it is written, from where
-        they were scanned; one that is gone or has changed has none.
-    clear : bool, default False
-        Show them as they are, not blurred.
+    A page has thumbnails, blurred unless `clear`, of up to `pictures` of them. They are read when it is written, from
+    where they were scanned; one that is gone or has changed has none.
     """
     sections = [Section("Overview", [_overview(summary)])]
     if summary.scored:

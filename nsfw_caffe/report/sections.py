@@ -69,15 +69,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header.
-
-    Attributes
-    ----------
-    header : sequence of str
-        The names of the columns; one that starts with # holds numbers, and the # is not shown.
-    rows : sequence of sequence of str
-        As many cells each as the header has.
-    """
+    """Rows under a header; a column whose name starts with # holds numbers, and the # is not shown."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -103,15 +95,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its caption, which is also for those who cannot see it.
-
-    Attributes
-    ----------
-    plot : Plot
-        What is drawn where a page is written.
-    in_text : Table or None
-        What stands in a text in its place.
-    """
+    """A drawing with its caption, which is also for those who cannot see it; a text has `in_text` in its place."""
 
     plot: Plot
     in_text: Table | None = None
@@ -129,19 +113,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture of a source.
-
-    Attributes
-    ----------
-    source : str
-        The source's name.
-    uri : str or None
-        A JPEG as a data: URI; None where there is none.
-    width, height : int
-        Of the JPEG, in pixels; 0 where there is none.
-    missing : str or None
-        Why there is none.
-    """
+    """A small picture of a source: a JPEG as a data: URI, with its size in pixels, or why there is none."""
 
     source: str
     uri: str | None
@@ -161,23 +133,14 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Thumbnails side by side, of the first rows of a table.
+    """Thumbnails side by side, of the first rows of a table; `read` makes them, one a title, where a page is written.
 
-    Attributes
-    ----------
-    titles : sequence of str
-        One a thumbnail.
-    read : callable
-        Makes the thumbnails, as many as there are titles, where a page is written.
-    clear : bool
-        Whether they are not blurred.
-    in_text : Table
-        What stands in a text; a page has those of its rows below the thumbnails that have none.
+    A text has the table; a page has those of its rows below the thumbnails that have none.
     """
 
     titles: Sequence[str]
     read: Callable[[], Sequence[Thumbnail]]
-    clear: bool
+    clear: bool  # whether they are not blurred
     in_text: Table
 
     def to_text(self) -> list[str]:
@@ -207,15 +170,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a scan, an evaluation or a comparison says.
-
-    Attributes
-    ----------
-    title, subtitle : str
-        The page's.
-    sections : sequence of Section
-        What it shows, in order.
-    """
+    """What a scan, an evaluation or a comparison says."""
 
     title: str
     subtitle: str
@@ -236,13 +191,7 @@ class Report:
         return "\n".join("".join(f"{line}\n" for line in block) for block in blocks)
 
     def to_html(self) -> bytes:
-        """Write the report as a whole page, in UTF-8; the same report gives the same bytes.
-
-        Raises
-        ------
-        ResultsError
-            If there is a figure and matplotlib is not installed; the message says the command that installs it.
-        """
+        """Write the report as a whole page, in UTF-8; the same report gives the same bytes."""
         body = "\n".join(
             f"<section>\n<h2>{_escape(section.title)}</h2>\n"
             + "\n".join(part.to_html() for part in section.parts)

@@ -28,54 +28,25 @@ _SLACK = 1000
 
 @dataclass(frozen=True)
 class Summary:
-    """What `summarise` finds out.
-
-    Attributes
-    ----------
-    rows, scored, failed : int
-        How many sources there are, with a score and without; `rows` is the sum.
-    repeated : int
-        Scored sources whose content had been scored before under another name.
-    bytes : int
-        Length of all contents whose length is known.
-    seconds : float
-        Spent on all sources, added up over whatever worked at the same time.
-    mean : float or None
-        Of the scores; None where there are none.
-    histogram : tuple of int
-        Scores from EDGES[i] to below EDGES[i + 1]; the last bin includes 1.
-    reached : tuple of (float, int)
-        Each threshold, in ascending order, with the number of scores at or above it.
-    formats, reasons : tuple of (str, int)
-        Formats of the scored pictures, and what was wrong with the others, the most frequent first, and then the number
-        of all those not named, as "others".
-    highest, slowest, failures : tuple of Record
-        The first sources by score, by time, and the failed ones in the order of the rows.
-    set_ups : tuple of SetUp
-        All that gave these scores, sorted.
-    versions : tuple of str
-        Of the library, sorted.
-    first, last : str or None
-        When the first and the last source were scored, in UTC: 2026-11-23T07:15:00Z.
-    """
+    """What `summarise` finds out."""
 
     rows: int
     scored: int
     failed: int
-    repeated: int
-    bytes: int
-    seconds: float
+    repeated: int  # scored sources whose content had been scored before under another name
+    bytes: int  # of all contents whose length is known
+    seconds: float  # spent on all sources, added up over whatever worked at the same time
     mean: float | None
-    histogram: tuple[int, ...]
-    reached: tuple[tuple[float, int], ...]
-    formats: Counts
-    reasons: Counts
+    histogram: tuple[int, ...]  # scores from EDGES[i] to below EDGES[i + 1]; the last bin includes 1
+    reached: tuple[tuple[float, int], ...]  # each threshold, ascending, with the number of scores at or above it
+    formats: Counts  # of the scored pictures, the most frequent first, then all those not named, as "others"
+    reasons: Counts  # what was wrong with the other pictures, likewise
     highest: tuple[Record, ...]
     slowest: tuple[Record, ...]
-    failures: tuple[Record, ...]
+    failures: tuple[Record, ...]  # the first in the order of the rows
     set_ups: tuple[SetUp, ...]
     versions: tuple[str, ...]
-    first: str | None
+    first: str | None  # when the first source was scored, in UTC: 2026-11-23T07:15:00Z
     last: str | None
 
 
@@ -84,21 +55,8 @@ def summarise(
 ) -> Summary:
     """Read records once, in memory that does not grow with their number.
 
-    Parameters
-    ----------
-    records : iterable of Record
-        The rows of a RESULTS.
-    thresholds : sequence of float
-        Scores, 0 to 1, to count the sources at or above.
-    top : int, default 10
-        How many of the slowest and of the failed sources, of the formats and of the reasons, to name.
-    highest : int, optional
-        How many of the highest scores to name; by default `top`.
-
-    Returns
-    -------
-    Summary
-        What the records say.
+    Of the slowest and the failed sources, the formats and the reasons it names `top`; of the highest scores too, or
+    `highest`.
     """
     tally = _Tally(thresholds, top, top if highest is None else highest)
     for record in records:
@@ -185,15 +143,7 @@ def _most_frequent(counter: Counter[str], most: int) -> Counts:
 
 
 class TopK(Generic[Entry]):
-    """Keeps the entries that a key puts first, in memory that does not grow with the others.
-
-    Parameters
-    ----------
-    count : int
-        How many to keep, 0 or more.
-    key : callable
-        Makes of an entry what entries are sorted by, in ascending order.
-    """
+    """Keeps the `count` entries that a key puts first in ascending order; the others take no memory."""
 
     # A heap would need the worst kept entry at its root, and no key turns the order of names round.
 

@@ -32,37 +32,14 @@ _MOST = 256 << 20
 def thumbnails(records: Iterable[Record], *, clear: bool = False) -> tuple[Thumbnail, ...]:
     """Make a thumbnail of each record's source as it was scored; of one that is not there any more, say so.
 
-    Parameters
-    ----------
-    records : iterable of Record
-        Scored records.
-    clear : bool, default False
-        Show the pictures as they are. Without it they are averaged to 10 pixels a side and blurred.
-
-    Returns
-    -------
-    tuple of Thumbnail
-        One a record, in order.
+    Unless `clear`, the pictures are averaged to 10 pixels a side and blurred.
     """
     with Sources() as sources:
         return tuple(_thumbnail(record.source, partial(_read_scored, record, sources), clear) for record in records)
 
 
 def thumbnails_of(names: Iterable[str], *, clear: bool = False) -> tuple[Thumbnail, ...]:
-    """Make a thumbnail of each source as it is now, where nothing is known of what was scored but its name.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Paths, or ``archive!member``.
-    clear : bool, default False
-        As for `thumbnails`.
-
-    Returns
-    -------
-    tuple of Thumbnail
-        One a name, in order.
-    """
+    """Make a thumbnail of each path or ``archive!member`` as it is now, where no more is known of what was scored."""
     with Sources() as sources:
         return tuple(_thumbnail(name, partial(_read, name, sources, _MOST), clear) for name in names)
 
@@ -83,10 +60,7 @@ def _thumbnail(source: str, read: Callable[[], bytes], clear: bool) -> Thumbnail
 def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
     """Make a small picture, RGB, of at most SIDE pixels a side, that carries nothing but its pixels.
 
-    Raises
-    ------
-    SourceUnusable
-        The content is no picture that Pillow can read.
+    SourceUnusable: the content is no picture that Pillow can read.
     """
     try:
         with open_picture(content, DEFAULT_LIMITS) as picture:

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from nsfw_caffe.evaluate.labelled import to_labelled_scores
-from nsfw_caffe.evaluate.tables import read_table
+from nsfw_caffe.evaluate.load import read_table
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Record, SetUp
 from nsfw_caffe.results.rows import TYPED_COLUMNS
