@@ -33,7 +33,7 @@ from PIL import Image
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.preprocessing.formats import COMMON, OTHERS
 from nsfw_caffe.preprocessing.limits import LimitExceeded, Limits
-from nsfw_caffe.sources.content import later_frames
+from nsfw_caffe.sources.item import later_frames
 
 FRAMES = 3
 """Of an animated picture, as `scan --frames` looks at them."""

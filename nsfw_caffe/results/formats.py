@@ -71,19 +71,10 @@ def unwritable(path: Path, why: str) -> ResultsError:
 
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
-    """Write a file of results, whole or not at all.
+    """Write a file of results as ``.NAME.part``, forced to the disk and renamed: whole or not at all, by one writer.
 
-    It is written beside the path as ``.NAME.part``, forced to the disk, and renamed: whatever happens, at the path
-    is either what was there before or all of the new. Two writers of one path would write the same ``.part`` file; the
-    caller sees to it that there is one. Records are read as they are written: there may be more than fit into memory.
-
-    Raises
-    ------
-    ResultsError
-        As for `check_path`, the folder left out, and where SQLite, which keeps each source once, is given one twice.
-    OSError
-        If the disk is full (errno.ENOSPC), or the file cannot be written for another reason. The ``.part`` file is
-        gone then, as it is after an error of `records` itself.
+    ResultsError as for `check_path`, the folder left out, and where SQLite is given a source twice. After an OSError,
+    or an error of `records`, which are read as they are written, the ``.part`` file is gone.
     """
     _check(path)
     try:

@@ -48,11 +48,10 @@ def to_row(record: Record) -> list[Value]:
 
 
 def from_row(values: Sequence[object], path: Path, place: str, number: int) -> Record:
-    """Return the record that a row is, whose values come in the order of COLUMNS.
+    """Return the record of a row in the order of COLUMNS, with None for what the file lacks.
 
-    None stands for what the file lacks. An empty text counts as None, and a whole float as an int, because programs
-    that know no missing integers write floats. ResultsError names the file, the place, "line" or "row", with its
-    number, and what is wrong.
+    An empty text counts as None, and a whole float as an int, because programs that know no missing integers write
+    floats. ResultsError names the file, the place, "line" or "row", with its number, and what is wrong.
     """
     try:
         row = dict(zip(COLUMNS, map(_value, TYPED_COLUMNS, values), strict=True))

@@ -55,17 +55,8 @@ _LETTER_BYTES = 6
 class Journal:
     """The journal of one RESULTS, open; what is put into it counts from the next commit on.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Its file; created if it is not there.
-
-    Raises
-    ------
-    ResultsError
-        The file is no journal of this version, or a damaged one.
-    OSError
-        It cannot be written; with ENOSPC where the disk is full, as in every method.
+    ResultsError if the file is no journal of this version, or a damaged one; OSError, here and in every method, if it
+    cannot be written: with ENOSPC where the disk is full.
     """
 
     def __init__(self, path: Path) -> None:

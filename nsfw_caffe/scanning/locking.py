@@ -32,12 +32,7 @@ def own_files(results: Path) -> list[str]:
 def locked(results: Path) -> Iterator[None]:
     """Hold the lock of RESULTS; the system lets go of it however the process ends.
 
-    Raises
-    ------
-    ResultsError
-        Its folder cannot be written.
-    ScanStopped
-        Another scan holds it.
+    ResultsError if its folder cannot be written, ScanStopped if another scan holds it.
     """
     path = sidecar(results, "lock")
     descriptor = _acquire(path, results)
@@ -72,13 +67,7 @@ def _acquire(path: Path, results: Path) -> int:
 
 
 class Reserve:
-    """Disk space held back, so that on a full disk RESULTS can still be written.
-
-    Parameters
-    ----------
-    results : pathlib.Path
-        RESULTS, beside which it lies.
-    """
+    """Disk space held back beside RESULTS, so that on a full disk RESULTS can still be written."""
 
     def __init__(self, results: Path) -> None:
         self._path = sidecar(results, "reserve")
@@ -93,13 +82,7 @@ class Reserve:
         self.release()
 
     def hold(self, size: int) -> None:
-        """Hold back at least so many bytes.
-
-        Raises
-        ------
-        OSError
-            There is no room.
-        """
+        """Hold back at least so many bytes; OSError if there is no room."""
         if size <= self._size:
             return
         size = -(-size // _STEP) * _STEP

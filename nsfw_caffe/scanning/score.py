@@ -17,8 +17,7 @@ from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limit
 from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.journal import Journal
-from nsfw_caffe.sources.content import Content, later_frames, read
-from nsfw_caffe.sources.item import Item
+from nsfw_caffe.sources.item import Content, Item, later_frames, read
 from nsfw_caffe.system.cores import available_cores
 
 _READERS = max(4, available_cores() // 4)
@@ -64,24 +63,10 @@ class _Entry:
 
 
 class ItemScorer:
-    """Scores items, and puts records of them into a journal, in the order of the items.
+    """Scores items, and puts records of them into a journal, which is not committed here, in the order of the items.
 
-    Parameters
-    ----------
-    journal : Journal
-        Tells what is known; it is not committed here.
-    set_up : SetUp
-        What the records say of how they were scored.
-    score : Score
-        What scores.
-    done : callable
-        Told of each item's record, and whether it is a new one.
-    retry : bool, default False
-        Take errors for unknown.
-    limits : Limits, optional
-        What a picture and an animation may ask for; `score` has them too.
-    warned : Warned, optional
-        Told of what was said of an item while it was scored.
+    `done` is told of each item's record and whether it is a new one; with `retry`, errors are taken for unknown.
+    `score` has the limits too.
     """
 
     def __init__(

@@ -50,40 +50,10 @@ def scan_items(
     done: Callable[[Record, bool], None] = lambda record, new: None,  # noqa: ARG005 - tells nobody
     warned: Warned | None = None,
 ) -> None:
-    """Score what is found, and keep the results in a file; what the file or a broken-off scan has is left out.
+    """Score what is found, but for what RESULTS or a broken-off scan has: RESULTS is whole, however the scan ends.
 
-    However the scan ends, no work but the last second's is lost, and RESULTS is whole: it is written when the scan ends
-    or is stopped, and every ten minutes or more between.
-
-    Parameters
-    ----------
-    results : pathlib.Path
-        RESULTS: a .csv, .jsonl, .parquet or .sqlite file.
-    items : iterable of Item
-        What is found.
-    score : Score
-        Scores them: `Classifier.scan`.
-    set_up : SetUp
-        What `score` scores with.
-    rescore : bool, default False
-        Score everything anew, also where RESULTS was made with another set-up; it is replaced at the end.
-    retry : bool, default False
-        Score again what is an error in RESULTS, whether it has changed or not.
-    limits : Limits, optional
-        What a picture and an animation may ask for; `score` has them too.
-    done : callable, optional
-        Told of each item's record, and whether it is a new one.
-    warned : callable, optional
-        Told of what was said of an item while it was scored: see `Result.warnings`.
-
-    Raises
-    ------
-    ResultsError
-        RESULTS cannot be used: see `check_path`, or it was made with another set-up.
-    ScanStopped
-        Another scan is at work on RESULTS, or the disk is full or failing.
-    ModelError, EngineUnavailable
-        The engine cannot go on.
+    At most the last second's work is lost. With `rescore` all is scored anew, also where another set-up made RESULTS:
+    else a ResultsError. ScanStopped if another scan is at work on it, or the disk is full or failing.
     """
     check_path(results)
     try:
@@ -156,34 +126,15 @@ class _Scan:
 class State:
     """RESULTS and the journal behind it, for the one process that holds the lock.
 
-    Parameters
-    ----------
-    results : pathlib.Path
-        The file that people read.
-    set_up : SetUp
-        What the scan scores with.
-    rescore : bool
-        Begin anew, whatever is there; RESULTS stays as it is until all is scored.
-
-    Attributes
-    ----------
-    journal : Journal
-        What is known.
-    is_published : bool
-        Whether RESULTS has all that the journal had when it was opened or RESULTS was written last.
-
-    Raises
-    ------
-    ResultsError
-        What is there was made with another set-up, cannot be read, or is not what the journal belongs to.
-    OSError
-        The journal cannot be written.
+    With `rescore` it begins anew, and RESULTS stays as it is until all is scored. ResultsError if what is there was
+    made with another set-up, cannot be read, or is not what the journal belongs to.
     """
 
     def __init__(self, results: Path, set_up: SetUp, *, rescore: bool) -> None:
         self._results = results
         self._path = sidecar(results, "journal")
-        # A scan that was broken off may have got everything into its journal, and nothing of it into RESULTS.
+        # Whether RESULTS has all that the journal had when it was opened or RESULTS was written last: a scan that was
+        # broken off may have got everything into its journal, and nothing of it into RESULTS.
         self.is_published = False
         self.journal = self._continued(set_up, rescore=rescore) or self._begun(set_up, rescore=rescore)
 
@@ -193,13 +144,7 @@ class State:
         return self.journal.note(_RESCORING) is not None
 
     def publish(self) -> None:
-        """Write RESULTS.
-
-        Raises
-        ------
-        OSError
-            It cannot be written; then it is what it was before.
-        """
+        """Write RESULTS; after an OSError it is what it was before."""
         self._note_stamp(_PUBLISHING)
         write_results(self._results, self.journal.records())
         self._note_stamp(_stamp(self._results))

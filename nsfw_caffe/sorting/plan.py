@@ -21,19 +21,7 @@ _UP = "__"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with which sources.
-
-    Attributes
-    ----------
-    action : str
-        "move", "copy" or "link".
-    folder : pathlib.Path
-        Where to.
-    threshold : float
-        Sources with this score or a higher one are meant.
-    below : bool
-        Those with a lower one instead.
-    """
+    """What to do with which sources: those with a score of the threshold or more, or, with `below`, a lower one."""
 
     action: Action
     folder: Path

@@ -20,18 +20,10 @@ _TAKEN = "there is another file at the target"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of a source.
-
-    Attributes
-    ----------
-    state : str
-        "ready" if it can be done, "done" if it has been, "before" if it had been already, "skipped" if it cannot be.
-    reason : str or None
-        Why it was skipped.
-    """
+    """What has become of a source: it can be done ("ready"), has been ("done"), had been ("before"), or cannot be."""
 
     state: Literal["ready", "done", "before", "skipped"]
-    reason: str | None = None
+    reason: str | None = None  # why it was skipped
 
 
 def preview(record: Record, target: Path, action: Action) -> Outcome:

@@ -49,21 +49,11 @@ def is_warc(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file whose name says that it is an archive.
+    """A file whose name says that it is an archive."""
 
-    Attributes
-    ----------
-    path : str
-        Where it is, which is also its name in the results.
-    size : int
-        Length in bytes.
-    mtime : float
-        When it was changed last, in seconds since 1970 (UTC).
-    """
-
-    path: str
-    size: int
-    mtime: float
+    path: str  # also its name in the results
+    size: int  # bytes
+    mtime: float  # seconds since 1970 (UTC)
 
     def failed(self, error: str) -> Item:
         """Return what is reported in place of the members that were not read."""
@@ -94,21 +84,9 @@ class Reader(Protocol):
 
 
 class Decompressed:
-    """A compressed file's content, read once, from its beginning.
+    """A compressed file's content, read once, from its beginning; ArchiveError if it cannot be read.
 
     What the file begins with decides how it is unpacked, not its name: a .tar or .warc may be compressed all the same.
-
-    Parameters
-    ----------
-    archive : Archive
-        The file; its size is what the limit depends on.
-    file : binary file object
-        The same, open, at its beginning.
-
-    Raises
-    ------
-    ArchiveError
-        If it cannot be read.
     """
 
     def __init__(self, archive: Archive, file: BinaryIO) -> None:
@@ -133,10 +111,7 @@ class Decompressed:
     def read(self, size: int) -> bytes:
         """Return at most so many bytes; none at the end.
 
-        Raises
-        ------
-        ArchiveError
-            If the file is damaged, more than what is allowed is read, or it unpacks to far too much.
+        ArchiveError if the file is damaged, more than what is allowed is read, or it unpacks to far too much.
         """
         if self._allowed is not None and self._allowed <= 0:
             raise damaged("a member's headers are too long")

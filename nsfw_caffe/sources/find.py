@@ -21,31 +21,10 @@ _LONGEST = 1 << 20  # no path is near as long; a file that is no list must not b
 
 
 def find_items(sources: Iterable[str], selection: Selection) -> Iterator[Item]:
-    """Find the pictures in files, folders and archives, one after the other, with little in memory.
+    """Find the pictures in files, folders and archives, with little in memory; `sources` may be endless.
 
-    Archives are known by their names: .zip; .tar, .tar.gz, .tgz, .tar.bz2, .tbz2, .tar.xz, .txz; .warc, .warc.gz. They
-    are read as streams, and an archive in an archive is a member like any other. What is wrong with a source is told in
-    the `error` of its item and ends nothing; what an archive gave before it turned out to be damaged stays.
-
-    Parameters
-    ----------
-    sources : iterable of str
-        Files, folders and archives; it is read as the search goes on and may be endless. The files of a folder come
-        by name, and a folder that is in several sources comes once.
-    selection : Selection
-        What of the folders and archives is wanted.
-
-    Yields
-    ------
-    Item
-        A file, an archive's member, or something with an `error`; nothing has been read. A member can be read until the
-        next item is asked for, and one that is not read costs what passing it over takes.
-
-    Raises
-    ------
-    ResultsError
-        If warcio is not installed and `sources` is a list or tuple that names a WARC file: at once. A WARC file that
-        is come across later is an item with that error instead, because the search may have taken hours by then.
+    What is wrong with a source is the `error` of its item; a member can be read until the next item is asked for. If a
+    list or tuple names a WARC file and warcio is missing, a ResultsError comes at once: a search may take hours.
     """
     check_sources(sources)
     return _find(sources, selection)
@@ -70,17 +49,7 @@ def _find(sources: Iterable[str], selection: Selection) -> Iterator[Item]:
 def count_items(sources: Sequence[str], selection: Selection) -> int | None:
     """Count what `find_items` would give, from the folders and the zip files' directories alone.
 
-    Parameters
-    ----------
-    sources : sequence of str
-        As for `find_items`.
-    selection : Selection
-        As for `find_items`.
-
-    Returns
-    -------
-    int or None
-        The number of items; None if there is an archive among them that has to be read to know its members.
+    None if there is an archive among them that has to be read to know its members.
     """
     count = 0
     visited: Visited = set()
@@ -146,24 +115,10 @@ def _reader(archive: Archive) -> Callable[[Archive, Selection], Iterator[Item]]:
 
 
 def read_list(stream: BinaryIO, *, nul: bool = False) -> Iterator[str]:
-    r"""Read a list of paths, one a line, while it is being written.
+    r"""Read a list of paths while it is being written; each ends with a NUL, or with ``\n`` or ``\r\n``.
 
-    Parameters
-    ----------
-    stream : binary file object
-        The list. Paths are bytes; those that are no UTF-8 are kept as Python keeps them, with surrogates.
-    nul : bool, default False
-        Each path ends with a NUL, as ``find -print0`` writes them, and not with a line end (``\n`` or ``\r\n``).
-
-    Yields
-    ------
-    str
-        The paths, in order; empty ones are left out.
-
-    Raises
-    ------
-    ValueError
-        If a path would be longer than 1 MiB: the file is no such list.
+    Bytes that are no UTF-8 become surrogates, and empty paths are left out. ValueError if a path would be longer than
+    1 MiB: the file is no such list.
     """
     for entry in _split(stream, b"\0") if nul else _lines(stream):
         if entry:

@@ -1,11 +1,19 @@
-"""One thing that a scan found."""
+"""One thing that a scan found, and what it holds: its bytes, their hash, what the header says, and later frames."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from PIL import Image
+
+from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
+from nsfw_caffe.preprocessing.jpeg import JPEG_FORMATS
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
+from nsfw_caffe.preprocessing.opening import check_picture, check_scans, check_tiff, open_picture
 from nsfw_caffe.system.reading import UnreadableError, read_file, why_unreadable
 
 
@@ -15,43 +23,20 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Item:
-    """A file, a member of an archive, or something that should have been one.
+    """A file, a member of an archive, or something that should have been one: it has a path, a member or an error."""
 
-    Attributes
-    ----------
-    source : str
-        Its name in the results: the path as it was given or found, or ``archive!member``.
-    size : int or None
-        Length in bytes; None where it is not known before it is read.
-    mtime : float or None
-        When it was changed last, in seconds since 1970 (UTC); None where it is not known.
-    path : str or None
-        The file to read.
-    most : int or None
-        How many bytes it may have by then.
-    member : callable or None
-        Reads an archive's member.
-    error : str or None
-        Why there is nothing to read; it does not name the source. An item has a path, a member or an error.
-    """
-
-    source: str
-    size: int | None = None
-    mtime: float | None = None
+    source: str  # its name in the results: the path as it was given or found, or archive!member
+    size: int | None = None  # bytes; None where it is not known before it is read
+    mtime: float | None = None  # seconds since 1970 (UTC)
     path: str | None = None
-    most: int | None = None
+    most: int | None = None  # how many bytes the file may have by the time that it is read
     member: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
-    error: str | None = None
+    error: str | None = None  # without the source's name
 
     def read(self) -> bytes:
         """Return the content: a file's at any time, a member's once and before the next item is asked for.
 
-        Raises
-        ------
-        UnreadableError
-            It cannot be read; the message says why, without the source's name.
-        ArchiveError
-            Its archive cannot be read any further, which the next item says.
+        UnreadableError says why not, without the source's name; after an ArchiveError, the next item says why.
         """
         if self.member is not None:
             return self.member()
@@ -75,3 +60,77 @@ class Item:
         except ArchiveError:
             return None
         return dataclasses.replace(self, size=len(content), member=lambda: content)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an item holds."""
+
+    data: bytes | None = None
+    sha256: str | None = None  # 64 hexadecimal digits
+    width: int | None = None  # pixels, as the header says; None where Pillow finds no header
+    height: int | None = None
+    format: str | None = None  # Pillow's name of it
+    error: str | None = None  # why it could not be read, without the source's name
+    seconds: float = 0.0  # how long all this took
+
+
+def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> Content:
+    """Read an item, hash it, and look at its header, where that exceeds no limit."""
+    start = time.perf_counter()
+    if item.error is not None:
+        return Content(error=item.error)
+    try:
+        data = item.read()
+    except UnreadableError as error:
+        return Content(error=str(error), seconds=time.perf_counter() - start)
+    sha256 = hashlib.sha256(data).hexdigest()
+    width, height, name = _header(data, limits)
+    return Content(data, sha256, width, height, name, None, time.perf_counter() - start)
+
+
+def _header(data: bytes, limits: Limits) -> tuple[int | None, int | None, str | None]:
+    try:
+        with collected():  # and dropped: the same is said when it is decoded
+            picture = heedless(lambda: open_picture(data, limits))
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
+        return None, None, None
+    return picture.width, picture.height, picture.format
+
+
+def later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
+    """Decode at most `count` frames, evenly spaced from the first, which counts and is left out, to the last.
+
+    They are as a viewer shows them. The first one that cannot be decoded is the end: what comes after it depends on it.
+    LimitExceeded if the animation asks for more than it may.
+    """
+    if count == 1:
+        return
+    try:
+        yield from _later_frames(data, count, limits)
+    except LimitExceeded:
+        raise
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
+        return
+
+
+def _later_frames(data: bytes, count: int, limits: Limits) -> Iterator[Image.Image]:
+    with collected():  # and dropped: the same is said of the file
+        picture = open_picture(data, limits)
+        check_tiff(data, limits, pages=None)
+        frames = getattr(picture, "n_frames", 1)
+    limits.check("animation_pixels", frames * picture.width * picture.height, f"pixels in {frames} frames")
+    last = frames - 1
+    wanted = {round(step * last / (count - 1)) for step in range(1, count)} - {0}
+    for index in range(1, max(wanted, default=0) + 1):
+        with collected():
+            # One by one: a frame may be larger than the first, and Pillow decodes each to come to the next.
+            picture.seek(index)
+            check_picture(picture, limits)
+            if picture.format in JPEG_FORMATS:
+                check_scans(data, getattr(picture, "offset", 0), limits)
+            if index not in wanted:
+                continue
+            load(picture)
+            frame = picture.copy()
+        yield frame

@@ -44,13 +44,7 @@ class Sources:
         self._closing.close()
 
     def chunks(self, source: str) -> Iterator[bytes]:
-        """Yield the content of a source, a part at a time.
-
-        Raises
-        ------
-        SourceUnusable
-            It is there no more, or cannot be read.
-        """
+        """Yield the content of a source, a part at a time; SourceUnusable if it is there no more, or cannot be read."""
         try:
             with self._open(source) as content:
                 size = _ZIP_CHUNK if isinstance(content, zipfile.ZipExtFile) else _CHUNK

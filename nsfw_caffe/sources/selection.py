@@ -14,31 +14,17 @@ MAX_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Selection:
-    """What is taken of the files in folders and of the members of archives.
+    """What is taken of the files in folders and of the members of archives; what a source names itself is taken anyway.
 
-    A pattern is a shell glob, whatever the case of its letters, in which ``*`` stands for slashes too. One without a
-    slash is compared with the name alone; one with a slash, with the path below the folder that was given as a source,
-    or with the member's whole name. What a source names itself is taken without regard to patterns and dots.
-
-    Attributes
-    ----------
-    include : tuple of str
-        If there are any, only files that one of these matches. Folders and archives are looked into all the same.
-    exclude : tuple of str
-        No files, folders or archives that one of these matches, nor what is in them; this wins over `include`.
-    hidden : bool
-        Also what has a name with a leading dot.
-    max_bytes : int
-        A larger file or member is reported and not read.
-    leave_out : frozenset of str
-        Paths of files that are never taken for sources: the RESULTS that the scan itself writes.
+    A pattern is a shell glob, whatever the case of its letters, in which ``*`` stands for slashes too. Without a slash
+    it is compared with the name; with one, with the path below the folder that is a source, or the member's whole name.
     """
 
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    hidden: bool = False
-    max_bytes: int = MAX_BYTES
-    leave_out: frozenset[str] = frozenset()
+    include: tuple[str, ...] = ()  # if any, only files that match; folders and archives are looked into anyway
+    exclude: tuple[str, ...] = ()  # folders and archives too; this wins over `include`
+    hidden: bool = False  # also what has a name with a leading dot
+    max_bytes: int = MAX_BYTES  # a larger file or member is reported and not read
+    leave_out: frozenset[str] = frozenset()  # paths of files: the RESULTS that the scan itself writes
 
     def enters(self, relative: str) -> bool:
         """Return whether a file or folder is neither excluded nor hidden; what it is in is another question."""

@@ -32,10 +32,7 @@ from nsfw_caffe.sources.selection import Selection
 def read_tar(archive: Archive, selection: Selection) -> Iterator[Item]:
     """Read a tar file's members, in their order; see `find_items`.
 
-    Raises
-    ------
-    ArchiveError
-        If it cannot be opened, is not a tar file, breaks off, or must not be decompressed; what came before that stays.
+    ArchiveError if it is no tar file, breaks off, or must not be decompressed; what came before that stays.
     """
     with open_file(archive) as file:
         decompressed = Decompressed(archive, file)

@@ -29,16 +29,7 @@ def walk(source: str, selection: Selection, visited: Visited) -> Iterator[Item |
     """Yield what a source is, or what is in it: files as items, which are not opened, and archives.
 
     What is in a folder comes in the order of its names, files and folders mixed; no more than the names of the folders
-    on the way down is in memory. Symbolic links are followed. A folder that is come across again is passed over.
-
-    Parameters
-    ----------
-    source : str
-        A file or a folder.
-    selection : Selection
-        What of a folder is wanted.
-    visited : set
-        The folders that have been walked through; it grows.
+    on the way down is in memory. Links are followed. A folder that is in `visited`, which grows, is passed over.
     """
     status = _status(source)
     if isinstance(status, Item):

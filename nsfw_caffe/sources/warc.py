@@ -40,15 +40,10 @@ _CHUNK_HEADER = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 
 
 def read_warc(archive: Archive, selection: Selection) -> Iterator[Item]:
-    """Read the pictures of a WARC file, in its order; see `find_items`.
+    """Read the pictures of a WARC file: image/* of type "resource" or, where HTTP gave the status 200, "response".
 
-    They are the records of type "resource" and, where HTTP gave the status 200, "response", whose type is image/*.
     An item's size is that of the content, so where HTTP has encoded it, it is known only once it has been read.
-
-    Raises
-    ------
-    ArchiveError
-        If it cannot be opened, is not a WARC file, breaks off, or must not be unpacked; what came before that stays.
+    ArchiveError if the file is no WARC file, breaks off, or must not be unpacked; what came before that stays.
     """
     with open_file(archive) as file:
         decompressed = Decompressed(archive, file)
@@ -153,24 +148,10 @@ def _read_record(record: Any, encodings: tuple[str | None, str | None], limit: i
 
 
 def decode_body(body: bytes, transfer_encoding: str | None, content_encoding: str | None, limit: int) -> bytes:
-    """Return what a body was before HTTP encoded it.
+    """Return what a body was before HTTP encoded it; UnreadableError if it is damaged, too large or encoded otherwise.
 
-    warcio can do it too, but prints what is damaged, and unpacks without a limit. Some
-    crawlers decode a body and keep the headers, so one that does not look encoded is taken as it is.
-
-    Parameters
-    ----------
-    body : bytes
-        As it came over the line.
-    transfer_encoding, content_encoding : str or None
-        The headers of these names, in lower case.
-    limit : int
-        How many bytes it may have, encoded and decoded.
-
-    Raises
-    ------
-    UnreadableError
-        If it is damaged, too large, or encoded in another way than with chunks, gzip and deflate.
+    warcio can do it too, but prints what is damaged, and unpacks without a limit. Some crawlers decode a body and keep
+    the headers, so one that does not look encoded is taken as it is. The headers are in lower case.
     """
     if transfer_encoding == "chunked" and len(body) <= limit:
         body = _join_chunks(body)

@@ -44,10 +44,7 @@ _LZMA_END_MARK = 2  # the flag of that meaning (APPNOTE.TXT 4.4.4)
 def read_zip(archive: Archive, selection: Selection) -> Iterator[Item]:
     """Read a zip file's members, in the order of its directory; see `find_items`.
 
-    Raises
-    ------
-    ArchiveError
-        If it cannot be opened, is not a zip file, or must not be unpacked.
+    ArchiveError if it cannot be opened, is not a zip file, or must not be unpacked.
     """
     with _opened(archive) as opened:
         names = UniqueNames()
@@ -63,13 +60,7 @@ def read_zip(archive: Archive, selection: Selection) -> Iterator[Item]:
 
 
 def count_zip(archive: Archive, selection: Selection) -> int:
-    """Return how many items `read_zip` gives, from the directory alone.
-
-    Raises
-    ------
-    ArchiveError
-        As `read_zip` does.
-    """
+    """Return how many items `read_zip` gives, from the directory alone; it raises the same."""
     with _opened(archive) as opened:
         return sum(1 for _ in _members(opened, selection))
 

@@ -20,7 +20,7 @@ from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.selection import Selection
 from tests import bombs
-from tests.sources.test_content import animation
+from tests.sources.test_item import animation
 from tests.support import PHOTOS
 
 SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32, device="cpu")

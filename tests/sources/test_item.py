@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe.preprocessing.limits import LimitExceeded, Limits
-from nsfw_caffe.sources.content import later_frames
+from nsfw_caffe.sources.item import later_frames
 from tests import bombs
 
 
