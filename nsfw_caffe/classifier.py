@@ -181,7 +181,7 @@ class Classifier:
         """Create a Classifier from options that are made already, another one's for example."""
         return cls(**vars(options), prototxt=prototxt, caffemodel=caffemodel)
 
-    def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return reload, (type(self).from_options, self.options, self._paths, self.model_sha256, blas_of(self.engine))
 
     def __repr__(self) -> str:

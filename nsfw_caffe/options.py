@@ -102,13 +102,7 @@ class ScoringOptions:
 
 
 def parse_device(device: str) -> str:
-    """Return "cpu", or "gpu:N" for that and for "cuda:N".
-
-    Raises
-    ------
-    ValueError
-        If it is none of them.
-    """
+    """Return "cpu", or "gpu:N" for that and for "cuda:N"; ValueError for anything else."""
     kind, _, number = device.partition(":")
     if kind in ("gpu", "cuda") and number.isascii() and number.isdigit():
         return f"gpu:{int(number)}"

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from nsfw_caffe.engines.blas import loaded_blas, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.options import ScoringOptions
 
-if TYPE_CHECKING:
-    from nsfw_caffe.classifier import Classifier
-
 _KEPT = 4
 """Classifiers that a process keeps for the next time that the same is unpickled: pools pickle theirs for each task."""
+
+
+class Reloadable(Protocol):
+    """What a Classifier, which imports this module, tells of itself."""
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+
+    @property
+    def model_sha256(self) -> str:
+        """The model's hash."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
 
 
 def blas_of(engine: str) -> str | None:
@@ -24,31 +37,16 @@ def blas_of(engine: str) -> str | None:
 
 
 def reload(
-    make: Callable[..., Classifier],
+    make: Callable[..., Reloadable],
     options: ScoringOptions,
     paths: tuple[str | None, str | None],
     model_sha256: str,
     blas: str | None,
-) -> Classifier:
-    """Make a Classifier again, in another process for example.
+) -> Reloadable:
+    """Make a Classifier again, in another process for example; `make` is its class's `from_options`.
 
-    Parameters
-    ----------
-    make : callable
-        Its class's `from_options`.
-    options : ScoringOptions
-        What it was made from, with the engine that "auto" has chosen.
-    paths : tuple
-        The prototxt and the caffemodel; None for the original model.
-    model_sha256, blas : str, str or None
-        The model's hash and the name of Caffe's BLAS, see `blas_of`.
-
-    Raises
-    ------
-    ModelError
-        As for `Classifier`, or if the model's files hold something else.
-    EngineUnavailable
-        As for `Classifier`, or if Caffe computes with another BLAS here.
+    The paths are None for the original model. ModelError if the files hold something else than what has this hash;
+    EngineUnavailable if Caffe computes here with another BLAS than the one that `blas_of` named.
     """
     classifier = made_again(make, options, paths, model_sha256, blas)
     if classifier.closed:
@@ -59,12 +57,12 @@ def reload(
 
 @functools.lru_cache(maxsize=_KEPT)
 def made_again(
-    make: Callable[..., Classifier],
+    make: Callable[..., Reloadable],
     options: ScoringOptions,
     paths: tuple[str | None, str | None],
     model_sha256: str,
     blas: str | None,
-) -> Classifier:
+) -> Reloadable:
     """Do what `reload` says, once for what is the same."""
     if blas == "atlas":
         use_atlas()

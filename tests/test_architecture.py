@@ -16,11 +16,6 @@ MODULES = {
 }
 PUBLIC = {PACKAGE, f"{PACKAGE}.evaluate", f"{PACKAGE}.spark"}
 
-# Imports that are to go: this table is empty when the work on the rooms is done.
-NOT_YET = {
-    ("reloading", "classifier"),
-}
-
 PRINTING = {
     f"{PACKAGE}.fidelity.measure": "a program of its own, whose parent reads what it prints",
     f"{PACKAGE}.preprocessing.decoder_warnings": "keeps what C libraries print away from standard error",
@@ -83,23 +78,14 @@ def test_there_is_no_circle() -> None:
 
 
 def test_the_contract_keeps_apart_what_is_to_be_apart() -> None:
-    assert "preprocessing" not in contract()["engines"]
+    assert not {"preprocessing", "parallel"} & contract()["engines"]
     assert "report" not in contract()["evaluate"]
     assert "results" not in contract()["sources"]
     assert not [room for room, may_import in contract().items() if "cli" in may_import]
 
 
 def test_rooms_import_what_they_may() -> None:
-    assert [
-        line
-        for (room, other), lines in arrows().items()
-        if other not in contract()[room] and (room, other) not in NOT_YET
-        for line in lines
-    ] == []
-
-
-def test_what_is_not_yet_mended_is_still_there() -> None:
-    assert {arrow for arrow in NOT_YET if arrow not in arrows()} == set()
+    assert [line for (room, other), lines in arrows().items() if other not in contract()[room] for line in lines] == []
 
 
 def test_nothing_below_the_command_line_prints() -> None:

@@ -34,40 +34,19 @@ class EngineNotInstalledError(EngineUnavailable):
 
 
 class Engine(Protocol):
-    """A loaded network; it knows nothing of pictures.
-
-    Attributes
-    ----------
-    name : str
-        One of `ENGINES`.
-    batch_size : int
-        How many pictures one call of `forward` takes best.
-    parallelism : str
-        How several pictures are worked on at once: "threads" where `forward` may be called from several threads, which
-        then run side by side; "processes" where it holds the GIL; "batches" where one large batch is the fastest.
-    """
+    """A loaded network; it knows nothing of pictures."""
 
     name: str
     batch_size: int
+    """How many pictures one call of `forward` takes best."""
     parallelism: Parallelism
+    """How several pictures are worked on at once: "threads" where `forward` may be called from several threads, which
+    then run side by side; "processes" where it holds the GIL; "batches" where one large batch is the fastest."""
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Run the network.
+        """Run the network: float32 (n, 3, 224, 224), blue, green, red, minus the mean, to float32 (n, 2), sfw and nsfw.
 
-        Parameters
-        ----------
-        batch : numpy.ndarray
-            float32, (n, 3, 224, 224): blue, green, red, minus the mean.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, (n, 2): the probabilities of sfw and nsfw.
-
-        Raises
-        ------
-        EngineUnavailable
-            If the engine fails: there is not enough memory for example.
+        EngineUnavailable if the engine fails: there is not enough memory for example.
         """
         ...
 
@@ -75,22 +54,9 @@ class Engine(Protocol):
 def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Engine:
     """Load the model into the engine of the options, or for "auto" into the first that is installed.
 
-    Parameters
-    ----------
-    files : ModelFiles
-        The model.
-    options : ScoringOptions
-        Which engine, and how it computes.
-    callers : int, default 1
-        How many threads call `forward` at once; they share the threads that compute.
-
-    Raises
-    ------
-    EngineUnavailable
-        If the engine is not installed, is broken, or does not have what the options ask for; for "auto", if no engine
-        is installed, or the first one is broken.
-    ModelError
-        If the engine cannot run the model, or there is not enough memory to load it.
+    `callers` threads call `forward` at once; they share the threads that compute. EngineUnavailable if the engine lacks
+    what the options ask for, or for "auto" if the first one is broken; ModelError if it cannot run the model, or there
+    is not enough memory to load it.
     """
     name, module = _installed(options)
     with _ending_foreign_errors(ModelError, f"{files.prototxt}: {name} cannot run this model"):
@@ -101,10 +67,7 @@ def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) 
 def require_engine(options: ScoringOptions) -> EngineName:
     """Name the engine that there is, without a model: before one is downloaded for nothing.
 
-    Raises
-    ------
-    EngineUnavailable
-        As for `create_engine`.
+    EngineUnavailable as for `create_engine`.
     """
     return _installed(options)[0]
 
@@ -151,13 +114,7 @@ def import_module(name: str, library: str, advice: str) -> Any:  # noqa: ANN401
 
 
 def require_float32(engine: str, options: ScoringOptions) -> None:
-    """Refuse another precision for an engine that has none.
-
-    Raises
-    ------
-    EngineUnavailable
-        If another one is asked for; the message says which engine has it.
-    """
+    """Refuse another precision for an engine that has none: EngineUnavailable, which says which engine has it."""
     if options.precision != "float32":
         raise EngineUnavailable(f"{engine}: precision {options.precision!r} is there only with engine 'openvino'")
 
@@ -165,21 +122,8 @@ def require_float32(engine: str, options: ScoringOptions) -> None:
 def score_of(output: npt.NDArray[np.float32]) -> float:
     """Take the score from the network's output for one picture: every score of this library comes from here.
 
-    Parameters
-    ----------
-    output : numpy.ndarray
-        float32, (2,): the probabilities of sfw and nsfw.
-
-    Returns
-    -------
-    float
-        The second, 0 to 1.
-
-    Raises
-    ------
-    ScoreError
-        If they are no probabilities. Both are looked at: of two numbers that are not finite, OpenVINO's softmax may
-        make NaN and 0.
+    The output is float32 (2,), the probabilities of sfw and nsfw. ScoreError if they are none; both are looked at: of
+    two numbers that are not finite, OpenVINO's softmax may make NaN and 0.
     """
     sfw, nsfw = output.tolist()
     if not (0 <= sfw <= 1 and 0 <= nsfw <= 1 and abs(sfw + nsfw - 1) <= _ROUNDING):

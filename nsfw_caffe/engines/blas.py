@@ -24,24 +24,15 @@ _LIBRARY_FOLDERS = (Path("/usr/lib"), Path("/usr/lib64"))
 
 @dataclass(frozen=True)
 class Blas:
-    """A loaded BLAS.
-
-    Attributes
-    ----------
-    name : str
-        "atlas", "openblas", "reference", or "other".
-    kernel : str
-        For OpenBLAS the kernel that it chose for this CPU ("SkylakeX"), which decides the last bits; else "".
-    path : Path
-        The library's file.
-    version : str
-        OpenBLAS's own; else "".
-    """
+    """A loaded BLAS."""
 
     name: str
+    """"atlas", "openblas", "reference", or "other"."""
     kernel: str
+    """For OpenBLAS the kernel that it chose for this CPU ("SkylakeX"), which decides the last bits; else ""."""
     path: Path
     version: str = ""
+    """OpenBLAS's own; else ""."""
 
     @property
     def title(self) -> str:
@@ -74,10 +65,7 @@ def threads_that_matter() -> int | None:
 def set_openblas_threads(count: int) -> None:
     """Make the process's OpenBLAS compute with this many threads, more than cores if need be.
 
-    Raises
-    ------
-    EngineUnavailable
-        If the BLAS is another one: the number of its threads is fixed.
+    EngineUnavailable if the BLAS is another one: the number of its threads is fixed.
     """
     blas = loaded_blas()
     if blas is None or blas.name != "openblas":
@@ -86,13 +74,7 @@ def set_openblas_threads(count: int) -> None:
 
 
 def use_atlas() -> None:
-    """Make ATLAS the process's BLAS, unless it is already.
-
-    Raises
-    ------
-    EngineUnavailable
-        If ATLAS is not installed, or another BLAS is loaded.
-    """
+    """Make ATLAS the process's BLAS; EngineUnavailable if it is not installed, or another BLAS is loaded."""
     blas = loaded_blas()
     if blas is None:
         ctypes.CDLL(str(_find_atlas()))

@@ -40,13 +40,6 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Caff
 
     Caffe ends the process when it does not like a file or a GPU, so a file whose checksum is not known is checked in
     Python, and then both are tried where that does no harm.
-
-    Raises
-    ------
-    EngineUnavailable
-        If pycaffe cannot be imported, or cannot use the device, the precision, the BLAS or the number of threads.
-    ModelError
-        If Caffe cannot run the model.
     """
     caffe = require(options)
     gpu = options.gpu
@@ -61,13 +54,7 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Caff
 
 
 def require(options: ScoringOptions) -> Any:  # noqa: ANN401
-    """Give pycaffe, where it has what the options ask for.
-
-    Raises
-    ------
-    EngineUnavailable
-        If it cannot be imported, or cannot use the device, the precision or the BLAS.
-    """
+    """Give pycaffe, where it has the device, the precision and the BLAS that the options ask for."""
     require_float32("caffe", options)
     if options.blas == "atlas":
         use_atlas()
@@ -129,13 +116,7 @@ class CaffeEngine:
 
 
 def import_caffe() -> Any:  # noqa: ANN401
-    """Import pycaffe, quietly.
-
-    Raises
-    ------
-    EngineUnavailable
-        If it is not installed, or a library that it needs is not.
-    """
+    """Import pycaffe, quietly; EngineUnavailable if it is not installed, or a library that it needs is not."""
     # glog reads this once, when the library is loaded; without it Caffe writes hundreds of lines about every layer.
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
@@ -173,7 +154,7 @@ def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
     The original model is not to blame for one: then it is the GPU, which may be too old for this pycaffe, or full.
     """
     device = "cpu" if gpu is None else f"gpu:{gpu}"
-    command = child_process.command("engines.caffe_trial", str(files.prototxt), str(files.caffemodel), device)
+    command = child_process.command("engines.trial", str(files.prototxt), str(files.caffemodel), device)
     environment = child_process.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
     try:
         trial = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)

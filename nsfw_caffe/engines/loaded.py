@@ -16,27 +16,14 @@ from nsfw_caffe.options import ScoringOptions
 class LoadedEngines:
     """Engines of one kind, which differ in how many callers they are for.
 
-    Parameters
-    ----------
-    engine : Engine
-        The loaded network, for one caller at a time.
-    files, options : ModelFiles, ScoringOptions
-        What it was created from, to create more of its kind; the options name the engine.
-
-    Attributes
-    ----------
-    files, options
-        As given.
-    hashes : tuple of str
-        SHA-256 of the model's two files.
-    parallelism : str
-        The engine's, see `Engine`.
+    The first one, for one caller at a time, is given; files and options, which name the engine, are what it was created
+    from, to create more of its kind.
     """
 
     def __init__(self, engine: Engine, files: ModelFiles, options: ScoringOptions) -> None:
         self.files = files
         self.options = options
-        self.hashes = files.hashes()
+        self.hashes = files.hashes()  # of the model's two files
         self.parallelism = engine.parallelism
         self._engines = {1: engine}
         self._used: set[int] = set()
@@ -48,14 +35,8 @@ class LoadedEngines:
     def get(self, callers: int = 1) -> Engine:
         """Return an engine that gives each of several callers its share of the cores: the least waiting for others.
 
-        Raises
-        ------
-        ValueError
-            If this is closed.
-        EngineUnavailable
-            If it cannot be loaded, or the process is the child of one that used a GPU before `os.fork`.
-        ModelError
-            If it cannot be loaded, or the model's files have changed.
+        ValueError if this is closed; EngineUnavailable in the child of a process that used a GPU before `os.fork`;
+        ModelError if the model's files have changed.
         """
         with self._lock:
             self.require_open()

@@ -26,15 +26,7 @@ _CUDA = "CUDAExecutionProvider"
 
 
 def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> OnnxRuntimeEngine:
-    """Load the model, converted to ONNX.
-
-    Raises
-    ------
-    EngineUnavailable
-        If onnxruntime is missing, or cannot use the device or the precision.
-    ModelError
-        If the model cannot be converted or run.
-    """
+    """Load the model, converted to ONNX."""
     engine = OnnxRuntimeEngine(require(options), files, options, callers)
     if not files.original:
         try_model(engine, files)
@@ -42,13 +34,7 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Onnx
 
 
 def require(options: ScoringOptions) -> Any:  # noqa: ANN401
-    """Give onnxruntime, where it has what the options ask for.
-
-    Raises
-    ------
-    EngineUnavailable
-        If it is missing, or cannot use the device or the precision.
-    """
+    """Give onnxruntime, where it has what the options ask for."""
     require_float32("onnxruntime", options)
     # From 1.29 on it would report itself when it is imported, and keep an id of the machine in the home.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

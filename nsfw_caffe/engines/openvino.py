@@ -29,15 +29,7 @@ _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert"}
 
 
 def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> OpenVinoEngine:
-    """Load the model, converted to ONNX.
-
-    Raises
-    ------
-    EngineUnavailable
-        If openvino is missing, or cannot use the device or the precision.
-    ModelError
-        If the model cannot be converted or run.
-    """
+    """Load the model, converted to ONNX."""
     engine = OpenVinoEngine(require(options), files, options, callers)
     if not files.original:
         try_model(engine, files)
@@ -45,13 +37,7 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Open
 
 
 def require(options: ScoringOptions) -> Any:  # noqa: ANN401
-    """Give OpenVINO's core, where it has what the options ask for.
-
-    Raises
-    ------
-    EngineUnavailable
-        If openvino is missing, or cannot use the device or the precision.
-    """
+    """Give OpenVINO's core, where it has what the options ask for."""
     openvino = _import_openvino()
     if options.gpu is not None:
         raise EngineUnavailable(

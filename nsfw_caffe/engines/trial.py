@@ -1,25 +1,29 @@
-"""Trying a user's own model on a few inputs before it scores any picture."""
+"""Trying a user's own model on a few inputs before it scores any picture.
+
+As a program this is the child process in which a model meets Caffe first, since Caffe ends the process when it does
+not like one: load it, run it, exit with 0.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.engines.base import Engine, score_of
-from nsfw_caffe.errors import ModelError, ScoreError
+from nsfw_caffe.errors import ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import INPUT_SHAPE, MEAN_BGR, ModelFiles
+from nsfw_caffe.options import ScoringOptions
 
 
 def try_model(engine: Engine, files: ModelFiles) -> None:
     """Run a model on pictures of several kinds: what a network makes of one says little of the others.
 
-    Raises
-    ------
-    ModelError
-        If it does not give two probabilities for each of them.
+    ModelError if it does not give two probabilities for each of them.
     """
     for name, picture in _pictures().items():
         output = engine.forward(picture[np.newaxis])
@@ -49,3 +53,19 @@ def _pictures() -> dict[str, npt.NDArray[np.float32]]:
         name: (np.broadcast_to(of_picture, INPUT_SHAPE) - mean).astype(np.float32)
         for name, of_picture in levels.items()
     }
+
+
+def main(prototxt: str, caffemodel: str, device: str) -> None:
+    """Load the model and run it on a few pictures; an error of the library becomes the last line of standard error."""
+    from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe  # what the other engines can do without
+
+    files = ModelFiles(Path(prototxt), Path(caffemodel), original=False)
+    try:
+        engine = CaffeEngine(import_caffe(), files, ScoringOptions(device=device).gpu)
+        try_model(engine, files)
+    except NsfwCaffeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -27,20 +27,10 @@ _OTHER_TYPES_WITH_BLOBS = {"Embed", "LSTM", "Parameter", "RNN"}
 
 
 def check_custom(files: ModelFiles) -> None:
-    """Check a user's own model, as far as that goes without Caffe.
+    """Check a user's own model, as far as that goes without Caffe; ModelError names file and layer.
 
     The prototxt has one input of `INPUT_SHAPE`, no layer that needs more than that, and weights in the caffemodel for
     each layer that has some. What only Caffe knows, the shapes in between and the number of outputs, is left to it.
-
-    Parameters
-    ----------
-    files : ModelFiles
-        The model.
-
-    Raises
-    ------
-    ModelError
-        A file cannot be read, or is not a network that this library can run; the message names file and layer.
     """
     network = read_prototxt(files.prototxt)
     weights = read_caffemodel(files.caffemodel)
@@ -77,10 +67,7 @@ def _check_input(network: NetParameter, layers: list[LayerParameter], path: Path
 def check_blobs(layers: list[LayerParameter], weights: NetParameter, prototxt: Path, caffemodel: Path) -> None:
     """Check that each layer that has learned blobs finds as many of them, each as long as its shape says.
 
-    Raises
-    ------
-    ModelError
-        One does not; the message names file and layer.
+    ModelError names file and layer where one does not.
     """
     # Caffe copies by name, and of layers with one name only into the first.
     names = Counter(layer.name for layer in layers)

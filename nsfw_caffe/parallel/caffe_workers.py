@@ -20,7 +20,7 @@ from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.caffe_worker import WorkerSetUp
 from nsfw_caffe.parallel.ordered_map import ROOM
 from nsfw_caffe.parallel.outcome import Outcome
-from nsfw_caffe.preprocessing.pillow_settings import pillow_settings
+from nsfw_caffe.preprocessing.formats import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
 from nsfw_caffe.system import child_process
 
@@ -65,29 +65,11 @@ def score(
     set_up: WorkerSetUp,
     workers: int,
 ) -> Iterator[tuple[Source, Outcome]]:
-    """Score pictures in worker processes, which end with the iteration.
+    """Score pictures in worker processes, which end with the iteration; sources and outcomes come in order.
 
-    Parameters
-    ----------
-    sources : iterable of sources
-        Read as the work goes on, at most `WINDOW` a worker ahead of what has been yielded.
-    prepare : callable
-        Turns a source into what a worker is sent: a path, bytes, or the preprocessed tensor.
-    set_up : WorkerSetUp
-        What the workers load.
-    workers : int
-        How many processes.
-
-    Yields
-    ------
-    tuple
-        The source and its outcome, in the order of the sources. A picture whose worker died is tried once
-        more, in a new worker; if that dies too, its error says so.
-
-    Raises
-    ------
-    EngineUnavailable
-        If a worker dies before it has loaded the model.
+    Sources are read at most `WINDOW` a worker ahead of what has been yielded; `prepare` turns one into what a worker is
+    sent. A picture whose worker dies is tried once more, in a new worker; if that dies too, its error says so.
+    EngineUnavailable if a worker dies before it has loaded the model.
     """
     run = _Run(sources, prepare, set_up, workers)
     process = os.getpid()

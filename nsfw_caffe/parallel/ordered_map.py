@@ -25,27 +25,10 @@ def ordered_map(
     weigh: Callable[[_Item], int] = lambda item: 0,  # noqa: ARG005 - light ones
     room: int = ROOM,
 ) -> Generator[tuple[_Item, _Result], None, None]:
-    """Apply a function in several threads.
+    """Apply a function in several threads, and yield items with their results, in the order of the items.
 
-    Parameters
-    ----------
-    function : callable
-        It gains from threads where it releases the GIL.
-    items : iterable
-        Read in the caller's thread as the work goes on, and may be endless.
-    threads : int
-        How many; with one, everything is done in the caller's thread.
-    window : int, default WINDOW
-        Items a thread that may be under way or finished out of order.
-    weigh : callable, optional
-        Says how many bytes an item holds, or its result will.
-    room : int, default ROOM
-        Bytes that the items under way or finished out of order may hold, the last of them not counted.
-
-    Yields
-    ------
-    tuple
-        The item and its result, in the order of the items.
+    Items are read in the caller's thread as the work goes on, and may be endless; with one thread, everything is done
+    in the caller's. `weigh` says how many bytes an item holds, or its result will; see `WINDOW` and `ROOM`.
     """
     if threads == 1:
         yield from ((item, function(item)) for item in items)

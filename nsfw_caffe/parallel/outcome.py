@@ -11,21 +11,13 @@ from nsfw_caffe.preprocessing.decoder_warnings import collected
 
 
 class Outcome(NamedTuple):
-    """What became of one source.
-
-    Attributes
-    ----------
-    score : float, ImageError or ScoreError
-        The NSFW probability, 0 to 1, or what is wrong with the source or with what the network makes of it.
-    seconds : float
-        How long it was worked on, waiting left out; its share where several were computed together.
-    warnings : tuple of str
-        What was said of the picture meanwhile: see `Result`.
-    """
+    """What became of one source."""
 
     score: float | ImageError | ScoreError
     seconds: float
+    """How long it was worked on, waiting left out; its share where several were computed together."""
     warnings: tuple[str, ...] = ()
+    """What was said of the picture meanwhile: see `Result`."""
 
 
 def timed(compute: Callable[[], float]) -> Outcome:

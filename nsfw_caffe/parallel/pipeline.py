@@ -18,9 +18,9 @@ from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.parallel.ordered_map import ROOM, ordered_map
 from nsfw_caffe.parallel.outcome import Outcome, timed
 from nsfw_caffe.preprocessing.decoder_warnings import collected
+from nsfw_caffe.preprocessing.formats import knows_more_than_pillow, needs_this_process
 from nsfw_caffe.preprocessing.jpeg import JpegCodec
 from nsfw_caffe.preprocessing.opening import open_picture
-from nsfw_caffe.preprocessing.pillow_settings import knows_more_than_pillow, needs_this_process
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes, preprocess
 from nsfw_caffe.system.cores import available_cores
 from nsfw_caffe.system.reading import read_source
@@ -38,15 +38,7 @@ FEW = 8
 
 
 class Pipeline:
-    """What turns sources into scores: a codec, an engine, and the way from one to the other.
-
-    Parameters
-    ----------
-    engines : LoadedEngines
-        The network, and the options.
-    codec : JpegCodec
-        The preprocessing's JPEG library.
-    """
+    """What turns sources into scores: a codec, an engine, and the way from one to the other."""
 
     def __init__(self, engines: LoadedEngines, codec: JpegCodec) -> None:
         self._engines = engines

@@ -49,17 +49,7 @@ def announced_sizes(data: bytes) -> Iterator[Size]:
 def count_jpeg_scans(data: bytes, start: int = 0) -> int:
     """Count the scans of the JPEG that begins at a place in a file.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    start : int, default 0
-        Where the JPEG begins.
-
-    Returns
-    -------
-    int
-        How often a start of scan comes outside the other segments, up to the end of the JPEG.
+    That is how often a start of scan comes outside the other segments, up to the end of the JPEG.
     """
     scans = 0
     marker = _MARKER.search(data, start)

@@ -38,15 +38,9 @@ JPEG_FORMATS = ("JPEG", "MPO")
 
 
 class JpegCodec(Protocol):
-    """Decodes sources that are JPEG files and puts resized pictures through JPEG once.
+    """Decodes sources that are JPEG files and puts resized pictures through JPEG once."""
 
-    Attributes
-    ----------
-    name : str
-        What `create_codec` takes to create it.
-    """
-
-    name: str
+    name: str  # in `CODECS`
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
         """Return the picture that `data` holds, loaded, in its own mode; `picture` is `data` opened by Pillow."""
@@ -92,12 +86,8 @@ class FastPillowCodec(PillowCodec):
 class Ijg9dCodec:
     """IJG libjpeg 9d, the library of Pillow's wheels from 6.2 to 8.4, through the package `jpeglib`.
 
-    About a damaged file that it still decodes, the C library writes a line on standard error.
-
-    Raises
-    ------
-    EngineUnavailable
-        If `jpeglib` is not installed.
+    About a damaged file that it still decodes, the C library writes a line on standard error. EngineUnavailable if
+    `jpeglib` is not installed.
     """
 
     name = "ijg9d"
@@ -108,10 +98,7 @@ class Ijg9dCodec:
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
         """Decode `data` with 9d if it is a JPEG or MPO file; what else Pillow opened stays Pillow's.
 
-        Raises
-        ------
-        OSError
-            If 9d cannot decode what Pillow's library could.
+        OSError if 9d cannot decode what Pillow's library could.
         """
         load(picture)
         if picture.format not in JPEG_FORMATS:
@@ -179,10 +166,7 @@ CODECS: dict[str, type[PillowCodec] | type[Ijg9dCodec]] = {codec.name: codec for
 def create_codec(jpeg: str, decode: str) -> JpegCodec:
     """Create the codec that `ScoringOptions` of these values, which it has checked, ask for.
 
-    Raises
-    ------
-    EngineUnavailable
-        If the codec's library is not installed.
+    EngineUnavailable if the codec's library is not installed.
     """
     return FastPillowCodec() if decode == "fast" else CODECS[jpeg]()
 

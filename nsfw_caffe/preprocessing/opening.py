@@ -11,7 +11,6 @@ from nsfw_caffe.preprocessing import formats
 from nsfw_caffe.preprocessing.headers import announced_sizes, count_jpeg_scans, has_jpeg, most_tiff_values
 from nsfw_caffe.preprocessing.jpeg import JPEG_FORMATS
 from nsfw_caffe.preprocessing.limits import Limits
-from nsfw_caffe.preprocessing.other_formats import hint
 
 STEPS_A_READ = 10
 """What a read by a plugin counts, or a strip of a TIFF: with what is done about it, it is as much as ten pixels."""
@@ -22,29 +21,10 @@ class NotRead(Exception):  # noqa: N818 - a state, named as one
 
 
 def open_picture(data: bytes, limits: Limits) -> Image.Image:
-    """Open a picture's file, without decoding it.
+    """Open a picture's file, without decoding it: its size and format are known then.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    limits : Limits
-        What it may ask for.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The picture, whose size and format are known. Decoding it raises LimitExceeded, or an error that a plugin makes
-        of that, where it takes too many steps.
-
-    Raises
-    ------
-    NotRead
-        It is in no format that is read.
-    LimitExceeded
-        It asks for more than it may.
-    Exception
-        Pillow's plugins raise whatever their format makes them raise.
+    NotRead or LimitExceeded, or whatever Pillow's plugins raise. Decoding it too raises LimitExceeded, or an error that
+    a plugin makes of that, where it takes too many steps.
     """
     limits.check("bytes", len(data), "bytes")
     for width, height in announced_sizes(data):
@@ -55,7 +35,7 @@ def open_picture(data: bytes, limits: Limits) -> Image.Image:
         picture = _open(stream)
     except UnidentifiedImageError as error:
         stream.check()
-        unknown = f"not in any picture format that Pillow knows{hint(data)}"
+        unknown = f"not in any picture format that Pillow knows{formats.hint(data)}"
         raise NotRead(formats.refusal(data[:16]) or unknown) from error
     except Image.DecompressionBombError as error:
         if found := re.search(r"\((\d+) pixels\)", str(error)):
@@ -72,13 +52,7 @@ def open_picture(data: bytes, limits: Limits) -> Image.Image:
 
 
 def check_opened(picture: ImageFile.ImageFile, limits: Limits) -> None:
-    """Check a picture that somebody else has opened.
-
-    Raises
-    ------
-    LimitExceeded
-        It asks for more than it may.
-    """
+    """Check a picture that somebody else has opened: LimitExceeded if it asks for more than it may."""
     check_picture(picture, limits)
     if picture.format in JPEG_FORMATS and picture.tile and picture.fp is not None:  # it is not decoded yet
         position = picture.fp.tell()
@@ -88,24 +62,15 @@ def check_opened(picture: ImageFile.ImageFile, limits: Limits) -> None:
 
 
 def check_tiff(data: bytes, limits: Limits, *, pages: int | None) -> None:
-    """Check how many numbers a field of a TIFF has on its first pages, or on all.
+    """Check how many numbers a field of a TIFF has on its first pages, or on all (None).
 
-    Raises
-    ------
-    LimitExceeded
-        There are more than there may be: Pillow makes several objects of each.
+    LimitExceeded if there are more than there may be: Pillow makes several objects of each.
     """
     limits.check("steps", STEPS_A_READ * most_tiff_values(data, pages=pages), "steps of Pillow's Python code")
 
 
 def check_scans(data: bytes, start: int, limits: Limits) -> None:
-    """Check how many scans the JPEG has that begins at a place in a file.
-
-    Raises
-    ------
-    LimitExceeded
-        It has more than it may.
-    """
+    """Check how many scans the JPEG has that begins at a place in a file; LimitExceeded if too many."""
     # Each has its two bytes; looking for them takes a hundredth of decoding, and is enough for nearly every picture.
     if limits.jpeg_scans is not None and len(_SOS.findall(data, start)) > limits.jpeg_scans:
         limits.check("jpeg_scans", count_jpeg_scans(data, start), "scans of a JPEG")
@@ -114,15 +79,7 @@ def check_scans(data: bytes, start: int, limits: Limits) -> None:
 def check_picture(picture: Image.Image, limits: Limits) -> bool:
     """Check what an opened picture, or the frame that it has been wound to, says of itself.
 
-    Returns
-    -------
-    bool
-        Whether Pillow decodes it in Python.
-
-    Raises
-    ------
-    LimitExceeded
-        It asks for more than it may.
+    Tells whether Pillow decodes it in Python. LimitExceeded if it asks for more than it may.
     """
     limits.check_size(*picture.size)
     in_python = any(formats.is_pillows(Image.DECODERS.get(tile[0])) for tile in getattr(picture, "tile", ())[:1])

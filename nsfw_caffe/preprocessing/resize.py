@@ -30,15 +30,7 @@ _STRIP_BYTES = 1 << 20
 def resize(picture: Image.Image | Pixels) -> Image.Image:
     """Resize an RGB picture to 256x256.
 
-    Parameters
-    ----------
-    picture : PIL.Image.Image or numpy.ndarray
-        An image in mode RGB, or uint8 (height, width, 3), RGB, with any strides; neither side is 0.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The resized picture, in mode RGB.
+    An array is uint8 (height, width, 3), RGB, with any strides; neither side is 0.
     """
     return resize_by_extension(picture) if PATHS else resize_by_pillow(picture)
 

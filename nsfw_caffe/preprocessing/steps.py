@@ -42,27 +42,11 @@ _MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
 
 
 def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS) -> Tensor:
-    """Turn a source into the network's input.
+    """Turn a source into the network's input: float32 (3, 224, 224), blue, green, red, from -123 to 151.
 
-    Parameters
-    ----------
-    source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or numpy.ndarray
-        The picture. An array is uint8, (height, width, 3), RGB. A Pillow image or an array is taken as decoded;
-        from everything else, a JPEG is decoded by `codec`.
-    codec : JpegCodec
-        What decodes a source that is a JPEG, and puts every picture through JPEG.
-    limits : Limits, optional
-        What the picture may ask for.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, (3, 224, 224), blue, green, red, from -123 to 151.
-
-    Raises
-    ------
-    ImageError
-        If the source is not a picture that Pillow can read, or exceeds a limit; the message names the source.
+    A Pillow image or an array is taken as decoded; from everything else, a JPEG is decoded by `codec`, which also puts
+    every picture through JPEG. ImageError, which names the source, if it is no picture that Pillow can read, or exceeds
+    a limit.
     """
     try:
         if not isinstance(source, (np.ndarray, Image.Image)):
@@ -166,7 +150,7 @@ def _read(source: object, most: int | None) -> bytes:
 
 def _network_input(pixels: Pixels) -> Tensor:
     # For each of the 256 levels, dividing by 255 and multiplying by it in the original's precisions gives the level
-    # again, so only the subtraction is left; tests/test_preprocess.py holds that against the original's operations.
+    # again, so only the subtraction is left; tests/preprocessing/test_steps.py holds it against the original's steps.
     centre = pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP]
     tensor = centre[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
     tensor -= _MEAN

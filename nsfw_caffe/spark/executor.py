@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
-from nsfw_caffe.model.model_file import reading
+from nsfw_caffe.model.spec import reading
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.steps import Source

@@ -25,8 +25,7 @@ from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.cli.main import main
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model import locate as model
-from nsfw_caffe.model.model_file import ModelFile
-from nsfw_caffe.model.spec import OPEN_NSFW, ModelFiles
+from nsfw_caffe.model.spec import OPEN_NSFW, ModelFile, ModelFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOTXT, CAFFEMODEL = (file.name for file in OPEN_NSFW.files)
