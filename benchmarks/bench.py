@@ -26,7 +26,7 @@ from PIL import Image
 
 from nsfw_caffe.fidelity.measure import cpu_name
 from nsfw_caffe.options import ENGINES
-from nsfw_caffe.system.cores import available_cores
+from nsfw_caffe.system.processes import available_cores
 
 HERE = Path(__file__).parent
 WORK = HERE.parent / "build" / "bench"

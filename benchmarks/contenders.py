@@ -37,7 +37,7 @@ def original_steps() -> Score:
 def library(**options: Any) -> Score:  # noqa: ANN401
     """Score with this library's `classify_batch`, with as many workers as there are cores."""
     from nsfw_caffe import Classifier
-    from nsfw_caffe.system.cores import available_cores
+    from nsfw_caffe.system.processes import available_cores
 
     classifier = Classifier(**options)
     return lambda paths: list(classifier.classify_batch(paths, workers=available_cores()))

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from nsfw_caffe.fidelity.measure import Measured, arguments
 from nsfw_caffe.fidelity.verify import recorded_pictures
 from nsfw_caffe.options import ScoringOptions
-from nsfw_caffe.system import child_process
+from nsfw_caffe.system import processes
 
 # Without AVX; with it; with AVX2 and FMA, of Intel and of AMD; with all that qemu knows (it knows no AVX-512).
 QEMU_CPUS = ("Nehalem", "SandyBridge", "Haswell", "EPYC-Rome", "max")
@@ -34,7 +34,7 @@ def main() -> int:
     os.environ.pop("OPENBLAS_CORETYPE", None)  # NumPy's OpenBLAS would run code that an imitated CPU does not have
     pictures = recorded_pictures()
     recorded = [Measured(one.sha256, one.tensors["ijg9d"], one.scores["ijg9d"]["atlas"]) for one in pictures]
-    command = child_process.command(
+    command = processes.command(
         "fidelity.measure", *arguments(ScoringOptions.published()), "--", *(str(one.path) for one in pictures)
     )
     set_ups: dict[str, tuple[list[str], dict[str, str]]] = {"this CPU": ([], {})}
@@ -45,7 +45,7 @@ def main() -> int:
         start = time.monotonic()
         run = subprocess.run(
             [*emulator, *command],
-            env=child_process.environment(**variables),
+            env=processes.environment(**variables),
             capture_output=True,
             text=True,
             check=False,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import VERSION
-from nsfw_caffe.caffe_to_onnx.graph import AFFINE, Array, Graph, Layer, Node, Shape, Value, refusal
+from nsfw_caffe.caffe_to_onnx.graph import AFFINE, Array, Graph, Layer, Node, Shape, Value, refusal, write
 from nsfw_caffe.caffe_to_onnx.rules import RULES, refuse_unknown, refuse_unknown_type
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.check import check_blobs
@@ -17,20 +16,11 @@ from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter, NetPara
 
 
 def convert(prototxt: Path, caffemodel: Path) -> bytes:
-    """Convert a Caffe model to ONNX.
+    """Convert a Caffe model to ONNX, always to the same bytes; the input's first axis is dynamic.
 
-    The input has the shape of the prototxt's, but for its first axis, which is dynamic. BatchNorm, Scale and Bias are
-    folded, in float64, into a Convolution or InnerProduct before them that nothing else reads. The ONNX file has opset
-    13 and float32, and the same bytes for the same two files.
-
-    Raises
-    ------
-    ModelError
-        A file cannot be read, or holds anything that the converter does not do exactly as Caffe does.
-    EngineUnavailable
-        The package onnx is missing.
+    ModelError where a file cannot be read, or holds anything that the converter does not do exactly as Caffe does.
     """
-    write = require_onnx()
+    require_onnx()
     network, weights = _read(prototxt), read_caffemodel(caffemodel)
     layers = layers_in_test(network)
     for layer in layers:
@@ -48,15 +38,14 @@ def convert(prototxt: Path, caffemodel: Path) -> bytes:
         raise ModelError(f"{prototxt} with {caffemodel}: {error}") from error
 
 
-def require_onnx() -> Callable[[Value, list[Node], Value, str], bytes]:
-    """Give what writes the graph; EngineUnavailable where the package onnx is missing."""
+def require_onnx() -> None:
+    """Raise EngineUnavailable where the package onnx is missing."""
     try:
-        from nsfw_caffe.caffe_to_onnx.write import write
+        from onnx import TensorProto, helper, numpy_helper  # noqa: F401 - what writing the graph takes
     except ImportError as error:
         raise EngineUnavailable(
             f"converting the model: {error}; get it with pip install '.[onnxruntime]' from the checkout"
         ) from error
-    return write
 
 
 def _read(prototxt: Path) -> NetParameter:

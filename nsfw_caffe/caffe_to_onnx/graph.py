@@ -1,5 +1,7 @@
 """The graph between Caffe and ONNX: nodes whose weights are still float64, and one Caffe layer while it becomes nodes.
 
+It is written in float32, and only with what runtimes of years ago read too; nothing but the writing needs onnx.
+
 Shapes are those of one picture: the first axis is 1, and every blob keeps it as the picture's, so that it can become
 the dynamic axis of a batch.
 """
@@ -10,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,59 +20,45 @@ import numpy.typing as npt
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter
 
+if TYPE_CHECKING:
+    import onnx
+
 Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = npt.NDArray[Any]
 Attributes: TypeAlias = dict[str, int | float | list[int]]
 
 AFFINE = "Affine"
-"""The operator of a node that multiplies by its first constant and adds its second; ONNX has none, see `write.py`."""
+"""The operator of a node that multiplies by its first constant and adds its second; ONNX has none, see `_steps`."""
+
+OPSET = 13
+"""Of ai.onnx, from ONNX 1.8 (2020): the first whose Softmax takes one axis, as Caffe's does."""
+
+IR_VERSION = 7
+"""The file format's version of the same release."""
+
+BATCH = "n"
+"""Name of the dynamic axis."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a layer gives to the next.
+    """What a layer gives to the next."""
 
-    Attributes
-    ----------
-    name : str
-        Name in the graph, unique.
-    shape : tuple of int
-        Shape for one picture.
-    storage : str
-        Which memory Caffe keeps it in: some layers give their input's own.
-    """
-
-    name: str
+    name: str  # unique in the graph
     shape: Shape
-    storage: str
+    storage: str  # which memory Caffe keeps it in: some layers give their input's own
 
 
 @dataclass
 class Node:
-    """An operation of ONNX, or `AFFINE`.
-
-    Attributes
-    ----------
-    operator : str
-        ONNX's name.
-    inputs : list of str
-        Names of the values.
-    output : str
-        Name of the value that it makes.
-    constants : list of numpy.ndarray
-        The inputs after those: weights in float64, shapes in int64.
-    attributes : dict
-        ONNX's attributes.
-    shape : tuple of int
-        Shape of the output for one picture. Inside an InnerProduct the first axis may be longer.
-    """
+    """An operation of ONNX, or `AFFINE`; inputs and output are names of values."""
 
     operator: str
     inputs: list[str]
     output: str
-    constants: list[Array]
+    constants: list[Array]  # the inputs after those: weights in float64, shapes in int64
     attributes: Attributes
-    shape: Shape
+    shape: Shape  # of the output; inside an InnerProduct the first axis may be longer than 1
 
 
 @dataclass
@@ -91,15 +79,7 @@ class Graph:
 
 
 class Layer:
-    """One layer of Caffe's, with what its conversion needs.
-
-    Attributes
-    ----------
-    parameter : LayerParameter
-        What the prototxt says.
-    bottoms : list of Value
-        What it is given.
-    """
+    """One layer of Caffe's, with what its conversion needs: what the prototxt says, and the values that it is given."""
 
     def __init__(
         self,
@@ -203,3 +183,82 @@ def _spread(array: Array | float, shape: Shape) -> Array:
     """
     array = np.asarray(array, float)
     return np.broadcast_to(array, shape) if max(array.shape[-len(shape) + 2 :], default=1) > 1 else array
+
+
+def write(source: Value, nodes: list[Node], output: Value, version: str) -> bytes:
+    """Write a graph, from its source to its output, as the bytes of an ONNX file: the same bytes for the same graph.
+
+    OverflowError names the value whose constant exceeds float32.
+    """
+    import onnx
+    from onnx import helper
+
+    written: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+    for node in nodes:
+        for operator, inputs, name, arrays in _steps(node):
+            names = [f"{name}/{index}" for index in range(len(arrays))]
+            constants += map(_tensor, names, arrays)
+            written.append(_node(operator, [*inputs, *names], name, node.attributes))
+    if output.name == source.name:
+        output = Value(f"{output.name}/same", output.shape, output.storage)
+        written.append(helper.make_node("Identity", [source.name], [output.name]))
+    # With the shapes in between, the checker compares ours with its own.
+    between = [_info(node.output, node.shape) for node in nodes if node.output != output.name]
+    graph = helper.make_graph(
+        written,
+        "caffe",
+        [_info(source.name, source.shape)],
+        [_info(output.name, output.shape)],
+        initializer=constants,
+        value_info=between,
+    )
+    model = helper.make_model(
+        graph,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="nsfw_caffe",
+        producer_version=version,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def _steps(node: Node) -> list[tuple[str, list[str], str, list[Array]]]:
+    """Give the operations that make up a node: operator, inputs, output, constants."""
+    if node.operator != AFFINE:
+        return [(node.operator, node.inputs, node.output, node.constants)]
+    factor, offset = node.constants
+    between = f"{node.output}/scaled"
+    if not offset.any():
+        return [("Mul", node.inputs, node.output, [factor])]
+    if (factor == 1).all():
+        return [("Add", node.inputs, node.output, [offset])]
+    return [("Mul", node.inputs, between, [factor]), ("Add", [between], node.output, [offset])]
+
+
+def _node(operator: str, inputs: list[str], output: str, attributes: Attributes) -> onnx.NodeProto:
+    from onnx import helper
+
+    node = helper.make_node(operator, inputs, [output], output)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in sorted(attributes.items()))
+    return node
+
+
+def _tensor(name: str, array: Array) -> onnx.TensorProto:
+    from onnx import numpy_helper
+
+    if array.dtype != np.float64:
+        return numpy_helper.from_array(array, name)
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise OverflowError(f"the constants of {name!r} are too large for float32")
+    return numpy_helper.from_array(np.ascontiguousarray(values), name)
+
+
+def _info(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    from onnx import TensorProto, helper
+
+    first = BATCH if shape[0] == 1 else None
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [first, *shape[1:]])

@@ -19,28 +19,14 @@ _ANY = 1 << 30
 
 @dataclass(frozen=True)
 class Rule:
-    """How a type of layer is converted.
+    """How a type of layer is converted."""
 
-    Attributes
-    ----------
-    convert : callable
-        Adds the layer's nodes, and gives what its tops get.
-    parameter : str
-        The message that holds its options, "" where it has none.
-    options : tuple of str
-        The options that `convert` reads.
-    bottoms, tops : tuple of int
-        The smallest and the largest number.
-    in_place : bool
-        Whether Caffe gives the right numbers where the top is the bottom.
-    """
-
-    convert: Callable[[Layer], Value]
-    parameter: str
-    options: tuple[str, ...] = ()
-    bottoms: tuple[int, int] = (1, 1)
+    convert: Callable[[Layer], Value]  # adds the layer's nodes, and gives what its tops get
+    parameter: str  # the message that holds its options, "" where it has none
+    options: tuple[str, ...] = ()  # those that `convert` reads
+    bottoms: tuple[int, int] = (1, 1)  # the smallest and the largest number
     tops: tuple[int, int] = (1, 1)
-    in_place: bool = False
+    in_place: bool = False  # whether Caffe gives the right numbers where the top is the bottom
 
 
 _WINDOW = ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w")

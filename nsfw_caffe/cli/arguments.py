@@ -8,6 +8,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nsfw_caffe.cli.progress import fetch_model
+from nsfw_caffe.engines.base import require_engine
+from nsfw_caffe.options import ENGINES, PRECISIONS, ScoringOptions, parse_device
+from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from nsfw_caffe.classifier import Classifier
+
+_LIMITS = (
+    ("pixels", "pixels", "width times height; default: 100 million"),
+    ("side", "side", "the longer of width and height; default: 30000"),
+    ("scans", "jpeg_scans", "scans of a JPEG file; default: 64"),
+    ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
+    ("steps", "steps", "reads and pixels that Pillow works through in Python; default: 10 million"),
+)
+"""Options after ``--max-``, the fields of `Limits` that they set, and their help."""
 
 _TABLES = (".csv", ".jsonl", ".parquet", ".sqlite")
 
@@ -93,3 +112,83 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         each.add_argument(
             "-q", "--quiet", action="store_true", default=default, help="show no progress, which terminals alone see"
         )
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what scores."""
+    group = parser.add_argument_group("what scores")
+    group.add_argument(
+        "--published", action="store_true", help="give the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
+    )
+    group.add_argument(
+        "--engine", choices=(*ENGINES, "auto"), default="auto", help="engine; default: the first installed"
+    )
+    group.add_argument("--device", type=_device, default="cpu", help="device: cpu (default) or gpu:N")
+    group.add_argument(
+        "--decode",
+        choices=("exact", "fast"),
+        default="exact",
+        help="decoding; fast: large JPEG files smaller, other scores",
+    )
+    group.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="precision; bfloat16: faster, other scores"
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help="threads that compute; default: all cores")
+    group.add_argument("--prototxt", metavar="FILE", help="network of your own model")
+    group.add_argument("--caffemodel", metavar="FILE", help="weights of your own model")
+
+    group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
+    for option, field, what in _LIMITS:
+        default = getattr(DEFAULT_LIMITS, field)
+        group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=what)
+    default = (DEFAULT_LIMITS.bytes or 0) >> 20
+    group.add_argument(
+        "--max-size", type=limit, default=default, metavar="MIB", help=f"size of the file; default: {default}"
+    )
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options say."""
+    size = None if options.max_size is None else options.max_size << 20
+    return Limits(**{field: getattr(options, field) for _, field, _ in _LIMITS}, bytes=size)
+
+
+def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with a usage error where the options do not go together."""
+    if (options.prototxt is None) != (options.caffemodel is None):
+        parser.error("--prototxt and --caffemodel go together")
+    set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
+    usual = ("cpu", "exact", "float32", None)
+    if options.published and set_up not in (("auto", *usual), ("caffe", *usual)):
+        parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
+
+
+def create_classifier(options: argparse.Namespace) -> Classifier:
+    """Create the Classifier that the options say; the original model is fetched first, with progress bars."""
+    from nsfw_caffe.classifier import Classifier
+
+    scoring = scoring_options(options)
+    if options.prototxt is None:
+        fetch_model(lambda: _look(scoring), quiet=options.quiet)
+    return Classifier.from_options(scoring, prototxt=options.prototxt, caffemodel=options.caffemodel)
+
+
+def scoring_options(options: argparse.Namespace) -> ScoringOptions:
+    """Return what the options say of how pictures are scored."""
+    if options.published:
+        return ScoringOptions.published(limits=limits(options))
+    names = ("engine", "device", "decode", "precision", "threads")
+    return ScoringOptions(**{name: getattr(options, name) for name in names}, limits=limits(options))
+
+
+def _look(options: ScoringOptions) -> None:
+    """Raise the error of an engine that is not there, before the model is downloaded for it."""
+    create_codec(options.jpeg, options.decode)
+    require_engine(options)
+
+
+def _device(text: str) -> str:
+    try:
+        return parse_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

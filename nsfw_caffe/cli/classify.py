@@ -10,8 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK, SOME_FAILED
-from nsfw_caffe.cli.arguments import add_json_option, probability
-from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
+from nsfw_caffe.cli.arguments import (
+    add_engine_options,
+    add_json_option,
+    check_engine_options,
+    create_classifier,
+    probability,
+)
 from nsfw_caffe.cli.progress import Progress
 from nsfw_caffe.cli.streams import begin_csv, complain, csv_line, say, standard_input, warn
 from nsfw_caffe.results.names import encode_name, visible

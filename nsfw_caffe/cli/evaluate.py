@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK, SOME_FAILED
-from nsfw_caffe.cli.arguments import positive, probabilities, probability
-from nsfw_caffe.cli.labelled_data import add_data_options, evaluate_data
+from nsfw_caffe.cli.arguments import (
+    add_engine_options,
+    check_engine_options,
+    create_classifier,
+    positive,
+    probabilities,
+    probability,
+)
 from nsfw_caffe.cli.pages import add_figures_options, add_thumbnails_options, check_page_options, write_report
+from nsfw_caffe.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from nsfw_caffe.evaluate.options import Options
+    from nsfw_caffe.evaluate import Evaluation, Options
 
 _DESCRIPTION = """\
 Plot the ROC curve of the scores on your own labelled data and choose a threshold: the data are two folders, a table
@@ -26,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "evaluate", help="plot the ROC, choose a threshold on labelled data", description=_DESCRIPTION
     )
     parser.set_defaults(run=lambda options: _run(options, parser))
-    add_data_options(parser)
+    _add_data_options(parser)
     parser.add_argument(
         "--by", action="append", default=[], metavar="COLUMN", help="column for whose values the figures are given too"
     )
@@ -66,6 +75,29 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_thumbnails_options(outputs, "the N worst mistakes on each side")
 
 
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is evaluated: folders, or a table, with scores or without."""
+    parser.add_argument(
+        "data",
+        nargs="?",
+        type=Path,
+        metavar="DATA",
+        help="a .csv, .jsonl, .parquet or .sqlite table with label (nsfw or sfw, 1 or 0), and source or score",
+    )
+    parser.add_argument(
+        "--nsfw", action="append", default=[], metavar="DIR", help="folder of nsfw pictures, in place of DATA"
+    )
+    parser.add_argument("--sfw", action="append", default=[], metavar="DIR", help="folder of sfw pictures")
+    parser.add_argument(
+        "--results", type=Path, metavar="RESULTS", help="a finished scan that has the scores of DATA's sources"
+    )
+    parser.add_argument(
+        "--scores", type=Path, metavar="FILE", help="file for scores that have to be computed; default: in the cache"
+    )
+    parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
+    add_engine_options(parser)
+
+
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.evaluate.libraries import check_libraries
     from nsfw_caffe.report.evaluation import evaluation_report
@@ -73,10 +105,37 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
     check_libraries()
     check_page_options(options, parser, "evaluate")
-    evaluation = evaluate_data(options, parser, _asked(options))
+    evaluation = _evaluate(options, parser, _asked(options))
     report = evaluation_report(evaluation, pictures=options.thumbnails or 0, clear=options.clear)
     write_report(report, to_json(evaluation), options)
     return SOME_FAILED if evaluation.failures else OK
+
+
+def _evaluate(options: argparse.Namespace, parser: argparse.ArgumentParser, asked: Options) -> Evaluation:
+    """Evaluate the labelled data that the options name."""
+    from nsfw_caffe.evaluate.labelled_data import evaluate_folders, evaluate_table
+
+    check_engine_options(options, parser)
+    if bool(options.nsfw) != bool(options.sfw):
+        parser.error("--nsfw and --sfw go together: a ROC needs both")
+    if (options.data is not None) == bool(options.nsfw):
+        parser.error("give DATA, or --nsfw DIR and --sfw DIR")
+    if options.results is not None and options.data is None:
+        parser.error("--results goes with DATA")
+    with Progress(quiet=options.quiet) as progress:
+        evaluate = (
+            functools.partial(evaluate_folders, options.nsfw, options.sfw)
+            if options.data is None
+            else functools.partial(evaluate_table, options.data, results=options.results)
+        )
+        return evaluate(
+            options=asked,
+            by=options.by,
+            classifier=lambda: create_classifier(options),
+            scores=options.scores,
+            workers=options.workers,
+            progress=progress.done if progress.shown else None,
+        )
 
 
 def _asked(options: argparse.Namespace) -> Options:

@@ -14,6 +14,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe._version import __version__
@@ -27,7 +28,6 @@ from nsfw_caffe.cli import (
     USAGE,
     classify,
     compare,
-    completion,
     evaluate,
     model,
     rank,
@@ -37,7 +37,7 @@ from nsfw_caffe.cli import (
     streams,
     verify,
 )
-from nsfw_caffe.cli.arguments import add_common_options, join_json_file
+from nsfw_caffe.cli.arguments import add_common_options, all_parsers, join_json_file
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ResultsUnreadable, ScanStopped
 from nsfw_caffe.results.names import visible
 
@@ -54,6 +54,11 @@ _STATUS = {
 
 _COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, verify)
 _WITH_JSON_FILE = ("evaluate", "compare")
+
+_SHELLS = ("bash", "zsh", "tcsh")
+
+_FILES = ("IMAGE", "SOURCE", "FILE", "FILE.json")
+"""Metavars of files whose names are kept as text; what is a pathlib.Path is a file as well, but for DIR."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +83,7 @@ def _run(arguments: Sequence[str]) -> int:
             streams.say(_version(verbose=options.verbose))
             parser.exit(OK)
         if options.print_completion:
-            streams.say(completion.completion_script(parser, options.print_completion))
+            streams.say(_completion_script(parser, options.print_completion))
             parser.exit(OK)
         if options.command is None:
             parser.error("the following arguments are required: COMMAND")
@@ -117,10 +122,29 @@ def _version(*, verbose: bool) -> str:
         return version
     import platform
 
-    from nsfw_caffe.fidelity.installation import describe_installation
+    from nsfw_caffe.fidelity.measure import describe_installation
 
     lines = [version, f"Python {platform.python_version()}", platform.platform()]
     return "\n".join([*lines, *map(visible, describe_installation())])
+
+
+def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
+    """Return a script with which a shell completes the command line, made by shtab: no Python runs when Tab is pressed.
+
+    It raises NsfwCaffeError where shtab is missing.
+    """
+    try:
+        import shtab
+    except ImportError as error:
+        raise NsfwCaffeError("completion needs shtab: pip install 'nsfw-caffe[completion]'") from error
+
+    for each in all_parsers(parser):
+        for action in each._actions:
+            if action.metavar == "DIR":
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # where shtab looks
+            elif action.type is Path or action.metavar in _FILES:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    return shtab.complete(parser, shell)
 
 
 class _Help(argparse.HelpFormatter):
@@ -154,9 +178,7 @@ def create_parser() -> _Parser:
         formatter_class=lambda prog: _Help(prog, max_help_position=28),
     )
     parser.add_argument("--version", action="store_true", help="print the version; with -v, of what it runs on too")
-    parser.add_argument(
-        "--print-completion", choices=completion.SHELLS, metavar="SHELL", help="script for bash, zsh or tcsh"
-    )
+    parser.add_argument("--print-completion", choices=_SHELLS, metavar="SHELL", help="script for bash, zsh or tcsh")
     commands = parser.add_subparsers(prog="nsfw-caffe", title="commands", dest="command", metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)

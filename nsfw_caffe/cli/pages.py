@@ -63,13 +63,7 @@ def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentPar
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write a file whole.
-
-    Raises
-    ------
-    ResultsError
-        It cannot be written.
-    """
+    """Write a file whole; ResultsError where that cannot be."""
     from nsfw_caffe.system.files import write_file
 
     try:
@@ -100,10 +94,7 @@ def write_report(report: Report, json: str, options: argparse.Namespace) -> None
 def write_plots(plots: Sequence[Plot], folder: Path) -> None:
     """Draw each figure into a PNG file in a folder, which is made if need be.
 
-    Raises
-    ------
-    ResultsError
-        matplotlib is not installed, or a file cannot be written: the message names it.
+    ResultsError where matplotlib is not installed, or a file cannot be written.
     """
     from nsfw_caffe.report.figures import to_png
 

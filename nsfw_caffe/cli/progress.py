@@ -51,12 +51,7 @@ class Progress:
 def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:
     """Fetch the original model unless it is here, with progress bars where standard error is a terminal.
 
-    Parameters
-    ----------
-    look : callable
-        Called before a download: it raises the error of what the model is fetched for and is not there.
-    quiet : bool
-        No progress bars.
+    `look` is called before a download: it raises the error of what the model is fetched for and is not there.
     """
     from nsfw_caffe.model import locate as model
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from nsfw_caffe.__main__ import interrupt
 from nsfw_caffe.cli import OK, SOME_FAILED, STOPPED
-from nsfw_caffe.cli.arguments import positive
-from nsfw_caffe.cli.engine_options import add_engine_options, check_engine_options, create_classifier
+from nsfw_caffe.cli.arguments import add_engine_options, check_engine_options, create_classifier, positive
 from nsfw_caffe.cli.progress import Progress
 from nsfw_caffe.cli.streams import complain, say, standard_input, warn
 from nsfw_caffe.errors import NsfwCaffeError

@@ -55,13 +55,7 @@ def standard_input() -> BinaryIO:
 
 
 def say(text: str, *, end: str = "\n", flush: bool = False) -> None:
-    """Write on standard output.
-
-    Raises
-    ------
-    OutputLostError
-        It cannot be written.
-    """
+    """Write on standard output; OutputLostError where it cannot be written."""
     try:
         with _beside_progress(sys.stdout):
             print(text, end=end, flush=flush)

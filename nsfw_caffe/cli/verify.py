@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _find_family(published: list[Expected]) -> bool:
     """Try every set-up on published scores and name the one that gives them; tell whether there is one."""
-    from nsfw_caffe.fidelity.families import agrees_as_well, find_best, try_all
+    from nsfw_caffe.fidelity.verify import agrees_as_well, find_best, try_all
 
     say(f"\n{'engine':<13}{'BLAS':<21}{'JPEG':<40}{'equal':<9}largest difference")
     trials = []

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
-from nsfw_caffe.system.cores import available_cores
+from nsfw_caffe.system.processes import available_cores
 
 GPU_BATCH_SIZE = 32
 

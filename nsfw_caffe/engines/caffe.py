@@ -24,7 +24,7 @@ from nsfw_caffe.model.check import check_custom
 from nsfw_caffe.model.network import for_caffe
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
-from nsfw_caffe.system import child_process
+from nsfw_caffe.system import processes
 
 _TRIAL_SECONDS = 300
 
@@ -154,8 +154,8 @@ def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
     The original model is not to blame for one: then it is the GPU, which may be too old for this pycaffe, or full.
     """
     device = "cpu" if gpu is None else f"gpu:{gpu}"
-    command = child_process.command("engines.trial", str(files.prototxt), str(files.caffemodel), device)
-    environment = child_process.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
+    command = processes.command("engines.trial", str(files.prototxt), str(files.caffemodel), device)
+    environment = processes.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
     try:
         trial = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)
     except subprocess.TimeoutExpired as error:

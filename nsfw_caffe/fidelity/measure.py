@@ -1,4 +1,4 @@
-"""What this machine makes of pictures, stage by stage, measured in a child process.
+"""What this machine scores with, and what it makes of pictures, stage by stage, measured in a child process.
 
 A process computes with one BLAS, so each choice of options gets a process of its own.
 """
@@ -11,18 +11,21 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
 from nsfw_caffe.classifier import Classifier
+from nsfw_caffe.engines.base import require_engine
 from nsfw_caffe.engines.blas import loaded_blas
-from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
-from nsfw_caffe.options import ScoringOptions
-from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
+from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
+from nsfw_caffe.model import locate
+from nsfw_caffe.options import ENGINES, ScoringOptions
+from nsfw_caffe.preprocessing.jpeg import CODECS, create_codec, describe_codec
 from nsfw_caffe.preprocessing.resize import PATHS
 from nsfw_caffe.preprocessing.steps import preprocess
-from nsfw_caffe.system import child_process
+from nsfw_caffe.system import processes
 
 _PASSED = ("engine", "jpeg", "blas")
 """Options that differ in what is measured here."""
@@ -52,15 +55,12 @@ class Environment:
 def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, list[Measured]]:
     """Preprocess and score pictures in a child process.
 
-    Raises
-    ------
-    EngineUnavailable
-        If what the options ask for is not available here, or the child process died.
+    EngineUnavailable where what the options ask for is not available here, or the child process died.
     """
     run = subprocess.run(
-        child_process.command("fidelity.measure", *arguments(options), "--", *map(str, paths)),
+        processes.command("fidelity.measure", *arguments(options), "--", *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
-        env=child_process.environment(OPENBLAS_NUM_THREADS="1"),
+        env=processes.environment(OPENBLAS_NUM_THREADS="1"),
         capture_output=True,
         text=True,
     )
@@ -107,6 +107,44 @@ def cpu_name() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def describe_installation() -> list[str]:
+    """Return a line for each of the engines, the BLAS, the JPEG libraries and the model."""
+    return [f"{name:<12}{value}" for name, value in _lines()]
+
+
+def _lines() -> Iterator[tuple[str, str]]:
+    for engine in ENGINES:
+        try:
+            require_engine(ScoringOptions(engine=engine))
+        except EngineUnavailable as error:
+            yield engine, f"- {error}"
+        else:
+            yield engine, _version(engine)
+    try:
+        yield "engine", f"{require_engine(ScoringOptions())}, where none is named"
+    except EngineUnavailable as error:
+        yield "engine", f"- {error}"
+    blas = loaded_blas()  # which has come with Caffe
+    yield "BLAS", "- none is loaded" if blas is None else f"{blas.title}, {blas.path}"
+    for jpeg in CODECS:
+        try:
+            create_codec(jpeg, "exact")
+        except EngineUnavailable as error:
+            yield "JPEG", f"- {error}"
+        else:
+            yield "JPEG", describe_codec(jpeg)
+    try:
+        files = locate.find()
+    except ModelError as error:
+        yield "model", f"- {error}"
+    else:
+        yield "model", "- not here yet: nsfw-caffe model fetch" if files is None else str(files.caffemodel.parent)
+
+
+def _version(engine: str) -> str:
+    return str(getattr(__import__(engine), "__version__", "of an unknown version"))
 
 
 def _main() -> None:

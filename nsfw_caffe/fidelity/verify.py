@@ -1,10 +1,14 @@
-"""Does this machine give the recorded bits? Stage by stage: the file, the preprocessed tensor, the score."""
+"""Does this machine give the recorded bits? Stage by stage: the file, the preprocessed tensor, the score.
+
+And which set-up gives the scores that somebody published: every one that this machine has is tried.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,7 +17,7 @@ import numpy as np
 
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError
 from nsfw_caffe.fidelity.measure import Environment, Measured, measure
-from nsfw_caffe.options import EngineName, ScoringOptions
+from nsfw_caffe.options import BlasChoice, EngineName, Jpeg, ScoringOptions
 
 RECORDED = resources.files("nsfw_caffe.fidelity") / "recorded.json"
 """Tensors and scores of pictures from scikit-image's wheel; `benchmarks/fidelity.py --record` writes it."""
@@ -23,36 +27,30 @@ PORTABLE_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 TOLERANCE = 5e-6
 """How far a portable engine's score may be from Caffe's, whose own ones differ by 3e-7 from BLAS to BLAS."""
 
+FAMILIES = {"ijg9d": "IJG libjpeg 9 family", "pillow": "libjpeg-turbo family"}
+"""Published scores by the JPEG library of the preprocessing, under the name of its codec here; docs/fidelity.md."""
+
+_JPEGS: tuple[Jpeg, ...] = ("ijg9d", "pillow")
+_BLASES: tuple[BlasChoice, ...] = ("atlas", "system")
+
+_TRIED = [
+    *(ScoringOptions(engine="caffe", blas=blas, jpeg=jpeg) for blas in _BLASES for jpeg in _JPEGS),
+    *(ScoringOptions(engine=engine, jpeg=jpeg) for engine in PORTABLE_ENGINES for jpeg in _JPEGS),
+]
+
 
 @dataclass(frozen=True)
 class Expected:
-    """What is recorded of a picture; None where nothing is.
-
-    Attributes
-    ----------
-    path : Path
-        The picture.
-    sha256 : str
-        Of the picture's file.
-    tensors : dict of str to str
-        The codec's name to the SHA-256 of the float32 (3, 224, 224) tensor's bytes.
-    scores : dict of str to dict of str to float
-        The codec's name, then the BLAS's ("atlas", "openblas SkylakeX"), to the score.
-    published : float or None
-        A score that somebody else published.
-    decimals : int or None
-        To how many decimals it was published; None for all of them.
-    within : float
-        How far from it the original's score may be, where it was published with another program's rounding.
-    """
+    """What is recorded of a picture; None where nothing is."""
 
     path: Path
-    sha256: str
-    tensors: dict[str, str]
-    scores: dict[str, dict[str, float]]
-    published: float | None = None
-    decimals: int | None = None
+    sha256: str  # of the picture's file
+    tensors: dict[str, str]  # the codec's name to the SHA-256 of the float32 (3, 224, 224) tensor's bytes
+    scores: dict[str, dict[str, float]]  # by the codec's name, then the BLAS's: "atlas", "openblas SkylakeX"
+    published: float | None = None  # by somebody else
+    decimals: int | None = None  # to how many it was published; None for all of them
     within: float = 0.0
+    """How far from it the original's score may be, where it was published with another program's rounding."""
 
     def agrees(self, score: float) -> bool:
         """Tell whether a score is the published one, to all its digits."""
@@ -63,22 +61,14 @@ class Expected:
 
 @dataclass(frozen=True)
 class Finding:
-    """A picture's verdict.
-
-    Attributes
-    ----------
-    file, tensor, score : str
-        "equal", "different", or "no record".
-    reason : str
-        Where something differs: which stage, by how much, and why that usually is; else "".
-    """
+    """A picture's verdict; file, tensor and score are each "equal", "different", or "no record"."""
 
     path: Path
     measured: Measured
     file: str
     tensor: str
     score: str
-    reason: str
+    reason: str  # where something differs: which stage, by how much, and why that usually is; else ""
 
     @property
     def equal(self) -> bool:
@@ -88,20 +78,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class PortableFinding:
-    """A portable engine's verdict.
-
-    Attributes
-    ----------
-    engine : str
-        Its name.
-    verdict : str
-        "equal", "different", or "not installed"; equal is within `TOLERANCE` of each of Caffe's recorded scores.
-    reason : str
-        What was found.
-    """
+    """A portable engine's verdict."""
 
     engine: str
     verdict: str
+    """Either "equal", "different" or "not installed"; equal: within `TOLERANCE` of each of Caffe's recorded scores."""
     reason: str
 
 
@@ -117,15 +98,9 @@ def recorded_pictures() -> list[Expected]:
 
 
 def published_pictures(path: Path) -> list[Expected]:
-    """Return the pictures beside `path`, a JSON file of scores that other people published.
+    """Return the pictures beside `path`, a JSON file of scores that other people published; ModelError if it is none.
 
-    The file holds ``{"scores": [{"file": ..., "sha256": ..., "nsfw": ..., "digits": ...}]}``; `digits` is
-    "6 decimals", say, where a score was rounded, and ends with "within 1e-7" where the program was another one.
-
-    Raises
-    ------
-    ModelError
-        If the file is not of that form; a record is part of what a set-up is checked with.
+    It holds ``{"scores": [{"file": ..., "sha256": ..., "nsfw": ..., "digits": ...}]}``, see `_digits`.
     """
     try:
         return [
@@ -137,22 +112,17 @@ def published_pictures(path: Path) -> list[Expected]:
 
 
 def _digits(entry: dict[str, str]) -> tuple[int | None, float]:
-    """Return the number of decimals, where they are fewer than all, and what a score may be off."""
+    """Return the number of decimals, where they are fewer than all, and what a score may be off.
+
+    The text is "6 decimals", say, where a score was rounded, and ends with "within 1e-7" where another program gave it.
+    """
     digits = entry.get("digits", "")
     decimals, within = re.match(r"(\d+) decimals", digits), re.search(r"within (\d[\d.e-]*)$", digits)
     return int(decimals[1]) if decimals else None, float(within[1]) if within else 0.0
 
 
 def check(expected: list[Expected], options: ScoringOptions) -> tuple[Environment, list[Finding]]:
-    """Measure the pictures in a child process and compare.
-
-    Raises
-    ------
-    EngineUnavailable
-        If the set-up is not available here, or the child process died.
-    ImageError
-        If a picture is missing.
-    """
+    """Measure the pictures in a child process, as `measure` does, and compare; ImageError if a picture is missing."""
     require_pictures(expected)
     environment, measured = measure([picture.path for picture in expected], options)
     return environment, [_compare(*pair, environment) for pair in zip(expected, measured, strict=True)]
@@ -166,12 +136,9 @@ def require_pictures(expected: list[Expected]) -> None:
 
 
 def check_portable(expected: list[Expected]) -> list[PortableFinding]:
-    """Score the recorded ones of the pictures with each portable engine, in a child process, and compare with Caffe's.
+    """Score pictures with each portable engine, in a child process, and compare with Caffe's scores.
 
-    Parameters
-    ----------
-    expected : list of Expected
-        The pictures; those without recorded scores are left out.
+    Those of which no scores are recorded are left out.
     """
     recorded = [picture for picture in expected if "pillow" in picture.scores]
     return [_check_engine(engine, recorded) for engine in PORTABLE_ENGINES]
@@ -249,3 +216,62 @@ def units_in_last_place(a: float, b: float) -> int:
     """Return how many float32 values lie between two non-negative float32 scores."""
     bits = np.array([a, b], np.float32).view(np.int32).astype(int)
     return abs(int(bits[0] - bits[1]))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one set-up makes of published scores."""
+
+    options: ScoringOptions
+    environment: Environment | None  # None where the set-up is not available here
+    agreeing: int  # pictures whose score is the published one, to all its digits; of `total`
+    total: int
+    distance: float  # the largest difference to a published score, as far as that has digits
+    reason: str = ""  # why it is not available here
+
+    @property
+    def agrees(self) -> bool:
+        """Whether each published score comes out."""
+        return self.agreeing == self.total
+
+    @property
+    def family(self) -> str:
+        """The published family that the set-up belongs to."""
+        if self.options.jpeg == "pillow" and self.environment and "libjpeg-turbo" not in self.environment.jpeg:
+            return f"the family of {self.environment.jpeg}"
+        return FAMILIES[self.options.jpeg]
+
+
+def try_all(expected: list[Expected]) -> Iterator[Trial]:
+    """Score the pictures with each set-up that this machine has, in child processes; those with Caffe come first."""
+    for options in _TRIED:
+        if options.engine != "caffe" and importlib.util.find_spec(options.engine) is None:
+            yield Trial(options, None, 0, len(expected), 1.0, f"{options.engine} is not installed")
+            continue
+        try:
+            environment, measured = measure([picture.path for picture in expected], options)
+        except EngineUnavailable as error:
+            yield Trial(options, None, 0, len(expected), 1.0, str(error).splitlines()[0])
+            continue
+        agreeing, distance = 0, 0.0
+        for picture, here in zip(expected, measured, strict=True):
+            assert picture.published is not None
+            agreeing += picture.agrees(here.score)
+            rounded = here.score if picture.decimals is None else round(here.score, picture.decimals)
+            distance = max(distance, abs(rounded - picture.published))
+        yield Trial(options, environment, agreeing, len(expected), distance)
+
+
+def agrees_as_well(trial: Trial, best: Trial) -> bool:
+    """Tell whether a set-up gives the published scores as the best one does: to all digits, or within `TOLERANCE`."""
+    return trial.environment is not None and (trial.agrees or (not best.agrees and trial.distance <= TOLERANCE))
+
+
+def find_best(trials: list[Trial]) -> Trial | None:
+    """Return the set-up whose scores are the published ones, or the nearest within `TOLERANCE`; None if there is none.
+
+    Where several are, it is the first: Caffe before the portable engines, whose digits may agree by chance.
+    """
+    found = [trial for trial in trials if trial.environment is not None and trial.total]
+    best = min(found, key=lambda trial: (not trial.agrees, 0 if trial.agrees else trial.distance), default=None)
+    return best if best is not None and (best.agrees or best.distance <= TOLERANCE) else None

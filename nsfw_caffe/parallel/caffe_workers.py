@@ -22,7 +22,7 @@ from nsfw_caffe.parallel.ordered_map import ROOM
 from nsfw_caffe.parallel.outcome import Outcome
 from nsfw_caffe.preprocessing.formats import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
-from nsfw_caffe.system import child_process
+from nsfw_caffe.system import processes
 
 AHEAD = 2
 """Pictures that a worker has: the one that it works on, and the next."""
@@ -127,9 +127,9 @@ class _Run:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                child_process.command("parallel.caffe_worker", str(theirs.fileno())),
+                processes.command("parallel.caffe_worker", str(theirs.fileno())),
                 # The workers share the cores among themselves.
-                env=child_process.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+                env=processes.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

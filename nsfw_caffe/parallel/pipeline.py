@@ -22,7 +22,7 @@ from nsfw_caffe.preprocessing.formats import knows_more_than_pillow, needs_this_
 from nsfw_caffe.preprocessing.jpeg import JpegCodec
 from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes, preprocess
-from nsfw_caffe.system.cores import available_cores
+from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import read_source
 
 _Item = TypeVar("_Item")

@@ -18,7 +18,7 @@ from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.record import Record, SetUp
 from nsfw_caffe.scanning.journal import Journal
 from nsfw_caffe.sources.item import Content, Item, later_frames, read
-from nsfw_caffe.system.cores import available_cores
+from nsfw_caffe.system.processes import available_cores
 
 _READERS = max(4, available_cores() // 4)
 """Threads that read and hash: more than a core or two could use, since they wait for the disk."""

@@ -158,8 +158,7 @@ def _check(df: DataFrame, column: str, kind: str) -> None:
 def _ship(context: SparkContext, files: ModelFiles) -> ShippedModel:
     """Have Spark send the model to each executor that comes to work for this context.
 
-    The converted model does not go with it: an executor makes it once, in 0.3 s, and the driver would send twice as
-    much.
+    The converted model does not go with it, which would double what is sent: an executor makes it once, in 0.3 s.
     """
     # In folders of their own, because a user's two files may have one name.
     prototxt, caffemodel = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"

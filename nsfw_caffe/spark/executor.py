@@ -39,17 +39,7 @@ Read: TypeAlias = Callable[[Iterable["pyarrow.Scalar"], int], Iterator[Source]]
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """A model in a folder that Spark unpacks on every executor.
-
-    Attributes
-    ----------
-    folder : str
-        Its name among SparkFiles.
-    prototxt, caffemodel : str
-        The two files' paths in it.
-    prototxt_sha256, caffemodel_sha256 : str
-        What they must hold, 64 hexadecimal digits each.
-    """
+    """A model in a folder that Spark unpacks on every executor: the folder's name among SparkFiles, and paths in it."""
 
     folder: str
     prototxt: str
@@ -65,28 +55,9 @@ def score_batches(
     read: Read,
     batches: Iterable[pyarrow.RecordBatch],
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Score one column of a partition; batches are read as the work goes on.
+    """Score one column of a partition's rows, which `read` makes sources from; batches are read as the work goes on.
 
-    Parameters
-    ----------
-    options, model : ScoringOptions, ShippedModel
-        What scores.
-    column : str
-        The column that `read` makes sources from.
-    read : callable
-        See `Read`.
-    batches : iterable of pyarrow.RecordBatch
-        The partition's rows.
-
-    Yields
-    ------
-    pyarrow.RecordBatch
-        Each batch with the columns `score` (float64) and `error` (string) after its own.
-
-    Raises
-    ------
-    NsfwCaffeError
-        If the model or the engine cannot be used on this executor.
+    Each batch comes out with the columns `score` (float64) and `error` (string) after its own.
     """
     import pyarrow
     from pyspark import TaskContext
@@ -117,12 +88,7 @@ def score_batches(
 def create_classifier(options: ScoringOptions, model: ShippedModel, threads: int) -> Classifier:
     """Create the Classifier, once in a worker process for each such call: Spark gives it one task after the other.
 
-    Raises
-    ------
-    ModelError
-        If a file of the model is not what the driver has sent, or cannot be run.
-    EngineUnavailable
-        If the engine cannot be used on this executor.
+    ModelError where a file of the model is not what the driver has sent, or cannot be run.
     """
     from pyspark import SparkFiles
 
@@ -150,12 +116,7 @@ def read_paths(
 ) -> Iterator[Source]:
     """Read the files that string cells name, several at a time and ahead of the scores.
 
-    Raises
-    ------
-    NsfwCaffeError
-        If fsspec is missing.
-    ImportError
-        If the package that fsspec needs for a path's scheme is missing; the message names it.
+    NsfwCaffeError where fsspec is missing; ImportError names the package that it needs for a path's scheme.
     """
     read = functools.partial(_read_path, storage_options)
     paths = (cell.as_py() for cell in cells)

@@ -45,16 +45,9 @@ class UnreadableError(Exception):
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a regular file to read it, without ever waiting for somebody to write to it.
 
-    What a path names may change between a look at it and its opening, so the file is looked at once it is open. A pipe,
-    a device or a socket is refused.
-
-    Raises
-    ------
-    OSError
-        It cannot be opened, or is not a regular file; `strerror` says why, without the path.
-    ValueError
-        A path cannot hold this character.
+    It raises an OSError, whose `strerror` is without the path; ValueError where a path cannot hold a character.
     """
+    # What a path names may change between a look at it and its opening, so it is looked at once it is open.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -84,8 +77,7 @@ def read_file(path: str | os.PathLike[str], most: int | None = None) -> bytes:
 def read_source(source: object, most: int | None = None) -> bytes:
     """Read all of a path, bytes, or a file object from where it is to its end.
 
-    UnreadableError says why that cannot be, or that it has more bytes than it may have: whatever goes wrong is the
-    source's fault.
+    UnreadableError says why that cannot be, or that there are too many bytes: what goes wrong is the source's fault.
     """
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):

@@ -125,8 +125,6 @@ def test_own_model_is_checked_before_it_is_converted(files: ModelFiles, tmp_path
 
 
 def test_missing_onnx_says_how_to_get_it(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("nsfw_caffe.caffe_to_onnx.write")]:
-        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(EngineUnavailable, match=r"pip install '\.\[onnxruntime\]'"):
         onnx_model(files)

@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 
 from nsfw_caffe import EngineUnavailable, ModelError
-from nsfw_caffe.fidelity.families import Trial, agrees_as_well, find_best, try_all
 from nsfw_caffe.fidelity.measure import Environment, Measured, measure
 from nsfw_caffe.fidelity.verify import (
     Expected,
+    Trial,
     _compare,
+    agrees_as_well,
     check_portable,
+    find_best,
     published_pictures,
     recorded_pictures,
+    try_all,
     units_in_last_place,
 )
 from nsfw_caffe.options import Jpeg, ScoringOptions
@@ -118,7 +121,7 @@ def test_the_best_set_up_is_the_one_whose_digits_agree_or_the_nearest() -> None:
 
 
 def test_scores_that_no_set_up_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nsfw_caffe.fidelity.families._TRIED", [ScoringOptions(engine="onnxruntime")])
+    monkeypatch.setattr("nsfw_caffe.fidelity.verify._TRIED", [ScoringOptions(engine="onnxruntime")])
     coffee = next(picture for picture in recorded_pictures() if picture.path.name == "coffee.png")
     (tried,) = try_all([replace(coffee, published=0.5)])
     assert (tried.agreeing, tried.total, round(tried.distance, 3)) == (0, 1, 0.487)

@@ -250,7 +250,6 @@ def test_no_engine_no_download(
 ) -> None:
     for name in ("caffe", "onnxruntime", "openvino", "onnx"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "nsfw_caffe.caffe_to_onnx.write", raising=False)
     monkeypatch.chdir(folder)
     assert main(arguments) == 3
     assert upstream.asked == []

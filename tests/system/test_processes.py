@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.system import cores
+from nsfw_caffe.system import processes
 from tests.support import run
 
 
 @pytest.fixture
 def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point the module at a tree of cgroups of the test's own, on a machine of eight cores."""
-    monkeypatch.setattr(cores, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(cores, "_OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(processes, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(processes, "_OWN_CGROUP", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     return tmp_path
 
@@ -25,7 +25,7 @@ def put(folder: Path, **files: str) -> None:
 
 
 def test_without_cgroups(cgroups: Path) -> None:  # noqa: ARG001
-    assert cores.available_cores() == 8
+    assert processes.available_cores() == 8
 
 
 @pytest.mark.parametrize(
@@ -34,30 +34,31 @@ def test_without_cgroups(cgroups: Path) -> None:  # noqa: ARG001
 def test_version_2(quota: str, expected: int, cgroups: Path) -> None:
     put(cgroups, own="0::/a/b")
     put(cgroups / "a" / "b", cpu__max=quota)
-    assert cores.available_cores() == expected
+    assert processes.available_cores() == expected
 
 
 def test_the_tightest_quota_above_counts(cgroups: Path) -> None:
     put(cgroups, own="0::/a/b")
     put(cgroups / "a" / "b", cpu__max="500000 100000")
     put(cgroups / "a", cpu__max="300000 100000")
-    assert cores.available_cores() == 3
+    assert processes.available_cores() == 3
 
 
 def test_a_container_sees_its_own_root(cgroups: Path) -> None:
     put(cgroups, own="0::/of/the/host", cpu__max="400000 100000")
-    assert cores.available_cores() == 4
+    assert processes.available_cores() == 4
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("250000", 3)])
 def test_version_1(quota: str, expected: int, cgroups: Path) -> None:
     put(cgroups, own="3:memory:/a\n2:cpu,cpuacct:/a\n1:name=systemd:/")
     put(cgroups / "cpu" / "a", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
-    assert cores.available_cores() == expected
+    assert processes.available_cores() == expected
 
 
 def test_affinity_counts() -> None:
     code = (
-        "import os; os.sched_setaffinity(0, {0}); from nsfw_caffe.system import cores; print(cores.available_cores())"
+        "import os; os.sched_setaffinity(0, {0})\n"
+        "from nsfw_caffe.system import processes; print(processes.available_cores())"
     )
     assert run("-c", code).stdout == "1\n"
