@@ -128,7 +128,7 @@ prove_scores() {
   check "verify" verify
   check "verify --published" verify --published
   if [[ -n ${NSFW_CAFFE_PUBLISHED:-} ]]; then
-    cp "$NSFW_CAFFE_PUBLISHED"/* "$pictures"
+    cp --recursive "$NSFW_CAFFE_PUBLISHED"/* "$pictures"
     check "scores that others published" verify --published --against /data/published.json
   fi
 }
