@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,18 @@ import nsfw_caffe
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.spec import ModelFiles
 from tests.support import REPOSITORY, made_once, run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the whole run a cache of its own, so that what the user's holds, a model for example, changes nothing."""
+    if hasattr(config, "workerinput"):
+        return  # one of pytest-xdist's processes, which has the first one's environment
+    folder = tempfile.TemporaryDirectory(prefix="nsfw_caffe-tests-")
+    config.add_cleanup(folder.cleanup)
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("PIP_CACHE_DIR", str(users / "pip"))
+    os.environ["XDG_CACHE_HOME"] = folder.name
+    fetch()  # before the processes start, none of which then finds another one than the others
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
+from nsfw_caffe.system.forking import no_fork
 from nsfw_caffe.system.processes import available_cores
 
 GPU_BATCH_SIZE = 32
@@ -139,7 +140,8 @@ def failing_alone(engine: str) -> contextlib.AbstractContextManager[None]:
 @contextlib.contextmanager
 def _ending_foreign_errors(kind: type[NsfwCaffeError], what: str) -> Iterator[None]:
     try:
-        yield
+        with no_fork():
+            yield
     except NsfwCaffeError:
         raise
     except Exception as error:
