@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import VERSION
-from nsfw_caffe.caffe_to_onnx.graph import AFFINE, Array, Graph, Layer, Node, Shape, Value, refusal, write
+from nsfw_caffe.caffe_to_onnx.graph import AFFINE, Array, Graph, Layer, Node, Value, write
 from nsfw_caffe.caffe_to_onnx.rules import RULES, refuse_unknown, refuse_unknown_type
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.check import check_blobs
+from nsfw_caffe.model.layer import Shape, refusal
 from nsfw_caffe.model.network import layers_in_test, read_caffemodel, read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
 

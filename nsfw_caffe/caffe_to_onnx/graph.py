@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import ModelError
+from nsfw_caffe.model.layer import CheckedLayer, Shape, format_shape
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter
 
 if TYPE_CHECKING:
     import onnx
 
-Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = npt.NDArray[Any]
 Attributes: TypeAlias = dict[str, int | float | list[int]]
 
@@ -78,7 +78,7 @@ class Graph:
         return candidate
 
 
-class Layer:
+class Layer(CheckedLayer):
     """One layer of Caffe's, with what its conversion needs: what the prototxt says, and the values that it is given."""
 
     def __init__(
@@ -89,25 +89,11 @@ class Layer:
         files: tuple[Path, Path],
         graph: Graph,
     ) -> None:
-        self.parameter = parameter
+        super().__init__(parameter, files[0])
         self.bottoms = bottoms
         self._blobs = blobs
-        self._prototxt, self._caffemodel = files
+        self._caffemodel = files[1]
         self._graph = graph
-
-    def refuse(self, reason: str) -> ModelError:
-        """Make the error that names file and layer."""
-        return refusal(self._prototxt, self.parameter, reason)
-
-    def require(self, condition: bool, reason: str) -> None:
-        """Raise the error unless the condition holds."""
-        if not condition:
-            raise self.refuse(reason)
-
-    def axis(self, axis: int, rank: int) -> int:
-        """Give an axis as a number from 0 on."""
-        self.require(-rank <= axis < rank, f"there is no axis {axis} among {rank}")
-        return axis % rank
 
     def weights(self, index: int, shape: Shape) -> Array:
         """Give a learned blob in float64; it must have the shape that the layer needs, as Caffe demands."""
@@ -119,8 +105,8 @@ class Layer:
             wanted = (1,) * (4 - len(shape)) + shape
         if found != wanted:
             raise ModelError(
-                f"{self._caffemodel}: blob {index} of layer {self.parameter.name!r} is {_format(found)}; "
-                f"{self._prototxt} needs {_format(shape)}"
+                f"{self._caffemodel}: blob {index} of layer {self.parameter.name!r} is {format_shape(found)}; "
+                f"{self.prototxt} needs {format_shape(shape)}"
             )
         # Caffe computes with float32, whatever the file holds.
         values = np.array(blob.double_data or blob.data, np.float32).astype(np.float64)
@@ -154,7 +140,9 @@ class Layer:
 
     def reshape(self, value: Value, shape: Shape) -> Value:
         """Give a value another shape; as in Caffe, it stays in the same memory."""
-        self.require(shape[:1] == (1,), f"a blob of {_format(shape)} for one picture has no axis of pictures in front")
+        self.require(
+            shape[:1] == (1,), f"a blob of {format_shape(shape)} for one picture has no axis of pictures in front"
+        )
         if shape == value.shape:
             return value
         target = np.array((0, *shape[1:]), np.int64)  # 0: as many pictures as there are
@@ -165,15 +153,6 @@ class Layer:
         """Give a value these axes after a first one that holds all the rest, pictures and more."""
         first = math.prod(value.shape) // math.prod(rest)
         return self.add("Reshape", [value], (first, *rest), [np.array((-1, *rest), np.int64)])
-
-
-def refusal(prototxt: Path, layer: LayerParameter, reason: str) -> ModelError:
-    """Make the error that names a file and a layer in it."""
-    return ModelError(f"{prototxt}: layer {layer.name!r} of type {layer.type}: {reason}")
-
-
-def _format(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "a single value"
 
 
 def _spread(array: Array | float, shape: Shape) -> Array:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import layers, windows
-from nsfw_caffe.caffe_to_onnx.graph import Layer, Value, refusal
+from nsfw_caffe.caffe_to_onnx.graph import Layer, Value
+from nsfw_caffe.model.layer import refusal
 from nsfw_caffe.model.schema.caffe_pb2 import TRAIN, LayerParameter
 
 _ANY = 1 << 30
