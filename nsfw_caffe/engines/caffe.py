@@ -162,10 +162,15 @@ def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
         raise ModelError(f"{files.prototxt}: Caffe did not load and run it within {_TRIAL_SECONDS} s") from error
     if trial.returncode == 0:
         return
-    # glog's line of a fatal error: "F1123 03:14:15.926535 8979 net.cpp:767] Check failed: ..."
-    lines = [line for line in trial.stderr.splitlines() if line.strip() and not line.startswith(("***", "    @"))]
-    reason = next((line.partition("] ")[2] for line in lines if line.startswith("F")), "") or (lines or [""])[-1]
+    reason = last_words(trial.stderr)
     status = f"(status {trial.returncode})"
     if files.original:
         raise EngineUnavailable(f"device {device!r}: Caffe cannot run the model on it {status}: {reason}")
     raise ModelError(f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model {status}: {reason}")
+
+
+def last_words(errors: str) -> str:
+    """Take from what a process with Caffe wrote on standard error why it has ended."""
+    # glog's line of a fatal error: "F1123 03:14:15.926535 8979 net.cpp:767] Check failed: ..."
+    lines = [line for line in errors.splitlines() if line.strip() and not line.startswith(("***", "    @"))]
+    return next((line.partition("] ")[2] for line in lines if line.startswith("F")), "") or (lines or [""])[-1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
 
 _CUDA = "CUDAExecutionProvider"
+
+Providers: TypeAlias = Sequence[str | tuple[str, dict[str, str]]]
 
 
 def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> OnnxRuntimeEngine:
@@ -64,13 +67,8 @@ class OnnxRuntimeEngine:
     ) -> None:
         self.batch_size = 1 if options.gpu is None else GPU_BATCH_SIZE
         self.parallelism: Parallelism = "threads" if options.gpu is None else "batches"
-        content = onnx_model(files)
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 4  # what ends the process; errors are raised too
-        # Threads that wait for work by spinning take the cores from the preprocessing.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        settings.intra_op_num_threads = threads_a_picture(options, callers)
-        self._session = onnxruntime.InferenceSession(content, settings, providers=_providers(options))
+        threads = threads_a_picture(options, callers)
+        self._session = create_session(onnxruntime, onnx_model(files), threads, _providers(options))
         if options.gpu is not None and _CUDA not in self._session.get_providers():
             # onnxruntime takes the CPU instead and only prints why.
             raise EngineUnavailable(
@@ -90,7 +88,22 @@ class OnnxRuntimeEngine:
             return np.concatenate(chunks).reshape(len(batch), -1)
 
 
-def _providers(options: ScoringOptions) -> list[str | tuple[str, dict[str, str]]]:
+def create_session(
+    onnxruntime: Any,  # noqa: ANN401
+    content: bytes,
+    threads: int,
+    providers: Providers = ("CPUExecutionProvider",),
+) -> Any:  # noqa: ANN401
+    """Load a network in ONNX's form, to be computed by this many threads."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # what ends the process; errors are raised too
+    # Threads that wait for work by spinning take the cores from the preprocessing.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(content, settings, providers=providers)
+
+
+def _providers(options: ScoringOptions) -> Providers:
     if options.gpu is None:
         return ["CPUExecutionProvider"]
     # Tensor cores would round the inputs of each product to 10 bits (TF32), which CUDA's libraries do unasked.

@@ -16,7 +16,7 @@ from nsfw_caffe.engines.base import Parallelism, failing_alone, import_module, t
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.model.spec import INPUT_SHAPE, ModelFiles
-from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.options import Precision, ScoringOptions
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -60,12 +60,8 @@ class OpenVinoEngine:
     parallelism: Parallelism = "threads"
 
     def __init__(self, core: Any, files: ModelFiles, options: ScoringOptions, callers: int) -> None:  # noqa: ANN401
-        # Said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
-        settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
-            "INFERENCE_NUM_THREADS": threads_a_picture(options, callers) * callers,
-            "NUM_STREAMS": callers,
-        }
+        threads = threads_a_picture(options, callers) * callers
+        settings = compile_settings(options.precision, threads, callers)
         content = onnx_model(files)
         model = core.read_model(content)
         model.reshape([1, *INPUT_SHAPE])
@@ -89,6 +85,16 @@ class OpenVinoEngine:
                 return np.concatenate(outputs).reshape(len(batch), -1)
         finally:
             self._requests.put(request)
+
+
+def compile_settings(precision: Precision, threads: int, callers: int = 1) -> dict[str, str | int]:
+    """Say how a model is to be compiled: for this many threads, which callers at once share."""
+    # The precision is said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
+    return {
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": callers,
+    }
 
 
 def _let_nan_pass(model: Any) -> None:  # noqa: ANN401

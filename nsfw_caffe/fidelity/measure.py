@@ -121,7 +121,7 @@ def _lines() -> Iterator[tuple[str, str]]:
         except EngineUnavailable as error:
             yield engine, f"- {error}"
         else:
-            yield engine, _version(engine)
+            yield engine, engine_version(engine)
     try:
         yield "engine", f"{require_engine(ScoringOptions())}, where none is named"
     except EngineUnavailable as error:
@@ -143,7 +143,8 @@ def _lines() -> Iterator[tuple[str, str]]:
         yield "model", "- not here yet: nsfw-caffe model fetch" if files is None else str(files.caffemodel.parent)
 
 
-def _version(engine: str) -> str:
+def engine_version(engine: str) -> str:
+    """Return the version of an engine that can be imported."""
     return str(getattr(__import__(engine), "__version__", "of an unknown version"))
 
 

@@ -1,13 +1,16 @@
-"""How many processor cores this process may use, and starting modules of this library as programs of their own."""
+"""What this process may use and has of cores and memory, and starting the library's modules as programs of their own."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
+_OWN_STATUS = Path("/proc/self/status")
+_MEMORY = Path("/proc/meminfo")
 
 
 def available_cores() -> int:
@@ -44,6 +47,20 @@ def _quota(folder: Path) -> list[int]:
         return [-(-int(quota) // int(period))] if int(quota) > 0 else []
     except (OSError, ValueError):  # no such file, or "max"
         return []
+
+
+def own_memory(field: Literal["VmRSS", "VmHWM"]) -> int:
+    """Return the bytes of memory that this process has now (VmRSS), or has had at most (VmHWM)."""
+    return _kilobytes(_OWN_STATUS, field)
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that the machine could give to programs without swapping."""
+    return _kilobytes(_MEMORY, "MemAvailable")
+
+
+def _kilobytes(path: Path, field: str) -> int:
+    return next(int(line.split()[1]) << 10 for line in path.read_text().splitlines() if line.startswith(f"{field}:"))
 
 
 def command(module: str, *arguments: str) -> list[str]:
