@@ -118,10 +118,8 @@ def _overview(evaluation: Evaluation) -> list[Part]:
 def _ranking(evaluation: Evaluation) -> Table:
     curve = evaluation.precision_recall
     return _measures(
-        [
-            ("area under the ROC curve", evaluation.roc.auc, evaluation.roc.auc_interval),
-            ("average precision", curve.average_precision, evaluation.average_precision_interval),
-        ]
+        ("area under the ROC curve", evaluation.roc.auc, evaluation.roc.auc_interval),
+        ("average precision", curve.average_precision, evaluation.average_precision_interval),
     )
 
 
@@ -163,21 +161,15 @@ def _chosen(evaluation: Evaluation) -> list[Part]:
     if choice is None:
         return []
     level = evaluation.options.level
-    shares = [
-        ("false positive rate", "fpr"),
-        ("false negative rate", "fnr"),
-        ("precision", "precision"),
-        ("accuracy", "accuracy"),
-    ]
-    rows = [
-        (
-            "threshold",
-            threshold(choice.threshold),
-            thresholds(choice.threshold_interval),
-            choice.threshold_interval.method,
-        )
-    ]
-    for name, rate in shares:
+    found = choice.threshold_interval
+    rows = [("threshold", threshold(choice.threshold), thresholds(found), found.method)]
+    rates = {
+        "false positive rate": "fpr",
+        "false negative rate": "fnr",
+        "precision": "precision",
+        "accuracy": "accuracy",
+    }
+    for name, rate in rates.items():
         counted = choice.confusion.share(rate, level=level)
         # The wanted rate has an interval of its own, which allows for the choice by it.
         wanted = choice.rate_interval if evaluation.options.goal == rate else None
@@ -229,30 +221,16 @@ def _moderated(evaluation: Evaluation) -> list[Part]:
 
 def _calibration(evaluation: Evaluation) -> list[Part]:
     found = evaluation.calibration
+    columns = (found.edges[:-1], found.edges[1:], found.counts, found.mean_score, found.fraction_nsfw)
+    rows = zip(*(column.tolist() for column in columns), found.intervals, strict=True)
     bins = [
-        (
-            f"{start:.3f} to {end:.3f}",
-            f"{count:,}",
-            number(mean),
-            percent(fraction),
-            percents(interval if count else None),
-        )
-        for start, end, count, mean, fraction, interval in zip(
-            found.edges[:-1].tolist(),
-            found.edges[1:].tolist(),
-            found.counts.tolist(),
-            found.mean_score.tolist(),
-            found.fraction_nsfw.tolist(),
-            found.intervals,
-            strict=True,
-        )
+        (f"{start:.3f} to {end:.3f}", f"{count:,}", number(mean), percent(part), percents(interval if count else None))
+        for start, end, count, mean, part, interval in rows
     ]
     return [
         _measures(
-            [
-                ("Brier score", found.brier, evaluation.brier_interval),
-                ("expected calibration error", found.ece, evaluation.ece_interval),
-            ]
+            ("Brier score", found.brier, evaluation.brier_interval),
+            ("expected calibration error", found.ece, evaluation.ece_interval),
         ),
         Paragraph(
             "The Brier score is the mean squared distance of a score from 1 for nsfw and 0 for sfw; the expected "
@@ -331,7 +309,7 @@ def _methods(intervals: Iterable[Interval]) -> Paragraph:
     return Paragraph(f"Intervals: {round_percent(listed[0].level)} ({names}).")
 
 
-def _measures(rows: Sequence[tuple[str, float, Interval]]) -> Table:
+def _measures(*rows: tuple[str, float, Interval]) -> Table:
     """Show measures with their intervals and what these were computed with."""
     level = round_percent(rows[0][2].level)
     return Table(

@@ -156,16 +156,11 @@ class TopK(Generic[Entry]):
         """Take an entry into account."""
         self._kept.append(entry)
         if len(self._kept) > 2 * self._count + _SLACK:
-            self._cut()
+            self._kept = list(self.entries())
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the first of the entries added so far, in order."""
-        self._cut()
-        return tuple(self._kept)
-
-    def _cut(self) -> None:
-        self._kept.sort(key=self._key)
-        del self._kept[self._count :]
+        return tuple(sorted(self._kept, key=self._key)[: self._count])
 
 
 def highest_first(record: Record) -> tuple[float | str, ...]:
