@@ -107,10 +107,8 @@ class RunsCompared:
         int64, (CELLS, CELLS): how many samples have their score a (rows) and their score b (columns) in each cell.
     dots_a, dots_b : numpy.ndarray
         float64, (n,): the scores themselves, of up to FEW samples; empty of more.
-    set_ups_a, set_ups_b : tuple of SetUp
-        What the scores were made with, where that is known.
-    versions : tuple of str
-        Of this library that made them, where that is known.
+    set_ups_a, set_ups_b, versions : tuple
+        The set-ups that the scores were made with, a `SetUp` each, and this library's versions, where they are known.
     """
 
     name_a: str
@@ -131,12 +129,7 @@ class RunsCompared:
 
 
 def compare(
-    labels: npt.ArrayLike,
-    scores_a: npt.ArrayLike,
-    scores_b: npt.ArrayLike,
-    threshold: float,
-    *,
-    level: float = LEVEL,
+    labels: npt.ArrayLike, scores_a: npt.ArrayLike, scores_b: npt.ArrayLike, threshold: float, *, level: float = LEVEL
 ) -> Comparison:
     """Compare two sets of scores of the same samples.
 
@@ -170,8 +163,7 @@ def compare(
         raise EvaluationError("threshold=nan: expected a number")
     verdict_a, verdict_b = a.scores >= threshold, b.scores >= threshold
     became_nsfw, became_sfw = np.flatnonzero(~verdict_a & verdict_b), np.flatnonzero(verdict_a & ~verdict_b)
-    found, freed = int(a.labels[became_nsfw].sum()), int((~a.labels[became_sfw]).sum())
-    corrected = found + freed
+    corrected = int(a.labels[became_nsfw].sum() + (~a.labels[became_sfw]).sum())
     spoiled = len(became_nsfw) + len(became_sfw) - corrected
     apart = np.abs(a.scores - b.scores)
     return Comparison(
@@ -219,7 +211,7 @@ def compare_runs(a: LabelledScores, b: LabelledScores, *, threshold: float = 0.5
     _check_same(a, b)
     figures = compare(a.labels, a.scores, b.scores, threshold, level=level)
     labels, scores_a, scores_b = np.asarray(a.labels), np.asarray(a.scores), np.asarray(b.scores)
-    few = len(labels) <= FEW
+    shown = len(labels) if len(labels) <= FEW else 0
     one_class = figures.auc_a is None
     nsfw = int(np.count_nonzero(labels))
     grid, _, _ = np.histogram2d(scores_a, scores_b, CELLS, ((0, 1), (0, 1)))
@@ -236,18 +228,12 @@ def compare_runs(a: LabelledScores, b: LabelledScores, *, threshold: float = 0.5
         auc_interval_b=None if one_class else auc_interval(labels, scores_b, level=level),
         figures=figures,
         changes=tuple(
-            Change(
-                place,
-                None if sources is None else sources[place],
-                bool(labels[place]),
-                float(scores_a[place]),
-                float(scores_b[place]),
-            )
-            for place in changed[order[:CHANGES]].tolist()
+            Change(i, None if sources is None else sources[i], bool(labels[i]), float(scores_a[i]), float(scores_b[i]))
+            for i in changed[order[:CHANGES]].tolist()
         ),
         grid=grid.astype(np.int64),
-        dots_a=scores_a[: len(labels) if few else 0],
-        dots_b=scores_b[: len(labels) if few else 0],
+        dots_a=scores_a[:shown],
+        dots_b=scores_b[:shown],
         set_ups_a=tuple(a.set_ups),
         set_ups_b=tuple(b.set_ups),
         versions=tuple(dict.fromkeys((*a.versions, *b.versions))),
@@ -274,10 +260,11 @@ def _check_same(a: LabelledScores, b: LabelledScores) -> None:
         raise EvaluationError(f"{name} has two labels: give both sets of scores the same labels")
 
 
-def _areas(
-    a: Samples, b: Samples, level: float
-) -> tuple[float | None, float | None, float | None, Interval | None, float | None]:
-    """Return both areas, their difference, its interval and its p-value."""
+_Areas = tuple[float | None, float | None, float | None, Interval | None, float | None]
+"""Both areas, their difference, its interval and its p-value."""
+
+
+def _areas(a: Samples, b: Samples, level: float) -> _Areas:
     if a.labels.all() or not a.labels.any():
         return None, None, None, None, None
     placed_a, placed_b = (_placed_in_order(samples) for samples in (a, b))

@@ -25,7 +25,7 @@ from nsfw_caffe.evaluate.groups import Strata, strata
 from nsfw_caffe.evaluate.intervals import Interval
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
 from nsfw_caffe.evaluate.moderation import Policy, policy
-from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.options import DEFAULTS, Options
 from nsfw_caffe.evaluate.reliability import Calibration, brier_interval, calibration, ece_interval
 from nsfw_caffe.evaluate.samples import Mistake, Samples, worst
 from nsfw_caffe.evaluate.thresholds import ThresholdChoice, choose_threshold
@@ -73,10 +73,8 @@ class Evaluation:
         Whether scores are probabilities.
     brier_interval, ece_interval : Interval
         Of the Brier score and of the expected calibration error.
-    choice : ThresholdChoice or None
-        The threshold for the options' goal; None where none reaches it.
-    no_choice : str or None
-        Why none does.
+    choice, no_choice : ThresholdChoice or None, str or None
+        The threshold for the options' goal; where none reaches it, why.
     policy : Policy
         What passes, what is blocked, and what people would look at.
     strata : tuple of (str, Strata)
@@ -87,10 +85,8 @@ class Evaluation:
         The two kinds of mistake at thresholds all over the scale.
     sfw_histogram, nsfw_histogram : numpy.ndarray
         int64, (BINS,): how many samples of each class have a score in each of the bins of equal width.
-    set_ups : tuple of SetUp
-        What the scores were made with, where that is known.
-    versions : tuple of str
-        Of this library that made them, where that is known.
+    set_ups, versions : tuple
+        The set-ups that the scores were made with, a `SetUp` each, and this library's versions, where they are known.
     """
 
     name: str
@@ -124,11 +120,8 @@ class Evaluation:
     versions: tuple[str, ...]
 
 
-_DEFAULTS = Options()
-
-
-def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
-    """Find out how good scores are on labelled data.
+def evaluate(data: LabelledScores, options: Options = DEFAULTS) -> Evaluation:
+    """Find out how good scores are on labelled data: the same data and options give the same numbers.
 
     Parameters
     ----------
@@ -136,11 +129,6 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         The samples, of both classes.
     options : Options
         What is asked.
-
-    Returns
-    -------
-    Evaluation
-        What the data says. The same data and options give the same numbers.
 
     Raises
     ------
@@ -156,8 +144,7 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     >>> found.roc.auc, found.choice.threshold, found.choice.fpr
     (1.0, 0.475, 0.05)
     """
-    samples = Samples(data.labels, data.scores)
-    samples.need_both("an evaluation")
+    samples = Samples(data.labels, data.scores).need_both("an evaluation")
     level = options.level
     curve = thin_roc(roc(samples, level=level), POINTS)
     reliability = calibration(samples, bins=options.bins, level=level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -137,16 +137,16 @@ def _once_each(table: pyarrow.Table, name: str) -> pyarrow.Table:
         return table
     label, score = table["label"].to_numpy(), table["score"].to_numpy()
     original = first[numbers]  # the codes are 0, 1, 2, ..., so they index `first`
-    for what, values in (("labelled both nsfw and sfw", label), ("there with two scores", score)):
-        differs = (values != values[original]) & ~(_is_nan(values) & _is_nan(values[original]))
+    none = np.isnan(score)
+    conflicts = {
+        "labelled both nsfw and sfw": label != label[original],
+        "there with two scores": (score != score[original]) & ~(none & none[original]),
+    }
+    for what, differs in conflicts.items():
         if differs.any():
             source = decode_name(table["source"][int(np.flatnonzero(differs)[0])].as_py())
             raise EvaluationError(f"{name}: {source} is {what}: decide for one")
     return table.take(np.sort(first))
-
-
-def _is_nan(values: Any) -> Any:  # noqa: ANN401 - arrays of bool or float64
-    return np.isnan(values) if values.dtype == np.float64 else np.zeros(len(values), bool)
 
 
 def _failures(table: pyarrow.Table) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, NsfwCaffeError, ResultsError, ResultsUnreadable
+from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, ResultsError, ResultsUnreadable
 from nsfw_caffe.evaluate.labelled import LabelledScores, Names, require, to_labelled_scores
 from nsfw_caffe.results.formats import read_columns
 from nsfw_caffe.results.names import encode_name
@@ -30,12 +30,8 @@ _RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
 def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
     """Read those of some columns that a table has, see `read_columns`; `score` is float64, and the others are text.
 
-    LabelsUnreadable: the file is no table or unreadable; EvaluationError: its ending; NsfwCaffeError: no pyarrow.
+    LabelsUnreadable: the file is no table or unreadable; EvaluationError: its ending.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise NsfwCaffeError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error
     try:
         return read_columns(path, {name: float if name in NUMBERS else str for name in columns})
     except ResultsUnreadable as error:
@@ -68,17 +64,16 @@ def scores_of(records: Sequence[Record], by: Sequence[str] = ()) -> pyarrow.Tabl
     """Make the table that `read_scores` would give of records."""
     import pyarrow
 
-    names = [*_RESULTS, *(name for name in by if name in COLUMNS)]
-    columns: dict[str, Any] = {name: [getattr(record, name) for record in records] for name in dict.fromkeys(names)}
-    types = {name: pyarrow.float64() if name in NUMBERS else pyarrow.string() for name in columns}
-    return pyarrow.table(
-        {
-            name: pyarrow.array(
-                [value if name in NUMBERS else value and encode_name(str(value)) for value in values], types[name]
-            )
-            for name, values in columns.items()
-        }
-    )
+    names = dict.fromkeys([*_RESULTS, *(name for name in by if name in COLUMNS)])
+    return pyarrow.table({name: _column(name, [getattr(record, name) for record in records]) for name in names})
+
+
+def _column(name: str, values: list[Any]) -> pyarrow.Array:
+    import pyarrow
+
+    if name in NUMBERS:
+        return pyarrow.array(values, pyarrow.float64())
+    return pyarrow.array([value and encode_name(str(value)) for value in values], pyarrow.string())
 
 
 def look_up(labelled: pyarrow.Table, scores: pyarrow.Table, where: object) -> pyarrow.Table:

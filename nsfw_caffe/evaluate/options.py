@@ -81,3 +81,6 @@ class Options:
     def goal(self) -> str:
         """The name of the goal: "fpr" for example."""
         return next(name for name in _GOALS if getattr(self, name) is not None)
+
+
+DEFAULTS = Options()

@@ -75,13 +75,14 @@ class Samples:
         labels = np.repeat([False, True], [len(self.sfw), len(self.nsfw)])
         return labels, np.concatenate([self.sfw, self.nsfw])
 
-    def need_both(self, what: str) -> None:
-        """Refuse samples of one class for what is defined with both alone."""
+    def need_both(self, what: str) -> Samples:
+        """Return the samples, or refuse those of one class for what is defined with both alone."""
         for name, missing, scores in (("sfw", "nsfw", self.nsfw), ("nsfw", "sfw", self.sfw)):
             if not len(scores):
                 raise EvaluationError(
                     f"there are only {name} samples: {what} needs both classes; add labelled {missing} pictures"
                 )
+        return self
 
 
 def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) -> Samples:

@@ -120,8 +120,7 @@ def choose_threshold(
     if len(given) != 1:
         raise TypeError("expected one of fpr, fnr, precision and cost_ratio")
     ((name, value),) = given
-    samples = samples_of(labels, scores)
-    samples.need_both("choosing a threshold")
+    samples = samples_of(labels, scores).need_both("choosing a threshold")
     check_level(level)
     check_goal(name, value, confident)
     choose = {"fpr": _by_fpr, "fnr": _by_fnr, "precision": _by_precision, "cost_ratio": _by_cost_ratio}[name]
