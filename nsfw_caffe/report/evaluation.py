@@ -25,7 +25,7 @@ from nsfw_caffe.report.formatting import (
 )
 from nsfw_caffe.report.plots import evaluation_plots
 from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, Report, Section, Table
-from nsfw_caffe.report.thumbnails import thumbnails_of
+from nsfw_caffe.report.thumbnails import thumbnails
 from nsfw_caffe.results.record import SetUp
 
 FEW = 30
@@ -34,6 +34,11 @@ FEW = 30
 FEW_SCORES = 0.5
 """Where less than this share of the scores are different ones, a note says so."""
 
+_OF_PRECISION = (
+    "The threshold was chosen among all for its precision in these samples: nothing ensures that the interval holds "
+    "the true precision at its level, though in simulations it did."
+)
+
 _ROWS = 100
 """How many groups of a column, and how many sources without a score, are shown."""
 
@@ -41,8 +46,8 @@ _ROWS = 100
 def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool = False) -> Report:
     """Return what an evaluation says.
 
-    A page has thumbnails, blurred unless `clear`, of up to `pictures` of the worst mistakes on each side. They are
-    read when it is written, from where their names say; one that is not there has none.
+    A page has thumbnails, blurred unless `clear`, of up to `pictures` of the worst mistakes on each side, made when it
+    is written; one that is not where its name says has none.
     """
     roc, roc_log, precision_recall, scores, rates, reliability = map(Figure, evaluation_plots(evaluation))
     sections = [
@@ -175,27 +180,17 @@ def _chosen(evaluation: Evaluation) -> list[Part]:
         wanted = choice.rate_interval if evaluation.options.goal == rate else None
         interval = wanted or counted.interval
         rows.append((name, percent(counted.value), percents(interval if counted.total else None), interval.method))
-    words = f"Chosen for {choice.goal}"
-    if choice.confident:
-        words += f" on new data too, with a confidence of {round_percent(level)}"
-    parts: list[Part] = [
-        Paragraph(f"{words}."),
+    sure = f" on new data too, with a confidence of {round_percent(level)}" if choice.confident else ""
+    of_precision = [Paragraph(_OF_PRECISION)] if evaluation.options.goal == "precision" else []
+    return [
+        Paragraph(f"Chosen for {choice.goal}{sure}."),
         Table(("measure", "#value", f"#{round_percent(level)} interval", "method"), rows),
-    ]
-    if evaluation.options.goal == "precision":
-        parts.append(
-            Paragraph(
-                "The threshold was chosen among all for its precision in these samples: nothing ensures that the "
-                "interval holds the true precision at its level, though in simulations it did."
-            )
-        )
-    parts.append(
+        *of_precision,
         Paragraph(
             "This holds for new pictures of the same kind. Precision and accuracy hold for as large a share of nsfw as "
             "in this data."
-        )
-    )
-    return parts
+        ),
+    ]
 
 
 def _moderated(evaluation: Evaluation) -> list[Part]:
@@ -258,11 +253,7 @@ def _strata(found: Strata) -> list[Part]:
     header = ("group", "#samples", "#nsfw", "#AUC", "#interval", "#FPR", "#interval", "#FNR", "#interval")
     tests = (("false positive", found.fpr_test), ("false negative", found.fnr_test))
     parts: list[Part] = [
-        Paragraph(
-            f"Warning: the groups' {name} rates differ beyond chance ({_p(test)})."
-            if test.differs
-            else f"The groups' {name} rates do not differ beyond chance ({_p(test)})."
-        )
+        Paragraph(f"{'Warning: the' if test.differs else 'The'} groups' {name} rates {_beyond_chance(test)}.")
         for name, test in tests
         if test.method != "one group"
     ]
@@ -275,8 +266,9 @@ def _strata(found: Strata) -> list[Part]:
     return [*parts, _methods(intervals)]
 
 
-def _p(test: GroupTest) -> str:
-    return f"{p_value(test.p_value)}, {test.method}, adjusted for two tests after Holm"
+def _beyond_chance(test: GroupTest) -> str:
+    words = "differ" if test.differs else "do not differ"
+    return f"{words} beyond chance ({p_value(test.p_value)}, {test.method}, adjusted for two tests after Holm)"
 
 
 def _mistakes(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[Part]:
@@ -287,7 +279,7 @@ def _mistakes(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[P
     sources = [mistake.source for mistake in mistakes[:pictures] if mistake.source is not None]
     if not sources:  # none is asked for, or the data has no names
         return [table]
-    read = partial(thumbnails_of, sources, clear=clear)
+    read = partial(thumbnails, sources, clear=clear)
     return [Gallery([score for score, _ in rows[: len(sources)]], read, clear, table)]
 
 

@@ -30,8 +30,7 @@ _SHADES = 8
 
 def histogram(counts: Sequence[int], edges: Sequence[float]) -> Plot:
     """Return how to draw counts of scores as bars, each from one of the edges to the next."""
-    caption = "How many sources have which score, in steps of 0.05."
-    return Plot("scores", caption, partial(_bars, counts, edges))
+    return Plot("scores", "How many sources have which score, in steps of 0.05.", partial(_bars, counts, edges))
 
 
 def evaluation_plots(evaluation: Evaluation) -> tuple[Plot, ...]:
