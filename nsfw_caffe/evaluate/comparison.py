@@ -32,15 +32,13 @@ class Comparison:
 
     Attributes
     ----------
-    auc_a, auc_b : float or None
-        The areas under their ROC curves; None where the samples are of one class.
-    difference : float or None
-        ``auc_b - auc_a``.
+    auc_a, auc_b, difference : float or None
+        The areas under their ROC curves, and ``auc_b - auc_a``; None where the samples are of one class.
     difference_interval : Interval or None
-        Of the true difference: "DeLong, paired", which with few samples is somewhat narrow: at a level of 95 % it held
-        in 91 % of simulations with 50 nsfw and 200 sfw samples (benchmarks/coverage.py). "identical scores", without a
-        width, where each score is the same. Where DeLong's has no variance, because areas are 1 or a class has one
-        sample, "Newcombe" from the two areas' own intervals, which is wider than need be.
+        Of the true difference: "DeLong, paired", somewhat narrow with few samples: at a level of 95 % it held in 91 %
+        of simulations with 50 nsfw and 200 sfw samples (benchmarks/coverage.py). "identical scores", without a width,
+        where each score is the same. Where DeLong's has no variance, because areas are 1 or a class has one sample,
+        "Newcombe" from the two areas' own intervals, which is wider than need be.
     p_value : float or None
         How probable a difference as large as this, or larger, is by chance, after DeLong; 1 for identical scores,
         None where DeLong's has no variance.
@@ -164,7 +162,8 @@ def compare(
     verdict_a, verdict_b = a.scores >= threshold, b.scores >= threshold
     became_nsfw, became_sfw = np.flatnonzero(~verdict_a & verdict_b), np.flatnonzero(verdict_a & ~verdict_b)
     corrected = int(a.labels[became_nsfw].sum() + (~a.labels[became_sfw]).sum())
-    spoiled = len(became_nsfw) + len(became_sfw) - corrected
+    changed = len(became_nsfw) + len(became_sfw)
+    mcnemar_p_value = load("scipy.stats").binomtest(corrected, changed).pvalue if changed else 1.0
     apart = np.abs(a.scores - b.scores)
     return Comparison(
         *_areas(a, b, level),
@@ -172,8 +171,8 @@ def compare(
         became_nsfw,
         became_sfw,
         corrected,
-        spoiled,
-        _mcnemar(corrected, spoiled),
+        changed - corrected,
+        float(mcnemar_p_value),
         float(apart.max()),
         float(apart.mean()),
         _correlation(a.scores, b.scores),
@@ -187,10 +186,8 @@ def compare_runs(a: LabelledScores, b: LabelledScores, *, threshold: float = 0.5
     ----------
     a, b : LabelledScores
         The samples; where both have names, these have to be the same.
-    threshold : float, default 0.5
-        A sample is taken for nsfw where its score is this or more.
-    level : float, default 0.95
-        Of the interval.
+    threshold, level : float, default 0.5 and 0.95
+        As for `compare`.
 
     Raises
     ------
@@ -260,11 +257,10 @@ def _check_same(a: LabelledScores, b: LabelledScores) -> None:
         raise EvaluationError(f"{name} has two labels: give both sets of scores the same labels")
 
 
-_Areas = tuple[float | None, float | None, float | None, Interval | None, float | None]
-"""Both areas, their difference, its interval and its p-value."""
-
-
-def _areas(a: Samples, b: Samples, level: float) -> _Areas:
+def _areas(
+    a: Samples, b: Samples, level: float
+) -> tuple[float | None, float | None, float | None, Interval | None, float | None]:
+    """Return both areas, their difference, its interval and its p-value."""
     if a.labels.all() or not a.labels.any():
         return None, None, None, None, None
     placed_a, placed_b = (_placed_in_order(samples) for samples in (a, b))
@@ -300,11 +296,6 @@ def _square_and_add(placed_a: Placements, placed_b: Placements, level: float) ->
     down = math.hypot(placed_b.auc - b.low, a.high - placed_a.auc)
     up = math.hypot(b.high - placed_b.auc, placed_a.auc - a.low)
     return Interval(max(difference - down, -1.0), min(difference + up, 1.0), level, "Newcombe")
-
-
-def _mcnemar(corrected: int, spoiled: int) -> float:
-    changed = corrected + spoiled
-    return float(load("scipy.stats").binomtest(corrected, changed).pvalue) if changed else 1.0
 
 
 def _correlation(a: Scores, b: Scores) -> float:

@@ -189,12 +189,10 @@ def fnr_at_fpr(
 
     Parameters
     ----------
-    labels, scores
-        See `Samples`.
+    labels, scores, level
+        As for `fpr_at_fnr`.
     fpr : float
         The bound, 0 to 1.
-    level : float, default 0.95
-        Of the intervals.
 
     Raises
     ------

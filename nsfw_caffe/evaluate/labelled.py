@@ -36,16 +36,11 @@ class LabelledScores:
         For each column that strata are asked for, its n values, as text.
     failures : sequence of tuple
         The labelled sources without a score, with what is wrong with each: left out of all figures.
-    repeats : int
-        Sources that were there more than once, with the same label: counted once.
-    same_content : int
-        How many sources have the content of another one; they are counted.
-    contradictions : int
-        Contents that some sources have with the label nsfw and others with sfw.
-    set_ups : sequence of SetUp
-        What the scores were made with, where that is known.
-    versions : sequence of str
-        Versions of this library that made them, where that is known.
+    repeats, same_content, contradictions : int
+        Sources that were there more than once with the same label, counted once; sources with the content of another
+        one, which are counted; contents that some sources have with the label nsfw and others with sfw.
+    set_ups, versions : sequence
+        The set-ups that the scores were made with, a `SetUp` each, and this library's versions, where they are known.
     name : str
         What the data is called in a report.
     """

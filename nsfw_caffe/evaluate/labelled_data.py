@@ -54,8 +54,7 @@ def evaluate_folders(
         What scores, or a function that returns it, called where something is to be scored; by default the one that
         `nsfw_caffe.classify` uses.
     scores : path, optional
-        Where scores are kept: RESULTS of a scan. By default a file in the user's cache, one for the same folders and
-        set-up.
+        Where scores are kept: RESULTS of a scan; by default a file in the user's cache for these folders and set-up.
     workers : int, optional
         As for `Classifier.scan`.
     progress : callable, optional

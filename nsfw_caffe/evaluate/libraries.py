@@ -26,9 +26,9 @@ def check_libraries() -> None:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of what computes an evaluation."""
-    others = (("numpy", "numpy"), ("scikit-learn", "sklearn"), ("SciPy", "scipy"))
+    others = {"numpy": "numpy", "scikit-learn": "sklearn", "SciPy": "scipy"}
     return {
         "nsfw_caffe": __version__,
         "Python": platform.python_version(),
-        **{name: str(load(module).__version__) for name, module in others},
+        **{name: str(load(module).__version__) for name, module in others.items()},
     }

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 LABELS = {"nsfw": True, "1": True, "true": True, "sfw": False, "0": False, "false": False}
 """What a label may be, whatever the case of its letters."""
 
-NUMBERS = frozenset({"score"})
-"""Columns that are numbers; all others are read as text."""
-
 _RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
 
 
@@ -33,7 +30,7 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
     LabelsUnreadable: the file is no table or unreadable; EvaluationError: its ending.
     """
     try:
-        return read_columns(path, {name: float if name in NUMBERS else str for name in columns})
+        return read_columns(path, {name: float if name == "score" else str for name in columns})
     except ResultsUnreadable as error:
         raise LabelsUnreadable(str(error)) from error
     except ResultsError as error:
@@ -41,10 +38,7 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
 
 
 def read_labelled(path: Path, by: Sequence[str] = ()) -> pyarrow.Table:
-    """Read a table with labels and with the column `source` or `score` or both; `label` becomes bool.
-
-    It has those of the columns `by` that are there, and a scan's others.
-    """
+    """Read a table's `label`, as bool, `source` or `score` or both, and what it has of `by` and a scan's columns."""
     table = read_table(path, {"label", *_RESULTS, *by})
     require(table, ["label"], path)
     if not {"source", "score"} & set(table.column_names):
@@ -71,7 +65,7 @@ def scores_of(records: Sequence[Record], by: Sequence[str] = ()) -> pyarrow.Tabl
 def _column(name: str, values: list[Any]) -> pyarrow.Array:
     import pyarrow
 
-    if name in NUMBERS:
+    if name == "score":
         return pyarrow.array(values, pyarrow.float64())
     return pyarrow.array([value and encode_name(str(value)) for value in values], pyarrow.string())
 

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.evaluate.curves import Floats
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval, wilson
 from nsfw_caffe.evaluate.libraries import load
 from nsfw_caffe.evaluate.options import Options
 from nsfw_caffe.evaluate.resampling import Counts, bootstrap_unstratified, rows_of
 from nsfw_caffe.evaluate.samples import Samples, samples_of
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +39,8 @@ class Calibration:
     """
 
     edges: Floats
-    counts: npt.NDArray[np.int64]
-    nsfw_counts: npt.NDArray[np.int64]
+    counts: Counts
+    nsfw_counts: Counts
     mean_score: Floats
     fraction_nsfw: Floats
     intervals: tuple[Interval, ...]

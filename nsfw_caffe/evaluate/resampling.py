@@ -132,11 +132,9 @@ def _draws(
     labels: Labels, counts: Counts, resamples: int, rng: np.random.Generator, stratified: bool
 ) -> Iterator[Counts]:
     sfw = int(np.searchsorted(labels, True))
+    parts = (counts[:sfw], counts[sfw:]) if stratified else (counts,)
     while resamples:
-        if stratified:
-            drawn = np.concatenate([resample(rng, counts[:sfw]), resample(rng, counts[sfw:])])
-        else:
-            drawn = resample(rng, counts)
+        drawn = np.concatenate([resample(rng, part) for part in parts])
         if drawn[:sfw].any() and drawn[sfw:].any():
             resamples -= 1
             yield drawn

@@ -16,9 +16,8 @@ from nsfw_caffe.evaluate.labelled import Labels, Scores
 class Samples:
     """Labels with their scores, which the functions of this package take in place of the two arrays.
 
-    They are checked when it is made, and sorted when that is needed first: where several figures of the same data are
-    wanted, one Samples for all of them saves the time of doing so again. The arrays are not copied where their types
-    fit; do not change them afterwards.
+    They are checked when it is made and sorted when that is needed first, once for all figures of the same data. The
+    arrays are not copied where their types fit; do not change them afterwards.
 
     Parameters
     ----------
