@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import DEFAULTS, SetUp
+from nsfw_caffe.results.record import DEFAULTS, Provenance
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,7 +42,7 @@ class LabelledScores:
         How many sources have the content of another one; they are counted.
     contradictions : int
         Contents that some sources have with the label nsfw and others with sfw.
-    set_ups : sequence of SetUp
+    set_ups : sequence of Provenance
         What the scores were made with, where that is known.
     versions : sequence of str
         Versions of this library that made them, where that is known.
@@ -58,7 +58,7 @@ class LabelledScores:
     repeats: int = 0
     same_content: int = 0
     contradictions: int = 0
-    set_ups: Sequence[SetUp] = ()
+    set_ups: Sequence[Provenance] = ()
     versions: Sequence[str] = ()
     name: str = ""
 
@@ -174,11 +174,11 @@ def _versions(table: pyarrow.Table) -> tuple[str, ...]:
     return tuple(sorted(table["version"].unique().drop_null().to_pylist())) if "version" in table.column_names else ()
 
 
-def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
-    names = [name for name in SetUp._fields if name in table.column_names]
-    required = [name for name in SetUp._fields if name not in DEFAULTS]
+def _set_ups(table: pyarrow.Table) -> tuple[Provenance, ...]:
+    names = [name for name in Provenance._fields if name in table.column_names]
+    required = [name for name in Provenance._fields if name not in DEFAULTS]
     if not set(required) <= set(names):
         return ()
     rows = table.select(names).group_by(names).aggregate([]).to_pylist()
     known = (row for row in rows if None not in (row[name] for name in required))
-    return tuple(sorted({SetUp.of_row(row | {"frames": int(row["frames"])}) for row in known}))
+    return tuple(sorted({Provenance.of_row(row | {"frames": int(row["frames"])}) for row in known}))

@@ -13,7 +13,7 @@ from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, NsfwCaffeError,
 from nsfw_caffe.evaluate.labelled import LabelledScores, Names, require, to_labelled_scores
 from nsfw_caffe.results.formats import read_columns
 from nsfw_caffe.results.names import encode_name
-from nsfw_caffe.results.record import COLUMNS, Record, SetUp
+from nsfw_caffe.results.record import COLUMNS, Provenance, Record
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,7 +24,7 @@ LABELS = {"nsfw": True, "1": True, "true": True, "sfw": False, "0": False, "fals
 NUMBERS = frozenset({"score"})
 """Columns that are numbers; all others are read as text."""
 
-_RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
+_RESULTS = ("source", "score", "error", "sha256", *Provenance._fields, "version")
 
 
 def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
