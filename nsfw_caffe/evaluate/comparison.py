@@ -14,7 +14,7 @@ from nsfw_caffe.evaluate.intervals import LEVEL, Interval, normal_p_value, norma
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
 from nsfw_caffe.evaluate.libraries import load
 from nsfw_caffe.evaluate.samples import Samples
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 
 CELLS = 50
 """Of each axis of the grid of scores."""
@@ -106,7 +106,7 @@ class RunsCompared:
     dots_a, dots_b : numpy.ndarray
         float64, (n,): the scores themselves, of up to FEW samples; empty of more.
     set_ups_a, set_ups_b, versions : tuple
-        The set-ups that the scores were made with, a `SetUp` each, and this library's versions, where they are known.
+        The `Provenance` of each set-up that made the scores, and this library's versions, where they are known.
     """
 
     name_a: str
@@ -121,8 +121,8 @@ class RunsCompared:
     grid: npt.NDArray[np.int64]
     dots_a: Scores
     dots_b: Scores
-    set_ups_a: tuple[SetUp, ...]
-    set_ups_b: tuple[SetUp, ...]
+    set_ups_a: tuple[Provenance, ...]
+    set_ups_b: tuple[Provenance, ...]
     versions: tuple[str, ...]
 
 

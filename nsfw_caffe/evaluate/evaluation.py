@@ -29,7 +29,7 @@ from nsfw_caffe.evaluate.options import DEFAULTS, Options
 from nsfw_caffe.evaluate.reliability import Calibration, brier_interval, calibration, ece_interval
 from nsfw_caffe.evaluate.samples import Mistake, Samples, worst
 from nsfw_caffe.evaluate.thresholds import ThresholdChoice, choose_threshold
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 
 RATES = (0.01, 0.05, 0.1)
 """At which the one kind of mistake is held to say what the other one is."""
@@ -82,7 +82,7 @@ class Evaluation:
     sfw_histogram, nsfw_histogram : numpy.ndarray
         int64, (BINS,): how many samples of each class have a score in each of the bins of equal width.
     set_ups, versions : tuple
-        The set-ups that the scores were made with, a `SetUp` each, and this library's versions, where they are known.
+        The `Provenance` of each set-up that made the scores, and this library's versions, where they are known.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Evaluation:
     rates: RateCurves
     sfw_histogram: npt.NDArray[np.int64]
     nsfw_histogram: npt.NDArray[np.int64]
-    set_ups: tuple[SetUp, ...]
+    set_ups: tuple[Provenance, ...]
     versions: tuple[str, ...]
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import DEFAULTS, SetUp
+from nsfw_caffe.results.record import DEFAULTS, Provenance
 
 if TYPE_CHECKING:
     import pyarrow
@@ -40,7 +40,7 @@ class LabelledScores:
         Sources that were there more than once with the same label, counted once; sources with the content of another
         one, which are counted; contents that some sources have with the label nsfw and others with sfw.
     set_ups, versions : sequence
-        The set-ups that the scores were made with, a `SetUp` each, and this library's versions, where they are known.
+        The `Provenance` of each set-up that made the scores, and this library's versions, where they are known.
     name : str
         What the data is called in a report.
     """
@@ -53,7 +53,7 @@ class LabelledScores:
     repeats: int = 0
     same_content: int = 0
     contradictions: int = 0
-    set_ups: Sequence[SetUp] = ()
+    set_ups: Sequence[Provenance] = ()
     versions: Sequence[str] = ()
     name: str = ""
 
@@ -169,11 +169,11 @@ def _versions(table: pyarrow.Table) -> tuple[str, ...]:
     return tuple(sorted(table["version"].unique().drop_null().to_pylist())) if "version" in table.column_names else ()
 
 
-def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
-    names = [name for name in SetUp._fields if name in table.column_names]
-    required = [name for name in SetUp._fields if name not in DEFAULTS]
+def _set_ups(table: pyarrow.Table) -> tuple[Provenance, ...]:
+    names = [name for name in Provenance._fields if name in table.column_names]
+    required = [name for name in Provenance._fields if name not in DEFAULTS]
     if not set(required) <= set(names):
         return ()
     rows = table.select(names).group_by(names).aggregate([]).to_pylist()
     known = (row for row in rows if None not in (row[name] for name in required))
-    return tuple(sorted({SetUp.of_row(row | {"frames": int(row["frames"])}) for row in known}))
+    return tuple(sorted({Provenance.of_row(row | {"frames": int(row["frames"])}) for row in known}))

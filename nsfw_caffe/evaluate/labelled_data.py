@@ -15,7 +15,7 @@ from nsfw_caffe.evaluate.libraries import check_libraries
 from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of
 from nsfw_caffe.evaluate.options import DEFAULTS, Options
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _scorer(
     return score
 
 
-def _kept_scores(key: list[str], made_with: SetUp) -> Path:
+def _kept_scores(key: list[str], made_with: Provenance) -> Path:
     """Name the file in the user's cache that keeps the scores of some folders, or of a table's sources."""
     cache = user_cache()
     if cache is None:

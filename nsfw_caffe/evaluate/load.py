@@ -13,7 +13,7 @@ from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, ResultsError, R
 from nsfw_caffe.evaluate.labelled import LabelledScores, Names, require, to_labelled_scores
 from nsfw_caffe.results.formats import read_columns
 from nsfw_caffe.results.names import encode_name
-from nsfw_caffe.results.record import COLUMNS, Record, SetUp
+from nsfw_caffe.results.record import COLUMNS, Provenance, Record
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LABELS = {"nsfw": True, "1": True, "true": True, "sfw": False, "0": False, "false": False}
 """What a label may be, whatever the case of its letters."""
 
-_RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
+_RESULTS = ("source", "score", "error", "sha256", *Provenance._fields, "version")
 
 
 def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:

@@ -26,7 +26,7 @@ from nsfw_caffe.report.formatting import (
 from nsfw_caffe.report.plots import evaluation_plots
 from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, Report, Section, Table
 from nsfw_caffe.report.thumbnails import thumbnails
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 
 FEW = 30
 """Samples of a class below which intervals say little: one sample is over three percent."""
@@ -66,7 +66,7 @@ def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool 
     return Report("Evaluation of NSFW scores", evaluation.name, sections)
 
 
-def made_with(set_ups: Sequence[SetUp], versions: Sequence[str]) -> Table:
+def made_with(set_ups: Sequence[Provenance], versions: Sequence[str]) -> Table:
     """Say what made the scores, where that is known, and what made the evaluation."""
     rows = [("scores: set-up", describe_set_up(set_up)) for set_up in set_ups]
     rows += [("scores: model's SHA-256", model) for model in sorted({set_up.model for set_up in set_ups})]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from nsfw_caffe.results.record import THRESHOLDS, Record, SetUp
+from nsfw_caffe.results.record import THRESHOLDS, Provenance, Record
 
 BINS = 20
 """Of the histogram, each 1 / BINS wide."""
@@ -44,7 +44,7 @@ class Summary:
     highest: tuple[Record, ...]
     slowest: tuple[Record, ...]
     failures: tuple[Record, ...]  # the first in the order of the rows
-    set_ups: tuple[SetUp, ...]
+    set_ups: tuple[Provenance, ...]
     versions: tuple[str, ...]
     first: str | None  # when the first source was scored, in UTC: 2026-11-23T07:15:00Z
     last: str | None
@@ -75,7 +75,7 @@ class _Tally:
         self._highest = TopK(highest, highest_first)
         self._slowest: TopK[Record] = TopK(top, lambda record: (-(record.seconds or 0), record.source))
         self._failures: list[Record] = []
-        self._set_ups: set[SetUp] = set()
+        self._set_ups: set[Provenance] = set()
         self._versions: set[str] = set()
         self._first: str | None = None
         self._last: str | None = None

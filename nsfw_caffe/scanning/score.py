@@ -15,7 +15,7 @@ from nsfw_caffe.classifier import Result
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
 from nsfw_caffe.preprocessing.steps import Source
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.scanning.journal import Journal
 from nsfw_caffe.sources.item import Content, Item, later_frames, read
 from nsfw_caffe.system.processes import available_cores
@@ -72,7 +72,7 @@ class ItemScorer:
     def __init__(
         self,
         journal: Journal,
-        set_up: SetUp,
+        set_up: Provenance,
         score: Score,
         done: Callable[[Record, bool], None],
         *,

@@ -16,7 +16,7 @@ from pathlib import Path
 from nsfw_caffe.errors import ResultsError, ScanStopped
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.formats import check_path, read_results, sidecar, write_results
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.scanning.journal import Journal, delete_journal
 from nsfw_caffe.scanning.locking import Reserve, locked
 from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
@@ -42,7 +42,7 @@ def scan_items(
     results: Path,
     items: Iterable[Item],
     score: Score,
-    set_up: SetUp,
+    set_up: Provenance,
     *,
     rescore: bool = False,
     retry: bool = False,
@@ -79,7 +79,14 @@ class _Scan:
         self._pause = _PUBLISH_EVERY
 
     def run(
-        self, items: Iterable[Item], score: Score, set_up: SetUp, *, retry: bool, limits: Limits, warned: Warned | None
+        self,
+        items: Iterable[Item],
+        score: Score,
+        set_up: Provenance,
+        *,
+        retry: bool,
+        limits: Limits,
+        warned: Warned | None,
     ) -> None:
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
@@ -130,7 +137,7 @@ class State:
     made with another set-up, cannot be read, or is not what the journal belongs to.
     """
 
-    def __init__(self, results: Path, set_up: SetUp, *, rescore: bool) -> None:
+    def __init__(self, results: Path, set_up: Provenance, *, rescore: bool) -> None:
         self._results = results
         self._path = sidecar(results, "journal")
         # Whether RESULTS has all that the journal had when it was opened or RESULTS was written last: a scan that was
@@ -154,13 +161,13 @@ class State:
         self.journal.put_note(_STAMP, stamp)
         self.journal.commit()
 
-    def _continued(self, set_up: SetUp, *, rescore: bool) -> Journal | None:
+    def _continued(self, set_up: Provenance, *, rescore: bool) -> Journal | None:
         if not self._path.exists():
             return None
         journal = Journal(self._path)
         note = journal.note(_SET_UP)
         if note is not None:  # else it was broken off before it began
-            there = SetUp.of_row(dict(zip(SetUp._fields, json.loads(note), strict=False)))
+            there = Provenance.of_row(dict(zip(Provenance._fields, json.loads(note), strict=False)))
             if there.fits(set_up) and (not rescore or journal.note(_RESCORING) is not None):
                 self._check_unchanged(journal)
                 return journal
@@ -180,7 +187,7 @@ class State:
                 f"delete {self._path} to go on from the file as it is"
             )
 
-    def _begun(self, set_up: SetUp, *, rescore: bool) -> Journal:
+    def _begun(self, set_up: Provenance, *, rescore: bool) -> Journal:
         journal = Journal(self._path)
         try:
             if rescore:
@@ -196,7 +203,7 @@ class State:
             raise
         return journal
 
-    def _take_over(self, journal: Journal, set_up: SetUp) -> None:
+    def _take_over(self, journal: Journal, set_up: Provenance) -> None:
         for record in read_results(self._results):
             if not record.set_up.fits(set_up):
                 raise ResultsError(_difference(str(self._results), record.set_up, set_up))
@@ -213,8 +220,8 @@ def _stamp(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
-def _difference(what: str, there: SetUp, wanted: SetUp) -> str:
-    both = zip(SetUp._fields, there, wanted, strict=True)
+def _difference(what: str, there: Provenance, wanted: Provenance) -> str:
+    both = zip(Provenance._fields, there, wanted, strict=True)
     pairs = [(name, old, new) for name, old, new in both if old not in (new, "")]
     old, new = (", ".join(f"{name}={pair[side]}" for name, *pair in pairs) for side in (0, 1))
     return (

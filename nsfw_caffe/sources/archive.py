@@ -172,7 +172,7 @@ def read_at_most(stream: Reader, limit: int) -> bytes:
 
 def too_large(limit: int) -> str:
     """Return what is said of a file or member that is larger than `limit` bytes."""
-    return f"larger than the limit of {limit} bytes (--max-size)"
+    return f"larger than the limit of {limit} bytes (Limits.bytes, --max-size)"
 
 
 def damaged(why: str) -> ArchiveError:
