@@ -29,7 +29,6 @@ MOST_HEADERS = 1 << 22
 MOST_TIMES = 100
 """Pictures are compressed already; even a folder of bitmaps does not shrink to a hundredth. zlib reaches 1000 times."""
 STOPS_EARLY = "it stops too early"
-BROKEN_DATA = "its compressed data is broken"
 BROKEN_STRUCTURE = "its structure is broken"
 
 # Absolute as Unix or Windows sees it, or with a part that leads upwards.
@@ -192,5 +191,6 @@ def reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, EOFError):
         return STOPS_EARLY
-    # An OSError without a number is what gzip and bz2 raise.
-    return BROKEN_DATA if isinstance(error, (OSError, zlib.error, lzma.LZMAError)) else BROKEN_STRUCTURE
+    if isinstance(error, (OSError, zlib.error, lzma.LZMAError)):  # gzip and bz2 raise OSError without a number
+        return "its compressed data is broken"
+    return BROKEN_STRUCTURE
