@@ -32,6 +32,9 @@ Form: TypeAlias = Literal["deploy", "train"]
 PUBLISHED_CLASSES = 1000
 """ImageNet's: with so many classes the last layer has its published name."""
 
+_TOO_MANY = 2**31
+"""What Caffe's int cannot hold."""
+
 XAVIER = FillerParameter(type="xavier")
 MSRA = FillerParameter(type="msra")
 ZERO = FillerParameter(type="constant", value=0)
@@ -88,10 +91,12 @@ class NetBuilder:
 
     def filters(self, count: int) -> int:
         """Give the number of filters where the published network has so many: times the width, rounded."""
-        found = round(count * self.request.width)
-        if found < 1:
+        exact = count * self.request.width
+        if exact >= _TOO_MANY:
+            raise ValueError(f"width {self.request.width:g} gives {exact:g} filters, more than Caffe can hold")
+        if round(exact) < 1:
             raise ValueError(f"width {self.request.width:g} leaves no filters of {count}")
-        return found
+        return round(exact)
 
     def convolution(
         self,
@@ -239,7 +244,8 @@ def check_request(request: Request) -> None:
     if request.form not in ("deploy", "train"):
         raise ValueError(f"form has to be 'deploy' or 'train', not {request.form!r}")
     for name, value, least in (("classes", request.classes, 2), ("batch_size", request.batch_size, 1)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} has to be a whole number of {least} or more, not {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _TOO_MANY:
+            most = f", but less than {_TOO_MANY}" if isinstance(value, int) and value > least else ""
+            raise ValueError(f"{name} has to be a whole number of {least} or more{most}, not {value!r}")
     if isinstance(request.width, bool) or not (math.isfinite(request.width) and request.width > 0):
         raise ValueError(f"width has to be a number above 0, not {request.width!r}")
