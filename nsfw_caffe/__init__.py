@@ -11,7 +11,7 @@ from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nsfw_caffe import evaluate, spark
+    from nsfw_caffe import evaluate, networks, spark
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
     from nsfw_caffe.options import ScoringOptions
@@ -36,6 +36,7 @@ __all__ = [
     "classify",
     "classify_batch",
     "evaluate",
+    "networks",
     "read_results",
     "scan",
     "spark",
@@ -56,7 +57,7 @@ def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     from importlib import import_module
 
-    if name in ("evaluate", "spark"):
+    if name in ("evaluate", "networks", "spark"):
         return import_module(f"nsfw_caffe.{name}")
     for module, names in _MODULES.items():
         if name in names:
