@@ -1,4 +1,4 @@
-"""The graph between Caffe and ONNX: nodes whose weights are still float64, and one Caffe layer while it becomes nodes.
+"""The graph between Caffe and ONNX: nodes whose weights may be float64, and one Caffe layer while it becomes nodes.
 
 It is written in float32, and only with what runtimes of years ago read too; nothing but the writing needs onnx.
 
@@ -8,6 +8,7 @@ the dynamic axis of a batch.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import ModelError
+from nsfw_caffe.model import wire
+from nsfw_caffe.model.blobs import blob_values
 from nsfw_caffe.model.layer import CheckedLayer, Shape, format_shape
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter
 
@@ -56,7 +59,7 @@ class Node:
     operator: str
     inputs: list[str]
     output: str
-    constants: list[Array]  # the inputs after those: weights in float64, shapes in int64
+    constants: list[Array]  # the inputs after those: weights in float32 or float64, shapes in int64
     attributes: Attributes
     shape: Shape  # of the output; inside an InnerProduct the first axis may be longer than 1
 
@@ -96,7 +99,11 @@ class Layer(CheckedLayer):
         self._graph = graph
 
     def weights(self, index: int, shape: Shape) -> Array:
-        """Give a learned blob in float64; it must have the shape that the layer needs, as Caffe demands."""
+        """Give a learned blob in float64, to compute with."""
+        return self.stored(index, shape).astype(np.float64)
+
+    def stored(self, index: int, shape: Shape) -> Array:
+        """Give a learned blob in float32, read-only; it must have the shape that the layer needs, as Caffe demands."""
         blob = self._blobs[index]
         found: Shape = tuple(blob.shape.dim)
         wanted = shape
@@ -108,8 +115,7 @@ class Layer(CheckedLayer):
                 f"{self._caffemodel}: blob {index} of layer {self.parameter.name!r} is {format_shape(found)}; "
                 f"{self.prototxt} needs {format_shape(shape)}"
             )
-        # Caffe computes with float32, whatever the file holds.
-        values = np.array(blob.double_data or blob.data, np.float32).astype(np.float64)
+        values = blob_values(blob)
         if not np.isfinite(values).all():
             raise ModelError(
                 f"{self._caffemodel}: blob {index} of layer {self.parameter.name!r} holds values that are not finite"
@@ -169,16 +175,16 @@ def write(source: Value, nodes: list[Node], output: Value, version: str) -> byte
 
     OverflowError names the value whose constant exceeds float32.
     """
-    import onnx
     from onnx import helper
 
     written: list[onnx.NodeProto] = []
-    constants: list[onnx.TensorProto] = []
+    constants: dict[str, Array] = {}
     for node in nodes:
         for operator, inputs, name, arrays in _steps(node):
             names = [f"{name}/{index}" for index in range(len(arrays))]
-            constants += map(_tensor, names, arrays)
+            constants.update(zip(names, map(_as_written, names, arrays), strict=True))
             written.append(_node(operator, [*inputs, *names], name, node.attributes))
+        node.constants = []
     if output.name == source.name:
         output = Value(f"{output.name}/same", output.shape, output.storage)
         written.append(helper.make_node("Identity", [source.name], [output.name]))
@@ -189,7 +195,6 @@ def write(source: Value, nodes: list[Node], output: Value, version: str) -> byte
         "caffe",
         [_info(source.name, source.shape)],
         [_info(output.name, output.shape)],
-        initializer=constants,
         value_info=between,
     )
     model = helper.make_model(
@@ -199,8 +204,48 @@ def write(source: Value, nodes: list[Node], output: Value, version: str) -> byte
         producer_name="nsfw_caffe",
         producer_version=version,
     )
-    onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString(deterministic=True)
+    _check(model, constants)
+    return _with_constants(model, constants)
+
+
+def _check(model: onnx.ModelProto, constants: dict[str, Array]) -> None:
+    """Check a model whose weights are given as inputs: the checker would copy them three times over."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    checked = onnx.ModelProto()
+    checked.CopyFrom(model)
+    for name, array in constants.items():
+        if array.dtype == np.float32:
+            checked.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape))
+        else:
+            checked.graph.initializer.append(numpy_helper.from_array(array, name))
+    onnx.checker.check_model(checked, full_check=True)
+
+
+def _with_constants(model: onnx.ModelProto, constants: dict[str, Array]) -> bytes:
+    """Write a model with these constants, byte for byte as protobuf does, but with one copy of them and no more."""
+    from onnx import GraphProto, ModelProto, TensorProto, helper
+
+    before, after = _halves(model.graph, GraphProto.INITIALIZER_FIELD_NUMBER)
+    graph = [before]
+    for name, array in constants.items():
+        tensor = TensorProto(dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype), name=name)
+        content = wire.field(TensorProto.RAW_DATA_FIELD_NUMBER, array.reshape(-1).view(np.uint8).data)
+        graph += wire.field(GraphProto.INITIALIZER_FIELD_NUMBER, tensor.SerializeToString(), *content)
+    before_graph, after_graph = _halves(model, ModelProto.GRAPH_FIELD_NUMBER)
+    return b"".join([before_graph, *wire.field(ModelProto.GRAPH_FIELD_NUMBER, *graph, after), after_graph])
+
+
+def _halves(message: onnx.ModelProto | onnx.GraphProto, number: int) -> tuple[wire.Part, wire.Part]:
+    """Write the fields before and after a number: protobuf writes them in the order of their numbers."""
+    before, after = copy.deepcopy(message), copy.deepcopy(message)
+    for present, _ in message.ListFields():
+        if present.number >= number:
+            before.ClearField(present.name)
+        if present.number <= number:
+            after.ClearField(present.name)
+    return before.SerializeToString(deterministic=True), after.SerializeToString(deterministic=True)
 
 
 def _steps(node: Node) -> list[tuple[str, list[str], str, list[Array]]]:
@@ -224,16 +269,15 @@ def _node(operator: str, inputs: list[str], output: str, attributes: Attributes)
     return node
 
 
-def _tensor(name: str, array: Array) -> onnx.TensorProto:
-    from onnx import numpy_helper
-
-    if array.dtype != np.float64:
-        return numpy_helper.from_array(array, name)
+def _as_written(name: str, array: Array) -> Array:
+    """Give a constant as it lies in the file."""
+    if array.dtype == np.int64:
+        return np.ascontiguousarray(array, "<i8")
     with np.errstate(over="ignore"):
-        values = array.astype(np.float32)
-    if not np.isfinite(values).all():
+        values = np.ascontiguousarray(array, "<f4")
+    if array.dtype != np.float32 and not np.isfinite(values).all():
         raise OverflowError(f"the constants of {name!r} are too large for float32")
-    return numpy_helper.from_array(np.ascontiguousarray(values), name)
+    return values
 
 
 def _info(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:

@@ -83,7 +83,7 @@ def inner_product(layer: Layer) -> Value:
     axis = _picture_axis(layer, options.axis, bottom)
     count, length = options.num_output, math.prod(bottom.shape[axis:])
     layer.require(count > 0, "num_output is 0")
-    matrix = layer.weights(0, (length, count) if options.transpose else (count, length))
+    matrix = layer.stored(0, (length, count) if options.transpose else (count, length))
     offset = layer.weights(1, (count,)) if options.bias_term else np.zeros(count)
     if options.transpose:
         matrix = matrix.T

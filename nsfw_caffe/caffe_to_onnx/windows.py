@@ -20,7 +20,7 @@ def convolution(layer: Layer) -> Value:
     placed = convolution_windows(layer, bottom.shape)
     kernel, stride, pad, sizes = placed.kernel, placed.stride, placed.pad, placed.counts
     channels, group, count = bottom.shape[1], options.group, options.num_output
-    weights = layer.weights(0, (count, channels // group, *kernel))
+    weights = layer.stored(0, (count, channels // group, *kernel))
     bias = layer.weights(1, (count,)) if options.bias_term else np.zeros(count)
     window = [
         _Side(*side) for side in zip(bottom.shape[2:], sizes, kernel, stride, pad, pad, placed.dilation, strict=True)
