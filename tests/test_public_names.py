@@ -16,7 +16,7 @@ NAMES = {
     "Policy PrecisionRecall RateAt Roc RunsCompared Samples Share Strata Stratum ThresholdChoice auc_interval "
     "bootstrap calibration choose_threshold clopper_pearson compare compare_runs confusion evaluate evaluate_folders "
     "evaluate_table fnr_at_fpr fpr_at_fnr policy precision_recall roc strata thin wilson",
-    "nsfw_caffe.networks": "Accuracy Cost Form LayerCost NETWORKS Network NetworkName build cost",
+    "nsfw_caffe.networks": "Accuracy Cost Form LayerCost Measurement NETWORKS Network NetworkName build cost measure",
     "nsfw_caffe.spark": "score_images score_paths",
 }
 

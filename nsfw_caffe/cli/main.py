@@ -30,6 +30,7 @@ from nsfw_caffe.cli import (
     compare,
     evaluate,
     model,
+    networks,
     rank,
     report,
     scan,
@@ -52,12 +53,12 @@ _STATUS = {
 }
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
-_COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, verify)
+_COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, networks, verify)
 _WITH_JSON_FILE = ("evaluate", "compare")
 
 _SHELLS = ("bash", "zsh", "tcsh")
 
-_FILES = ("IMAGE", "SOURCE", "FILE", "FILE.json")
+_FILES = ("IMAGE", "SOURCE", "FILE", "FILE.json", "FILE_OR_NAME")
 """Metavars of files whose names are kept as text; what is a pathlib.Path is a file as well, but for DIR."""
 
 
@@ -148,7 +149,10 @@ def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 class _Help(argparse.HelpFormatter):
-    """Leaves out the line that only says COMMAND: all help is to fit on a screen."""
+    """Leaves out the line that only says COMMAND, and the first empty one: all help is to fit on a screen."""
+
+    def format_help(self) -> str:
+        return super().format_help().replace("\n\n", "\n", 1)
 
     def _format_action(self, action: argparse.Action) -> str:
         text = super()._format_action(action)

@@ -21,13 +21,18 @@ _PAGE_ENDINGS = (".html", ".htm")
 def add_figures_options(parser: argparse._ActionsContainer) -> None:
     """Add the options of figures: as JSON, as plots, and as a page."""
     add_json_file_option(parser)
+    add_plots_options(parser)
+
+
+def add_plots_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options of plots and of a page."""
     parser.add_argument("--plots", type=Path, metavar="DIR", help="folder for the plots as PNG files; it is made")
-    _add_html_option(parser)
+    add_html_option(parser)
 
 
 def add_page_options(parser: argparse._ActionsContainer, thumbnails: str) -> None:
     """Add the options of a page; the help says which thumbnails there may be."""
-    _add_html_option(parser)
+    add_html_option(parser)
     add_thumbnails_options(parser, thumbnails)
 
 
@@ -39,12 +44,18 @@ def add_thumbnails_options(parser: argparse._ActionsContainer, thumbnails: str) 
     parser.add_argument("--clear", action="store_true", help="do not blur the thumbnails")
 
 
-def _add_html_option(parser: argparse._ActionsContainer) -> None:
+def add_html_option(parser: argparse._ActionsContainer) -> None:
+    """Add the option of a page."""
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="page to write too, which needs no other file")
 
 
-def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentParser, extra: str = "report") -> None:
-    """Find out before the work whether a page can be drawn: the options go together, and matplotlib is there."""
+def check_page_options(
+    options: argparse.Namespace, parser: argparse.ArgumentParser, extra: str | None = "report"
+) -> None:
+    """Find out before the work whether a page can be drawn: the options go together, and matplotlib is there.
+
+    `extra` is what brings matplotlib; None for a page without figures.
+    """
     thumbnails = getattr(options, "thumbnails", None)
     if options.html is None:
         if thumbnails is not None:
@@ -54,7 +65,7 @@ def check_page_options(options: argparse.Namespace, parser: argparse.ArgumentPar
         parser.error(f"--html {options.html}: the page's name has to end in .html")
     elif not options.html.parent.is_dir():
         parser.error(f"--html {options.html}: there is no folder {options.html.parent}: make it first")
-    if options.html is not None or getattr(options, "plots", None) is not None:
+    if extra is not None and (options.html is not None or getattr(options, "plots", None) is not None):
         from nsfw_caffe.report.figures import check_matplotlib
 
         check_matplotlib("a page or a plot", extra)

@@ -48,6 +48,28 @@ class Progress:
         self._bar.update()
 
 
+class Steps:
+    """Shows which step of how many a piece of work is at, where standard error is a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        form = "{desc}: {n_fmt} of {total_fmt} steps, {elapsed}"
+        self._bar: tqdm[NoReturn] = tqdm(bar_format=form, total=0, disable=quiet or not sys.stderr.isatty())
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Say what is being done, after so many of all steps."""
+        self._bar.total = total
+        self._bar.n = done
+        self._bar.set_description_str(what)
+
+
 def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:
     """Fetch the original model unless it is here, with progress bars where standard error is a terminal.
 

@@ -94,7 +94,7 @@ def _installed(options: ScoringOptions) -> tuple[EngineName, Any]:
             if options.engine == "auto":
                 _log.info("engine 'auto' is %s%s", name, "".join(f"; not {reason}" for reason in reasons))
             return name, module
-    raise EngineUnavailable("\n  ".join(reasons))
+    raise EngineNotInstalledError("\n  ".join(reasons))
 
 
 def threads_a_picture(options: ScoringOptions, callers: int) -> int:

@@ -1,4 +1,4 @@
-"""What this process may use and has of cores and memory, and starting the library's modules as programs of their own."""
+"""What this process may use of cores and has of memory, and starting the library's modules as programs of their own."""
 
 from __future__ import annotations
 
