@@ -88,9 +88,9 @@ def _draw(measure: str, dots: Sequence[Dot], figure: Figure) -> None:
         strip.set_ylabel("no figure", fontsize=9)
         strip.grid(axis="x")
     for where, dot, height, colour in drawn:
-        where.scatter(dot.multiply_adds, height, s=_area(dot), color=colour, alpha=0.6, linewidths=0)
+        where.scatter(_across(dot), height, s=_area(dot), color=colour, alpha=0.6, linewidths=0)
     strip.set_xscale("log")
-    counts = [dot.multiply_adds for dot in dots]
+    counts = list(map(_across, dots))
     strip.set_xlim(min(counts) / 1.9, max(counts) * 1.9)
     strip.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     strip.xaxis.set_minor_locator(NullLocator())
@@ -129,14 +129,14 @@ def _label(figure: Figure, drawn: Sequence[tuple[Axes, Dot, float]]) -> None:
     pixels = figure.dpi / 72
     taken: list[Bbox] = []
     for axes, dot, height in drawn:
-        x, y = axes.transData.transform((dot.multiply_adds, height))
+        x, y = axes.transData.transform((_across(dot), height))
         radius = _radius(dot) * pixels
         taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
         legend = axes.get_legend()
         if legend is not None:
             taken.append(legend.get_window_extent())
     for axes, dot, height in sorted(drawn, key=lambda each: -each[1].parameters):
-        text = axes.annotate(dot.name, (dot.multiply_adds, height), (0, 0), textcoords="offset points", fontsize=9)
+        text = axes.annotate(dot.name, (_across(dot), height), (0, 0), textcoords="offset points", fontsize=9)
         text.set_in_layout(False)
         for step, angle in itertools.product(_STEPS, _ANGLES):
             _put(text, _radius(dot) + _DISTANCE + step, math.radians(angle))
@@ -147,12 +147,17 @@ def _label(figure: Figure, drawn: Sequence[tuple[Axes, Dot, float]]) -> None:
         if step:
             line = {"arrowstyle": "-", "color": "grey", "linewidth": 0.6, "shrinkA": 0, "shrinkB": _radius(dot)}
             axes.annotate(
-                "", (dot.multiply_adds, height), text.get_position(), textcoords="offset points", arrowprops=line
+                "", (_across(dot), height), text.get_position(), textcoords="offset points", arrowprops=line
             ).set_in_layout(False)
 
 
 def _within(box: Bbox, whole: Bbox) -> bool:
     return bool(whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1)
+
+
+def _across(dot: Dot) -> int:
+    """Give where a dot stands on the logarithmic axis, which has no place for none."""
+    return max(dot.multiply_adds, 1)
 
 
 def _radius(dot: Dot) -> float:
