@@ -49,10 +49,7 @@ class Environment:
 
 
 def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, list[Measured]]:
-    """Preprocess and score pictures in a child process.
-
-    EngineUnavailable where what the options ask for is not available here, or the child process died.
-    """
+    """Preprocess and score pictures in a child process; EngineUnavailable where it cannot, or has died."""
     run = subprocess.run(
         processes.command("fidelity.measure", *arguments(options), *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.

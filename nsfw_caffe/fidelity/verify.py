@@ -257,10 +257,8 @@ def agrees_as_well(trial: Trial, best: Trial) -> bool:
 
 
 def find_best(trials: list[Trial]) -> Trial | None:
-    """Return the set-up whose scores are the published ones, or the nearest within `TOLERANCE`; None if there is none.
-
-    Where several are, it is the first: Caffe before the portable engines, whose digits may agree by chance.
-    """
+    """Return the set-up whose scores are the published ones, or the nearest within `TOLERANCE`, if there is one."""
+    # Of several it is the first: Caffe before the portable engines, whose digits may agree by chance.
     found = [trial for trial in trials if trial.environment is not None and trial.total]
     best = min(found, key=lambda trial: (not trial.agrees, 0 if trial.agrees else trial.distance), default=None)
     return best if best is not None and (best.agrees or best.distance <= TOLERANCE) else None
