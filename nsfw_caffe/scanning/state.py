@@ -10,7 +10,7 @@ import dataclasses
 import errno
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError, ScanStopped
@@ -22,17 +22,10 @@ from nsfw_caffe.scanning.locking import Reserve, locked
 from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
 from nsfw_caffe.sources.item import Item
 
-_COMMIT_EVERY = 1.0
-"""Seconds of work that a kill may undo."""
-
-_PUBLISH_EVERY = 600.0
-"""Seconds after which a long scan writes RESULTS anew for those who want to look, and..."""
-
-_PUBLISH_SHARE = 0.02
-"""... the share of its time that it spends on this, at most."""
-
-_MARGIN = 1 << 20
-"""Bytes held back beyond the size of RESULTS: for the journal's last commit."""
+_COMMIT_EVERY = 1.0  # seconds of work that a kill may undo
+_PUBLISH_EVERY = 600.0  # seconds after which a long scan writes RESULTS anew for those who want to look, and...
+_PUBLISH_SHARE = 0.02  # ... the share of its time that it spends on this, at most
+_MARGIN = 1 << 20  # bytes held back beyond the size of RESULTS: for the journal's last commit
 
 _SET_UP, _STAMP, _RESCORING = "set-up", "stamp", "rescoring"
 _PUBLISHING = "(being written)"
@@ -58,9 +51,9 @@ def scan_items(
     check_path(results)
     try:
         with locked(results), Reserve(results) as reserve:
-            _Scan(State(results, set_up, rescore=rescore), reserve, done).run(
-                items, score, set_up, retry=retry, limits=limits, warned=warned
-            )
+            scan = _Scan(State(results, set_up, rescore=rescore), reserve, done)
+            with scan.saved() as journal:
+                ItemScorer(journal, set_up, score, scan.done, retry=retry, limits=limits, warned=warned).run(items)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
@@ -69,6 +62,8 @@ def scan_items(
 
 
 class _Scan:
+    """Keeps safe what a scan finds, in the journal and in RESULTS."""
+
     def __init__(self, state: State, reserve: Reserve, done: Callable[[Record, bool], None]) -> None:
         self._state = state
         self._journal = state.journal
@@ -78,20 +73,12 @@ class _Scan:
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
-    def run(
-        self,
-        items: Iterable[Item],
-        score: Score,
-        set_up: Provenance,
-        *,
-        retry: bool,
-        limits: Limits,
-        warned: Warned | None,
-    ) -> None:
+    @contextlib.contextmanager
+    def saved(self) -> Iterator[Journal]:
+        """Give the journal that is to be filled, and write RESULTS at the end, whichever it is."""
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits, warned=warned)
-            scorer.run(items)
+            yield self._journal
             self._journal.commit()
             if self._changed:
                 self._reserve.release()
@@ -101,7 +88,8 @@ class _Scan:
             raise
         self._journal.delete()
 
-    def _done(self, record: Record, new: bool) -> None:
+    def done(self, record: Record, new: bool) -> None:
+        """Tell of a record, and make safe what there is when it is time to."""
         self._changed |= new
         self._tell(record, new)
         now = time.monotonic()
