@@ -21,7 +21,7 @@ demo: $(VENV)/.installed model ## set everything up and score a photo with the o
 
 test: caffe strace $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
-	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(VENV)/.installed-test ## linting, formatting and types
 	@echo "== checking style and types"

@@ -25,7 +25,7 @@ from nsfw_caffe.parallel.pipeline import Pipeline
 from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.steps import Source, describe
-from nsfw_caffe.reloading import blas_of, reload
+from nsfw_caffe.reloading import Pickled, blas_of, reload
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -182,7 +182,8 @@ class Classifier:
         return cls(**vars(options), prototxt=prototxt, caffemodel=caffemodel)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return reload, (type(self).from_options, self.options, self._paths, self.model_sha256, blas_of(self.engine))
+        blas = blas_of(self.engine)
+        return reload, (Pickled(type(self).from_options, self.options, self._paths, self.model_sha256, blas),)
 
     def __repr__(self) -> str:
         shown: dict[str, object] = {"engine": self.engine}

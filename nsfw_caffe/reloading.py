@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nsfw_caffe.engines.blas import loaded_blas, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.options import ScoringOptions
 
-_KEPT = 4
-"""Classifiers that a process keeps for the next time that the same is unpickled: pools pickle theirs for each task."""
+_KEPT = 4  # Classifiers that a process keeps: pools pickle theirs for each task
 
 
 class Reloadable(Protocol):
     """What a Classifier, which imports this module, tells of itself."""
 
-    @property
-    def engine(self) -> str:
-        """The engine's name."""
-
-    @property
-    def model_sha256(self) -> str:
-        """The model's hash."""
+    model_sha256: str
 
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
+
+
+class Pickled(NamedTuple):
+    """What a Classifier is pickled as."""
+
+    make: Callable[..., Reloadable]  # its class's `from_options`
+    options: ScoringOptions
+    paths: tuple[str | None, ...]  # prototxt and caffemodel, None for the original's
+    model_sha256: str
+    blas: str | None  # see `blas_of`
 
 
 def blas_of(engine: str) -> str | None:
@@ -36,42 +39,29 @@ def blas_of(engine: str) -> str | None:
     return None if blas is None else blas.name
 
 
-def reload(
-    make: Callable[..., Reloadable],
-    options: ScoringOptions,
-    paths: tuple[str | None, str | None],
-    model_sha256: str,
-    blas: str | None,
-) -> Reloadable:
-    """Make a Classifier again, in another process for example; `make` is its class's `from_options`.
+def reload(pickled: Pickled) -> Reloadable:
+    """Make a Classifier again, or give the one that was made of the same before and is still open.
 
-    The paths are None for the original model. ModelError if the files hold something else than what has this hash;
-    EngineUnavailable if Caffe computes here with another BLAS than the one that `blas_of` named.
+    ModelError if the model's files hold something else now, EngineUnavailable if Caffe computes with another BLAS here.
     """
-    classifier = made_again(make, options, paths, model_sha256, blas)
+    classifier = made_again(pickled)
     if classifier.closed:
         made_again.cache_clear()
-        classifier = made_again(make, options, paths, model_sha256, blas)
+        classifier = made_again(pickled)
     return classifier
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def made_again(
-    make: Callable[..., Reloadable],
-    options: ScoringOptions,
-    paths: tuple[str | None, str | None],
-    model_sha256: str,
-    blas: str | None,
-) -> Reloadable:
-    """Do what `reload` says, once for what is the same."""
-    if blas == "atlas":
+def made_again(pickled: Pickled) -> Reloadable:
+    """Make a Classifier again, once for what is the same."""
+    if pickled.blas == "atlas":
         use_atlas()
-    classifier = make(options, prototxt=paths[0], caffemodel=paths[1])
-    if classifier.model_sha256 != model_sha256:
+    classifier = pickled.make(pickled.options, prototxt=pickled.paths[0], caffemodel=pickled.paths[1])
+    if classifier.model_sha256 != pickled.model_sha256:
         raise ModelError("the model's files hold something else than where this Classifier was pickled")
-    if blas_of(classifier.engine) != blas:
+    if blas_of(pickled.options.engine) != pickled.blas:
         raise EngineUnavailable(
-            f"this Classifier was pickled where Caffe computes with {blas}, and here that is {loaded_blas()}; unpickle "
-            "it first in a process of its own"
+            f"this Classifier was pickled where Caffe computes with {pickled.blas}, and here that is {loaded_blas()}; "
+            "unpickle it first in a process of its own"
         )
     return classifier

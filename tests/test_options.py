@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nsfw_caffe import Limits, ScoringOptions
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 from tests.support import run
 
 
@@ -43,8 +43,8 @@ def test_it_is_frozen_and_a_key() -> None:
 
 
 def test_what_is_recorded_tells_what_changes_scores() -> None:
-    def recorded(**changes: Any) -> SetUp:
-        return SetUp.of(ScoringOptions(**{"engine": "caffe"} | changes), "ab" * 32)
+    def recorded(**changes: Any) -> Provenance:
+        return Provenance.of(ScoringOptions(**{"engine": "caffe"} | changes), "ab" * 32)
 
     changes: list[dict[str, Any]] = [
         {}, {"engine": "openvino"}, {"device": "gpu:0"}, {"decode": "fast"}, {"jpeg": "ijg9d"}, {"blas": "atlas"},

@@ -14,7 +14,7 @@ from nsfw_caffe.evaluate.intervals import LEVEL, Interval, normal_p_value, norma
 from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
 from nsfw_caffe.evaluate.libraries import load
 from nsfw_caffe.evaluate.samples import Samples
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 
 CELLS = 50
 """Of each axis of the grid of scores."""
@@ -32,15 +32,13 @@ class Comparison:
 
     Attributes
     ----------
-    auc_a, auc_b : float or None
-        The areas under their ROC curves; None where the samples are of one class.
-    difference : float or None
-        ``auc_b - auc_a``.
+    auc_a, auc_b, difference : float or None
+        The areas under their ROC curves, and ``auc_b - auc_a``; None where the samples are of one class.
     difference_interval : Interval or None
-        Of the true difference: "DeLong, paired", which with few samples is somewhat narrow: at a level of 95 % it held
-        in 91 % of simulations with 50 nsfw and 200 sfw samples (benchmarks/coverage.py). "identical scores", without a
-        width, where each score is the same. Where DeLong's has no variance, because areas are 1 or a class has one
-        sample, "Newcombe" from the two areas' own intervals, which is wider than need be.
+        Of the true difference: "DeLong, paired", somewhat narrow with few samples: at a level of 95 % it held in 91 %
+        of simulations with 50 nsfw and 200 sfw samples (benchmarks/coverage.py). "identical scores", without a width,
+        where each score is the same. Where DeLong's has no variance, because areas are 1 or a class has one sample,
+        "Newcombe" from the two areas' own intervals, which is wider than need be.
     p_value : float or None
         How probable a difference as large as this, or larger, is by chance, after DeLong; 1 for identical scores,
         None where DeLong's has no variance.
@@ -107,10 +105,8 @@ class RunsCompared:
         int64, (CELLS, CELLS): how many samples have their score a (rows) and their score b (columns) in each cell.
     dots_a, dots_b : numpy.ndarray
         float64, (n,): the scores themselves, of up to FEW samples; empty of more.
-    set_ups_a, set_ups_b : tuple of SetUp
-        What the scores were made with, where that is known.
-    versions : tuple of str
-        Of this library that made them, where that is known.
+    set_ups_a, set_ups_b, versions : tuple
+        The `Provenance` of each set-up that made the scores, and this library's versions, where they are known.
     """
 
     name_a: str
@@ -125,18 +121,13 @@ class RunsCompared:
     grid: npt.NDArray[np.int64]
     dots_a: Scores
     dots_b: Scores
-    set_ups_a: tuple[SetUp, ...]
-    set_ups_b: tuple[SetUp, ...]
+    set_ups_a: tuple[Provenance, ...]
+    set_ups_b: tuple[Provenance, ...]
     versions: tuple[str, ...]
 
 
 def compare(
-    labels: npt.ArrayLike,
-    scores_a: npt.ArrayLike,
-    scores_b: npt.ArrayLike,
-    threshold: float,
-    *,
-    level: float = LEVEL,
+    labels: npt.ArrayLike, scores_a: npt.ArrayLike, scores_b: npt.ArrayLike, threshold: float, *, level: float = LEVEL
 ) -> Comparison:
     """Compare two sets of scores of the same samples.
 
@@ -170,9 +161,9 @@ def compare(
         raise EvaluationError("threshold=nan: expected a number")
     verdict_a, verdict_b = a.scores >= threshold, b.scores >= threshold
     became_nsfw, became_sfw = np.flatnonzero(~verdict_a & verdict_b), np.flatnonzero(verdict_a & ~verdict_b)
-    found, freed = int(a.labels[became_nsfw].sum()), int((~a.labels[became_sfw]).sum())
-    corrected = found + freed
-    spoiled = len(became_nsfw) + len(became_sfw) - corrected
+    corrected = int(a.labels[became_nsfw].sum() + (~a.labels[became_sfw]).sum())
+    changed = len(became_nsfw) + len(became_sfw)
+    mcnemar_p_value = load("scipy.stats").binomtest(corrected, changed).pvalue if changed else 1.0
     apart = np.abs(a.scores - b.scores)
     return Comparison(
         *_areas(a, b, level),
@@ -180,8 +171,8 @@ def compare(
         became_nsfw,
         became_sfw,
         corrected,
-        spoiled,
-        _mcnemar(corrected, spoiled),
+        changed - corrected,
+        float(mcnemar_p_value),
         float(apart.max()),
         float(apart.mean()),
         _correlation(a.scores, b.scores),
@@ -195,10 +186,8 @@ def compare_runs(a: LabelledScores, b: LabelledScores, *, threshold: float = 0.5
     ----------
     a, b : LabelledScores
         The samples; where both have names, these have to be the same.
-    threshold : float, default 0.5
-        A sample is taken for nsfw where its score is this or more.
-    level : float, default 0.95
-        Of the interval.
+    threshold, level : float, default 0.5 and 0.95
+        As for `compare`.
 
     Raises
     ------
@@ -219,7 +208,7 @@ def compare_runs(a: LabelledScores, b: LabelledScores, *, threshold: float = 0.5
     _check_same(a, b)
     figures = compare(a.labels, a.scores, b.scores, threshold, level=level)
     labels, scores_a, scores_b = np.asarray(a.labels), np.asarray(a.scores), np.asarray(b.scores)
-    few = len(labels) <= FEW
+    shown = len(labels) if len(labels) <= FEW else 0
     one_class = figures.auc_a is None
     nsfw = int(np.count_nonzero(labels))
     grid, _, _ = np.histogram2d(scores_a, scores_b, CELLS, ((0, 1), (0, 1)))
@@ -236,18 +225,12 @@ def compare_runs(a: LabelledScores, b: LabelledScores, *, threshold: float = 0.5
         auc_interval_b=None if one_class else auc_interval(labels, scores_b, level=level),
         figures=figures,
         changes=tuple(
-            Change(
-                place,
-                None if sources is None else sources[place],
-                bool(labels[place]),
-                float(scores_a[place]),
-                float(scores_b[place]),
-            )
-            for place in changed[order[:CHANGES]].tolist()
+            Change(i, None if sources is None else sources[i], bool(labels[i]), float(scores_a[i]), float(scores_b[i]))
+            for i in changed[order[:CHANGES]].tolist()
         ),
         grid=grid.astype(np.int64),
-        dots_a=scores_a[: len(labels) if few else 0],
-        dots_b=scores_b[: len(labels) if few else 0],
+        dots_a=scores_a[:shown],
+        dots_b=scores_b[:shown],
         set_ups_a=tuple(a.set_ups),
         set_ups_b=tuple(b.set_ups),
         versions=tuple(dict.fromkeys((*a.versions, *b.versions))),
@@ -313,11 +296,6 @@ def _square_and_add(placed_a: Placements, placed_b: Placements, level: float) ->
     down = math.hypot(placed_b.auc - b.low, a.high - placed_a.auc)
     up = math.hypot(b.high - placed_b.auc, placed_a.auc - a.low)
     return Interval(max(difference - down, -1.0), min(difference + up, 1.0), level, "Newcombe")
-
-
-def _mcnemar(corrected: int, spoiled: int) -> float:
-    changed = corrected + spoiled
-    return float(load("scipy.stats").binomtest(corrected, changed).pvalue) if changed else 1.0
 
 
 def _correlation(a: Scores, b: Scores) -> float:

@@ -14,7 +14,7 @@ from nsfw_caffe.evaluate.delong import interval_of, placements
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval
 from nsfw_caffe.evaluate.libraries import load
 from nsfw_caffe.evaluate.options import Options
-from nsfw_caffe.evaluate.resampling import Counts, Statistic, bootstrap_unstratified, rows_of
+from nsfw_caffe.evaluate.resampling import Counts, bootstrap_unstratified, rows_of
 from nsfw_caffe.evaluate.samples import Samples, samples_of
 
 Floats = npt.NDArray[np.float64]
@@ -112,8 +112,7 @@ def roc(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None = None, *,
     >>> curve.thresholds.tolist()
     [inf, 0.8, 0.4, 0.35, 0.1]
     """
-    samples = samples_of(labels, scores)
-    samples.need_both("an ROC curve")
+    samples = samples_of(labels, scores).need_both("an ROC curve")
     fpr, tpr, thresholds = load("sklearn.metrics").roc_curve(*samples.in_two_runs())
     placed = placements(samples.nsfw, samples.sfw)
     return Roc(fpr, tpr, thresholds, placed.auc, interval_of(placed, level))
@@ -141,8 +140,7 @@ def precision_recall(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | No
     >>> round(curve.average_precision, 4)
     0.8333
     """
-    samples = samples_of(labels, scores)
-    samples.need_both("a precision-recall curve")
+    samples = samples_of(labels, scores).need_both("a precision-recall curve")
     precision, recall, thresholds = load("sklearn.metrics").precision_recall_curve(*samples.in_two_runs())
     return PrecisionRecall(precision, recall, thresholds, -float(np.dot(np.diff(recall), precision[:-1])))
 
@@ -228,19 +226,15 @@ def thin_roc(curve: Roc, points: int) -> Roc:
 
 def average_precision_interval(samples: Samples, options: Options) -> Interval:
     """Return the interval of the average precision of samples of both classes."""
-    return bootstrap_unstratified(samples, _average_precision(samples), options)
-
-
-def _average_precision(samples: Samples) -> Statistic:
     labels, scores, _ = rows_of(samples)
     order = np.argsort(-scores, kind="stable")
     labels, scores = labels[order], scores[order]
     last = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # of each distinct score, which is flagged as a whole
 
-    def statistic(_labels: object, _scores: object, *, sample_weight: Counts) -> float:
-        weights = sample_weight[order]
+    def average_precision(counts: Counts) -> float:
+        weights = counts[order]
         flagged, found = np.cumsum(weights)[last], np.cumsum(weights * labels)[last]
         precision = found / np.maximum(flagged, 1)
         return float(np.diff(found, prepend=0) @ precision) / int(found[-1])
 
-    return statistic
+    return bootstrap_unstratified(samples, average_precision, options)

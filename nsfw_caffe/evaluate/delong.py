@@ -35,10 +35,7 @@ def placements(nsfw: Scores, sfw: Scores) -> Placements:
 
 
 def auc_interval(
-    labels: npt.ArrayLike | Samples,
-    scores: npt.ArrayLike | None = None,
-    *,
-    level: float = LEVEL,
+    labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None = None, *, level: float = LEVEL
 ) -> Interval:
     """Return the confidence interval of the area under the ROC curve.
 
@@ -69,8 +66,7 @@ def auc_interval(
     >>> round(interval.low, 3), round(interval.high, 3), interval.method
     (0.069, 0.992, 'DeLong, logit')
     """
-    samples = samples_of(labels, scores)
-    samples.need_both("the area under an ROC curve")
+    samples = samples_of(labels, scores).need_both("the area under an ROC curve")
     return interval_of(placements(samples.nsfw, samples.sfw), level)
 
 

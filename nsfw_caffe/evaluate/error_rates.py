@@ -177,8 +177,7 @@ def fpr_at_fnr(
     >>> best.threshold, best.fpr, best.fnr
     (0.35, 0.5, 0.0)
     """
-    samples = samples_of(labels, scores)
-    samples.need_both("a false positive rate at a false negative rate")
+    samples = samples_of(labels, scores).need_both("a false positive rate at a false negative rate")
     check_rate("fnr", fnr)
     return _rates_at(samples, highest_threshold(samples, allowed(fnr, len(samples.nsfw))), "fnr", level)
 
@@ -190,12 +189,10 @@ def fnr_at_fpr(
 
     Parameters
     ----------
-    labels, scores
-        See `Samples`.
+    labels, scores, level
+        As for `fpr_at_fnr`.
     fpr : float
         The bound, 0 to 1.
-    level : float, default 0.95
-        Of the intervals.
 
     Raises
     ------
@@ -209,8 +206,7 @@ def fnr_at_fpr(
     >>> best.threshold, best.fpr, best.fnr
     (0.8, 0.0, 0.5)
     """
-    samples = samples_of(labels, scores)
-    samples.need_both("a false negative rate at a false positive rate")
+    samples = samples_of(labels, scores).need_both("a false negative rate at a false positive rate")
     check_rate("fpr", fpr)
     return _rates_at(samples, lowest_threshold(samples, allowed(fpr, len(samples.sfw))), "fpr", level)
 

@@ -23,13 +23,13 @@ from nsfw_caffe.evaluate.curves import (
 from nsfw_caffe.evaluate.error_rates import Confusion, RateAt, confusion, fnr_at_fpr, fpr_at_fnr
 from nsfw_caffe.evaluate.groups import Strata, strata
 from nsfw_caffe.evaluate.intervals import Interval
-from nsfw_caffe.evaluate.labelled import LabelledScores, Scores
+from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.evaluate.moderation import Policy, policy
-from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.options import DEFAULTS, Options
 from nsfw_caffe.evaluate.reliability import Calibration, brier_interval, calibration, ece_interval
 from nsfw_caffe.evaluate.samples import Mistake, Samples, worst
 from nsfw_caffe.evaluate.thresholds import ThresholdChoice, choose_threshold
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 
 RATES = (0.01, 0.05, 0.1)
 """At which the one kind of mistake is held to say what the other one is."""
@@ -59,24 +59,18 @@ class Evaluation:
         See `LabelledScores`.
     distinct_scores : int
         How many of the scores are different ones.
-    roc : Roc
-        The curve, thinned to POINTS points, with its exact area and the area's interval.
-    precision_recall : PrecisionRecall
-        The curve, thinned to POINTS points, with its exact average precision.
-    average_precision_interval : Interval
-        Of the average precision.
+    roc, precision_recall : Roc, PrecisionRecall
+        The curves, thinned to POINTS points, with the exact area, its interval, and the exact average precision.
+    average_precision_interval, brier_interval, ece_interval : Interval
+        Of the average precision, of the Brier score and of the expected calibration error.
     confusions : tuple of Confusion
         One a threshold of the options.
     fpr_at_fnr, fnr_at_fpr : tuple of RateAt
         The best of the one rate with the other one held at each of RATES.
     calibration : Calibration
         Whether scores are probabilities.
-    brier_interval, ece_interval : Interval
-        Of the Brier score and of the expected calibration error.
-    choice : ThresholdChoice or None
-        The threshold for the options' goal; None where none reaches it.
-    no_choice : str or None
-        Why none does.
+    choice, no_choice : ThresholdChoice or None, str or None
+        The threshold for the options' goal; where none reaches it, why.
     policy : Policy
         What passes, what is blocked, and what people would look at.
     strata : tuple of (str, Strata)
@@ -87,10 +81,8 @@ class Evaluation:
         The two kinds of mistake at thresholds all over the scale.
     sfw_histogram, nsfw_histogram : numpy.ndarray
         int64, (BINS,): how many samples of each class have a score in each of the bins of equal width.
-    set_ups : tuple of SetUp
-        What the scores were made with, where that is known.
-    versions : tuple of str
-        Of this library that made them, where that is known.
+    set_ups, versions : tuple
+        The `Provenance` of each set-up that made the scores, and this library's versions, where they are known.
     """
 
     name: str
@@ -120,15 +112,12 @@ class Evaluation:
     rates: RateCurves
     sfw_histogram: npt.NDArray[np.int64]
     nsfw_histogram: npt.NDArray[np.int64]
-    set_ups: tuple[SetUp, ...]
+    set_ups: tuple[Provenance, ...]
     versions: tuple[str, ...]
 
 
-_DEFAULTS = Options()
-
-
-def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
-    """Find out how good scores are on labelled data.
+def evaluate(data: LabelledScores, options: Options = DEFAULTS) -> Evaluation:
+    """Find out how good scores are on labelled data: the same data and options give the same numbers.
 
     Parameters
     ----------
@@ -136,11 +125,6 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         The samples, of both classes.
     options : Options
         What is asked.
-
-    Returns
-    -------
-    Evaluation
-        What the data says. The same data and options give the same numbers.
 
     Raises
     ------
@@ -156,10 +140,9 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
     >>> found.roc.auc, found.choice.threshold, found.choice.fpr
     (1.0, 0.475, 0.05)
     """
-    samples = Samples(data.labels, data.scores)
-    samples.need_both("an evaluation")
+    samples = Samples(data.labels, data.scores).need_both("an evaluation")
     level = options.level
-    curve = thin_roc(roc(samples, level=level), POINTS)
+    precise = precision_recall(samples)
     reliability = calibration(samples, bins=options.bins, level=level)
     choice, no_choice = _choose(samples, options)
     at = DEFAULT_THRESHOLD if choice is None else choice.threshold
@@ -172,9 +155,9 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
         repeats=data.repeats,
         same_content=data.same_content,
         contradictions=data.contradictions,
-        distinct_scores=len(np.union1d(_distinct(samples.sfw), _distinct(samples.nsfw))),
-        roc=curve,
-        precision_recall=thin(precision_recall(samples), POINTS),
+        distinct_scores=len(precise.thresholds),
+        roc=thin_roc(roc(samples, level=level), POINTS),
+        precision_recall=thin(precise, POINTS),
         average_precision_interval=average_precision_interval(samples, options),
         confusions=tuple(confusion(samples, threshold=value) for value in options.thresholds),
         fpr_at_fnr=tuple(fpr_at_fnr(samples, fnr=rate, level=level) for rate in RATES),
@@ -201,23 +184,10 @@ def evaluate(data: LabelledScores, options: Options = _DEFAULTS) -> Evaluation:
 
 def _choose(samples: Samples, options: Options) -> tuple[ThresholdChoice | None, str | None]:
     """Choose a threshold, or say why there is none."""
+    wanted = {options.goal: getattr(options, options.goal)}
     try:
-        choice = choose_threshold(
-            samples,
-            fpr=options.fpr,
-            fnr=options.fnr,
-            precision=options.precision,
-            cost_ratio=options.cost_ratio,
-            confident=options.confident,
-            level=options.level,
-            seed=options.seed,
-        )
+        return choose_threshold(
+            samples, confident=options.confident, level=options.level, seed=options.seed, **wanted
+        ), None
     except EvaluationError as error:  # the options are sound and so are the samples: only the goal is out of reach
         return None, str(error)
-    return choice, None
-
-
-def _distinct(ascending: Scores) -> Scores:
-    first: npt.NDArray[np.bool_] = np.append(True, np.diff(ascending) > 0)
-    distinct: Scores = ascending[first]
-    return distinct

@@ -32,10 +32,8 @@ class Stratum:
         Its name.
     samples, nsfw : int
         How many samples it has, and how many of them are nsfw.
-    auc : float or None
-        The area under its ROC curve; None where it has one class only.
-    auc_interval : Interval or None
-        See `nsfw_caffe.evaluate.auc_interval`; None where there is no area.
+    auc, auc_interval : float and Interval, or None
+        The area under its ROC curve, and `nsfw_caffe.evaluate.auc_interval`; None where it has one class only.
     fpr, fnr : Share
         The error rates at the threshold.
     """
@@ -185,10 +183,7 @@ def _test(shares: Sequence[Share], rng: np.random.Generator) -> GroupTest:
 
 
 def _holm(tests: Sequence[GroupTest], alpha: float) -> list[GroupTest]:
-    """Adjust the p-values of several tests (Holm, Scandinavian Journal of Statistics 6, 1979)."""
-    adjusted = list(tests)
-    running = 0.0
-    for rank, number in enumerate(sorted(range(len(tests)), key=lambda number: tests[number].p_value)):
-        running = max(running, min(1.0, tests[number].p_value * (len(tests) - rank)))
-        adjusted[number] = replace(tests[number], p_value=running, differs=running < alpha)
-    return adjusted
+    """Adjust the p-values of two tests (Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    least = min(1.0, 2 * min(test.p_value for test in tests))
+    p_values = [max(test.p_value, least) for test in tests]
+    return [replace(test, p_value=p, differs=p < alpha) for test, p in zip(tests, p_values, strict=True)]

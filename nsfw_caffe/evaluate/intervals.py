@@ -83,8 +83,7 @@ def wilson(count: int, total: int, *, level: float = LEVEL) -> Interval:
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0624, 0.1605)
     """
-    _check_count(count, total)
-    check_level(level)
+    _check(count, total, level)
     if not total:
         return Interval(0.0, 1.0, level, "Wilson")
     low, high = load("scipy.stats").binomtest(count, total).proportion_ci(level, "wilson")
@@ -101,10 +100,8 @@ def clopper_pearson(count: int, total: int, *, level: float = LEVEL, side: str =
 
     Parameters
     ----------
-    count, total : int
-        How many, of how many independent samples; of none, the interval is 0 to 1.
-    level : float, default 0.95
-        Of confidence; the true coverage is at least this.
+    count, total, level
+        As for `wilson`; the true coverage is `level` or more.
     side : str, default "both"
         "upper" bounds the share from above alone, from 0, and "lower" from below alone, to 1.
 
@@ -122,8 +119,7 @@ def clopper_pearson(count: int, total: int, *, level: float = LEVEL, side: str =
     >>> clopper_pearson(0, 299, side="upper").high < 0.01  # why 299 samples are needed for 1 %
     True
     """
-    _check_count(count, total)
-    check_level(level)
+    _check(count, total, level)
     tail = (1 - level) / 2 if side == "both" else 1 - level
     beta = load("scipy.special")  # binomtest's "exact" is a search for the same two numbers, 300 times as slow
     low = 0.0 if count == 0 or side == "upper" else float(beta.betaincinv(count, total - count + 1, tail))
@@ -154,6 +150,7 @@ def check_rate(name: str, rate: float) -> None:
         raise EvaluationError(f"{name}={rate}: expected a share from 0 to 1")
 
 
-def _check_count(count: int, total: int) -> None:
+def _check(count: int, total: int, level: float) -> None:
+    check_level(level)
     if not 0 <= count <= total:
         raise EvaluationError(f"{count} of {total}: expected a count from 0 to the total")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import DEFAULTS, SetUp
+from nsfw_caffe.results.record import DEFAULTS, Provenance
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,16 +36,11 @@ class LabelledScores:
         For each column that strata are asked for, its n values, as text.
     failures : sequence of tuple
         The labelled sources without a score, with what is wrong with each: left out of all figures.
-    repeats : int
-        Sources that were there more than once, with the same label: counted once.
-    same_content : int
-        How many sources have the content of another one; they are counted.
-    contradictions : int
-        Contents that some sources have with the label nsfw and others with sfw.
-    set_ups : sequence of SetUp
-        What the scores were made with, where that is known.
-    versions : sequence of str
-        Versions of this library that made them, where that is known.
+    repeats, same_content, contradictions : int
+        Sources that were there more than once with the same label, counted once; sources with the content of another
+        one, which are counted; contents that some sources have with the label nsfw and others with sfw.
+    set_ups, versions : sequence
+        The `Provenance` of each set-up that made the scores, and this library's versions, where they are known.
     name : str
         What the data is called in a report.
     """
@@ -58,7 +53,7 @@ class LabelledScores:
     repeats: int = 0
     same_content: int = 0
     contradictions: int = 0
-    set_ups: Sequence[SetUp] = ()
+    set_ups: Sequence[Provenance] = ()
     versions: Sequence[str] = ()
     name: str = ""
 
@@ -137,16 +132,16 @@ def _once_each(table: pyarrow.Table, name: str) -> pyarrow.Table:
         return table
     label, score = table["label"].to_numpy(), table["score"].to_numpy()
     original = first[numbers]  # the codes are 0, 1, 2, ..., so they index `first`
-    for what, values in (("labelled both nsfw and sfw", label), ("there with two scores", score)):
-        differs = (values != values[original]) & ~(_is_nan(values) & _is_nan(values[original]))
+    none = np.isnan(score)
+    conflicts = {
+        "labelled both nsfw and sfw": label != label[original],
+        "there with two scores": (score != score[original]) & ~(none & none[original]),
+    }
+    for what, differs in conflicts.items():
         if differs.any():
             source = decode_name(table["source"][int(np.flatnonzero(differs)[0])].as_py())
             raise EvaluationError(f"{name}: {source} is {what}: decide for one")
     return table.take(np.sort(first))
-
-
-def _is_nan(values: Any) -> Any:  # noqa: ANN401 - arrays of bool or float64
-    return np.isnan(values) if values.dtype == np.float64 else np.zeros(len(values), bool)
 
 
 def _failures(table: pyarrow.Table) -> list[tuple[str, str]]:
@@ -174,11 +169,11 @@ def _versions(table: pyarrow.Table) -> tuple[str, ...]:
     return tuple(sorted(table["version"].unique().drop_null().to_pylist())) if "version" in table.column_names else ()
 
 
-def _set_ups(table: pyarrow.Table) -> tuple[SetUp, ...]:
-    names = [name for name in SetUp._fields if name in table.column_names]
-    required = [name for name in SetUp._fields if name not in DEFAULTS]
+def _set_ups(table: pyarrow.Table) -> tuple[Provenance, ...]:
+    names = [name for name in Provenance._fields if name in table.column_names]
+    required = [name for name in Provenance._fields if name not in DEFAULTS]
     if not set(required) <= set(names):
         return ()
     rows = table.select(names).group_by(names).aggregate([]).to_pylist()
     known = (row for row in rows if None not in (row[name] for name in required))
-    return tuple(sorted({SetUp.of_row(row | {"frames": int(row["frames"])}) for row in known}))
+    return tuple(sorted({Provenance.of_row(row | {"frames": int(row["frames"])}) for row in known}))

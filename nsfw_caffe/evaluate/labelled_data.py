@@ -13,25 +13,25 @@ from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
 from nsfw_caffe.evaluate.labelled import to_labelled_scores
 from nsfw_caffe.evaluate.libraries import check_libraries
 from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of
-from nsfw_caffe.evaluate.options import Options
+from nsfw_caffe.evaluate.options import DEFAULTS, Options
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
     from nsfw_caffe.scanning.scan import Progress
 
-_DEFAULTS = Options()
-
 _Path = str | os.PathLike[str]
+
+_ELSEWHERE = "give --scores FILE (in Python scores=FILE)"
 
 
 def evaluate_folders(
     nsfw: _Path | Iterable[_Path],
     sfw: _Path | Iterable[_Path],
     *,
-    options: Options = _DEFAULTS,
+    options: Options = DEFAULTS,
     by: Sequence[str] = (),
     classifier: Classifier | Callable[[], Classifier] | None = None,
     scores: _Path | None = None,
@@ -54,17 +54,11 @@ def evaluate_folders(
         What scores, or a function that returns it, called where something is to be scored; by default the one that
         `nsfw_caffe.classify` uses.
     scores : path, optional
-        Where scores are kept: RESULTS of a scan. By default a file in the user's cache, one for the same folders and
-        set-up.
+        Where scores are kept: RESULTS of a scan; by default a file in the user's cache for these folders and set-up.
     workers : int, optional
         As for `Classifier.scan`.
     progress : callable, optional
         As for `nsfw_caffe.scan`.
-
-    Returns
-    -------
-    Evaluation
-        What the data says.
 
     Raises
     ------
@@ -88,11 +82,11 @@ def evaluate_folders(
     for folder in folders:
         if not os.path.lexists(folder):
             raise EvaluationError(f"{folder}: no such folder")
-    scorer = _Scorer(classifier, scores, folders, workers, progress)
+    score = _scorer(folders, classifier, scores, workers, progress)
     labels: list[bool] = []
     records: list[Record] = []
     for label, named in labelled:
-        found = scorer.score(named)
+        found = score(named)
         if not found:
             raise EvaluationError(f"{', '.join(named)}: there is nothing to score")
         records += found
@@ -105,7 +99,7 @@ def evaluate_table(
     table: _Path,
     *,
     results: _Path | None = None,
-    options: Options = _DEFAULTS,
+    options: Options = DEFAULTS,
     by: Sequence[str] = (),
     classifier: Classifier | Callable[[], Classifier] | None = None,
     scores: _Path | None = None,
@@ -126,11 +120,6 @@ def evaluate_table(
     options, classifier, scores, workers, progress
         As for `evaluate_folders`.
 
-    Returns
-    -------
-    Evaluation
-        What the data says.
-
     Raises
     ------
     EvaluationError
@@ -150,70 +139,55 @@ def evaluate_table(
         labelled = look_up(labelled, read_scores(Path(results), by), results)
     elif "score" not in labelled.column_names:
         sources = [decode_name(source) for source in labelled["source"].to_pylist()]
-        found = _Scorer(classifier, scores, [os.fspath(table)], workers, progress).score(sources)
-        labelled = look_up(labelled, scores_of(found, by), "what was scored")
+        score = _scorer([os.fspath(table)], classifier, scores, workers, progress)
+        labelled = look_up(labelled, scores_of(score(sources), by), "what was scored")
     return evaluate(to_labelled_scores(labelled, os.fspath(table), by), options)
 
 
-class _Scorer:
-    """Scores sources, and keeps the scores for the next time.
+def _scorer(
+    key: list[str],
+    classifier: Classifier | Callable[[], Classifier] | None,
+    scores: _Path | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> Callable[[list[str]], list[Record]]:
+    """Return what scores sources and keeps the scores for the next time: without `scores`, in the cache under `key`."""
+    from nsfw_caffe.classifier import Classifier, default_classifier
+    from nsfw_caffe.scanning.scan import check_scan, scan, set_up_of
 
-    Without `scores`, they have a file of their own in the cache, named for the paths in `key`.
-    """
+    made = classifier or default_classifier
+    used = made if isinstance(made, Classifier) else made()
+    results = Path(scores) if scores is not None else _kept_scores(key, set_up_of(used))
+    records: list[Record] = []
 
-    def __init__(
-        self,
-        classifier: Classifier | Callable[[], Classifier] | None,
-        scores: _Path | None,
-        key: list[str],
-        workers: int | None,
-        progress: Progress | None,
-    ) -> None:
-        from nsfw_caffe.classifier import Classifier, default_classifier
-        from nsfw_caffe.scanning.scan import set_up_of
-
-        made = classifier or default_classifier
-        self._classifier = made if isinstance(made, Classifier) else made()
-        self._results = Path(scores) if scores is not None else _kept_scores(key, set_up_of(self._classifier))
-        self._workers = workers
-        self._progress = progress
-        self._count = 0
-
-    def score(self, sources: list[str]) -> list[Record]:
-        """Return a record of each source."""
-        from nsfw_caffe.scanning.scan import check_scan, scan
-
-        records: list[Record] = []
-        before = self._count
+    def score(sources: list[str]) -> list[Record]:
+        before = len(records)
 
         def done(record: Record, total: int | None) -> None:
             records.append(record)
-            if self._progress is not None:
-                self._progress(record, None if total is None else before + total)
+            if progress is not None:
+                progress(record, None if total is None else before + total)
 
-        check_scan(sources, self._results)
+        check_scan(sources, results)
         # Of an iterator the sources are not counted: nobody would be told.
-        paths = sources if self._progress is not None else iter(sources)
-        scan(paths, self._results, classifier=self._classifier, workers=self._workers, progress=done)
-        self._count += len(records)
-        return records
+        paths = sources if progress is not None else iter(sources)
+        scan(paths, results, classifier=used, workers=workers, progress=done)
+        return records[before:]
+
+    return score
 
 
-def _kept_scores(key: list[str], made_with: SetUp) -> Path:
+def _kept_scores(key: list[str], made_with: Provenance) -> Path:
     """Name the file in the user's cache that keeps the scores of some folders, or of a table's sources."""
     cache = user_cache()
     if cache is None:
-        raise EvaluationError(
-            "there is no home directory to keep scores in: give --scores FILE (in Python scores=FILE)"
-        )
+        raise EvaluationError(f"there is no home directory to keep scores in: {_ELSEWHERE}")
     words = "\n".join([*map(os.path.realpath, key), *map(str, made_with)])
     folder = cache / "evaluate"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EvaluationError(
-            f"{folder} cannot be made ({error.strerror}): give --scores FILE (in Python scores=FILE)"
-        ) from error
+        raise EvaluationError(f"{folder} cannot be made ({error.strerror}): {_ELSEWHERE}") from error
     return folder / f"{hashlib.sha256(os.fsencode(words)).hexdigest()[:16]}.sqlite"
 
 

@@ -10,28 +10,25 @@ from nsfw_caffe._version import __version__
 from nsfw_caffe.errors import EvaluationError
 
 
-def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
-    """Import a module of scikit-learn, or of SciPy, which comes with it; EvaluationError if it is not installed."""
+def load(module: str, library: str = "scikit-learn") -> Any:  # noqa: ANN401 - a module without stubs
+    """Import a module of a library, or of SciPy, which scikit-learn brings; EvaluationError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise EvaluationError("evaluation needs scikit-learn: pip install 'nsfw-caffe[evaluate]'") from error
+        raise EvaluationError(f"evaluation needs {library}: pip install 'nsfw-caffe[evaluate]'") from error
 
 
 def check_libraries() -> None:
     """Find out before the work whether what evaluation needs is there; EvaluationError says how to install it."""
     load("sklearn")
-    try:
-        import pyarrow  # noqa: F401 - only whether it is there
-    except ImportError as error:
-        raise EvaluationError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error
+    load("pyarrow", "pyarrow")
 
 
 def library_versions() -> dict[str, str]:
     """Return the versions of what computes an evaluation."""
-    others = (("numpy", "numpy"), ("scikit-learn", "sklearn"), ("SciPy", "scipy"))
+    others = {"numpy": "numpy", "scikit-learn": "sklearn", "SciPy": "scipy"}
     return {
         "nsfw_caffe": __version__,
         "Python": platform.python_version(),
-        **{name: str(load(module).__version__) for name, module in others},
+        **{name: str(load(module).__version__) for name, module in others.items()},
     }

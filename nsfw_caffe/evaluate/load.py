@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, NsfwCaffeError, ResultsError, ResultsUnreadable
+from nsfw_caffe.errors import EvaluationError, LabelsUnreadable, ResultsError, ResultsUnreadable
 from nsfw_caffe.evaluate.labelled import LabelledScores, Names, require, to_labelled_scores
 from nsfw_caffe.results.formats import read_columns
 from nsfw_caffe.results.names import encode_name
-from nsfw_caffe.results.record import COLUMNS, Record, SetUp
+from nsfw_caffe.results.record import COLUMNS, Provenance, Record
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,23 +21,16 @@ if TYPE_CHECKING:
 LABELS = {"nsfw": True, "1": True, "true": True, "sfw": False, "0": False, "false": False}
 """What a label may be, whatever the case of its letters."""
 
-NUMBERS = frozenset({"score"})
-"""Columns that are numbers; all others are read as text."""
-
-_RESULTS = ("source", "score", "error", "sha256", *SetUp._fields, "version")
+_RESULTS = ("source", "score", "error", "sha256", *Provenance._fields, "version")
 
 
 def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
     """Read those of some columns that a table has, see `read_columns`; `score` is float64, and the others are text.
 
-    LabelsUnreadable: the file is no table or unreadable; EvaluationError: its ending; NsfwCaffeError: no pyarrow.
+    LabelsUnreadable: the file is no table or unreadable; EvaluationError: its ending.
     """
     try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise NsfwCaffeError("evaluation needs pyarrow: pip install 'nsfw-caffe[evaluate]'") from error
-    try:
-        return read_columns(path, {name: float if name in NUMBERS else str for name in columns})
+        return read_columns(path, {name: float if name == "score" else str for name in columns})
     except ResultsUnreadable as error:
         raise LabelsUnreadable(str(error)) from error
     except ResultsError as error:
@@ -45,10 +38,7 @@ def read_table(path: Path, columns: Collection[str]) -> pyarrow.Table:
 
 
 def read_labelled(path: Path, by: Sequence[str] = ()) -> pyarrow.Table:
-    """Read a table with labels and with the column `source` or `score` or both; `label` becomes bool.
-
-    It has those of the columns `by` that are there, and a scan's others.
-    """
+    """Read a table's `label`, as bool, `source` or `score` or both, and what it has of `by` and a scan's columns."""
     table = read_table(path, {"label", *_RESULTS, *by})
     require(table, ["label"], path)
     if not {"source", "score"} & set(table.column_names):
@@ -68,17 +58,16 @@ def scores_of(records: Sequence[Record], by: Sequence[str] = ()) -> pyarrow.Tabl
     """Make the table that `read_scores` would give of records."""
     import pyarrow
 
-    names = [*_RESULTS, *(name for name in by if name in COLUMNS)]
-    columns: dict[str, Any] = {name: [getattr(record, name) for record in records] for name in dict.fromkeys(names)}
-    types = {name: pyarrow.float64() if name in NUMBERS else pyarrow.string() for name in columns}
-    return pyarrow.table(
-        {
-            name: pyarrow.array(
-                [value if name in NUMBERS else value and encode_name(str(value)) for value in values], types[name]
-            )
-            for name, values in columns.items()
-        }
-    )
+    names = dict.fromkeys([*_RESULTS, *(name for name in by if name in COLUMNS)])
+    return pyarrow.table({name: _column(name, [getattr(record, name) for record in records]) for name in names})
+
+
+def _column(name: str, values: list[Any]) -> pyarrow.Array:
+    import pyarrow
+
+    if name == "score":
+        return pyarrow.array(values, pyarrow.float64())
+    return pyarrow.array([value and encode_name(str(value)) for value in values], pyarrow.string())
 
 
 def look_up(labelled: pyarrow.Table, scores: pyarrow.Table, where: object) -> pyarrow.Table:

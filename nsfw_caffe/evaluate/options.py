@@ -32,10 +32,8 @@ class Options:
         Of the calibration.
     level : float
         Of all intervals, above 0 and below 1.
-    resamples : int
-        Of the bootstrap, where one is used.
-    seed : int
-        Of the bootstrap: the same data and seed give the same intervals.
+    resamples, seed : int
+        Of the bootstrap, where one is used: the same data and seed give the same intervals.
     worst : int
         How many of the worst mistakes on each side to name.
     confident : bool
@@ -81,3 +79,6 @@ class Options:
     def goal(self) -> str:
         """The name of the goal: "fpr" for example."""
         return next(name for name in _GOALS if getattr(self, name) is not None)
+
+
+DEFAULTS = Options()

@@ -78,33 +78,29 @@ def bootstrap(
     >>> 0.8 < interval.low < 0.97 < interval.high <= 1
     True
     """
-    samples = samples_of(labels, scores)
-    samples.need_both("a bootstrap")
+    samples = samples_of(labels, scores).need_both("a bootstrap")
     check_level(level)
     if resamples < 2:
         raise EvaluationError(f"resamples={resamples}: expected 2 or more, 1000 for example")
     row_labels, row_scores, counts = rows_of(samples)
-    values = np.array(
-        [
-            statistic(row_labels, row_scores, sample_weight=drawn)
-            for drawn in _draws(row_labels, counts, resamples, np.random.default_rng(seed), stratified)
-        ]
-    )
+    draws = _draws(row_labels, counts, resamples, np.random.default_rng(seed), stratified)
+    values = np.array([statistic(row_labels, row_scores, sample_weight=drawn) for drawn in draws])
     if np.isnan(values).any():
         raise EvaluationError("the statistic is nan for a resample: a bootstrap needs one that is always defined")
     return percentile_interval(values, level, len(samples))
 
 
-def bootstrap_unstratified(samples: Samples, statistic: Statistic, options: Options) -> Interval:
-    """Return the interval of what changes with the share of nsfw, which in new data is another one by chance."""
-    return bootstrap(
-        samples,
-        statistic=statistic,
-        resamples=options.resamples,
-        level=options.level,
-        seed=options.seed,
-        stratified=False,
-    )
+def bootstrap_unstratified(samples: Samples, statistic: Callable[[Counts], float], options: Options) -> Interval:
+    """Return the interval of what changes with the share of nsfw, which in new data is another one by chance.
+
+    `statistic` is called with how often a resample has each of the rows that `rows_of` gives.
+    """
+
+    def of_counts(_labels: Labels, _scores: Scores, *, sample_weight: Counts) -> float:
+        return statistic(sample_weight)
+
+    resamples, level, seed = options.resamples, options.level, options.seed
+    return bootstrap(samples, statistic=of_counts, resamples=resamples, level=level, seed=seed, stratified=False)
 
 
 def percentile_interval(values: npt.NDArray[np.float64], level: float, samples: int) -> Interval:
@@ -116,16 +112,11 @@ def percentile_interval(values: npt.NDArray[np.float64], level: float, samples: 
 
 def rows_of(samples: Samples) -> tuple[Labels, Scores, Counts]:
     """Return labels, scores and counts: sfw then nsfw, ascending, each distinct score or each bin once."""
-    if len(samples) <= EXACT_LIMIT:
-        values = [np.unique(scores, return_counts=True) for scores in (samples.sfw, samples.nsfw)]
-    else:
-        values = _binned(samples)
-    (sfw, sfw_counts), (nsfw, nsfw_counts) = values
-    return (
-        np.repeat([False, True], [len(sfw), len(nsfw)]),
-        np.concatenate([sfw, nsfw]),
-        np.concatenate([sfw_counts, nsfw_counts]),
-    )
+    classes = (samples.sfw, samples.nsfw)
+    exact = len(samples) <= EXACT_LIMIT
+    values = [np.unique(scores, return_counts=True) for scores in classes] if exact else _binned(classes)
+    scores, counts = zip(*values, strict=True)
+    return np.repeat([False, True], [len(part) for part in scores]), np.concatenate(scores), np.concatenate(counts)
 
 
 def resample(rng: np.random.Generator, counts: Counts) -> Counts:
@@ -141,19 +132,16 @@ def _draws(
     labels: Labels, counts: Counts, resamples: int, rng: np.random.Generator, stratified: bool
 ) -> Iterator[Counts]:
     sfw = int(np.searchsorted(labels, True))
+    parts = (counts[:sfw], counts[sfw:]) if stratified else (counts,)
     while resamples:
-        if stratified:
-            drawn = np.concatenate([resample(rng, counts[:sfw]), resample(rng, counts[sfw:])])
-        else:
-            drawn = resample(rng, counts)
+        drawn = np.concatenate([resample(rng, part) for part in parts])
         if drawn[:sfw].any() and drawn[sfw:].any():
             resamples -= 1
             yield drawn
 
 
-def _binned(samples: Samples) -> list[tuple[Scores, Counts]]:
+def _binned(classes: tuple[Scores, Scores]) -> list[tuple[Scores, Counts]]:
     """Return the bins' mean scores and each class's counts of them, without the bins that a class is not in."""
-    classes = (samples.sfw, samples.nsfw)
     edges = np.unique(np.concatenate([scores[:: math.ceil(len(scores) * 2 / SCORE_BINS)] for scores in classes]))
     counts = []
     sums = np.zeros(len(edges))

@@ -16,9 +16,8 @@ from nsfw_caffe.evaluate.labelled import Labels, Scores
 class Samples:
     """Labels with their scores, which the functions of this package take in place of the two arrays.
 
-    They are checked when it is made, and sorted when that is needed first: where several figures of the same data are
-    wanted, one Samples for all of them saves the time of doing so again. The arrays are not copied where their types
-    fit; do not change them afterwards.
+    They are checked when it is made and sorted when that is needed first, once for all figures of the same data. The
+    arrays are not copied where their types fit; do not change them afterwards.
 
     Parameters
     ----------
@@ -75,13 +74,14 @@ class Samples:
         labels = np.repeat([False, True], [len(self.sfw), len(self.nsfw)])
         return labels, np.concatenate([self.sfw, self.nsfw])
 
-    def need_both(self, what: str) -> None:
-        """Refuse samples of one class for what is defined with both alone."""
+    def need_both(self, what: str) -> Samples:
+        """Return the samples, or refuse those of one class for what is defined with both alone."""
         for name, missing, scores in (("sfw", "nsfw", self.nsfw), ("nsfw", "sfw", self.sfw)):
             if not len(scores):
                 raise EvaluationError(
                     f"there are only {name} samples: {what} needs both classes; add labelled {missing} pictures"
                 )
+        return self
 
 
 def samples_of(labels: npt.ArrayLike | Samples, scores: npt.ArrayLike | None) -> Samples:

@@ -16,10 +16,9 @@ from nsfw_caffe.evaluate.error_rates import Confusion, allowed, confusion, highe
 from nsfw_caffe.evaluate.intervals import LEVEL, Interval, check_level, check_rate, clopper_pearson
 from nsfw_caffe.evaluate.labelled import Scores
 from nsfw_caffe.evaluate.libraries import load
-from nsfw_caffe.evaluate.resampling import RESAMPLES, percentile_interval, resample, rows_of
+from nsfw_caffe.evaluate.resampling import RESAMPLES, Counts, percentile_interval, resample, rows_of
 from nsfw_caffe.evaluate.samples import Samples, samples_of
 
-Counts = npt.NDArray[np.int64]
 _Pick = Callable[[Counts, Counts], int | None]
 """From true and false positives at each of many ascending thresholds to the index of the one wanted, if there is."""
 
@@ -39,11 +38,11 @@ class ThresholdChoice:
     fpr, fnr, precision : float
         Its rates in these samples, 0 to 1.
     rate_interval : Interval or None
-        Of the wanted rate at this threshold on new data of the same kind; None with a cost ratio, which wants none.
-        It is `clopper_pearson`'s, with one end where `confident`. For FPR and FNR it holds at its level although the
-        threshold was chosen on the same samples. For precision nothing ensures that, since the choice favours
-        thresholds at which these samples happen to be precise; in simulations it held (benchmarks/coverage.py). None of
-        them covers data of another kind, and precision is that of data with as large a share of nsfw as these samples.
+        Of the wanted rate at this threshold on new data of the same kind, and where that is precision, with as large a
+        share of nsfw as these samples; None with a cost ratio, which wants none. It is `clopper_pearson`'s, with one
+        end where `confident`. For FPR and FNR it holds at its level although the threshold was chosen on the same
+        samples. For precision nothing ensures that, since the choice favours thresholds at which these samples happen
+        to be precise; in simulations it held (benchmarks/coverage.py).
     threshold_interval : Interval
         Of the threshold that has the wanted rate, or costs least, in the long run. For FPR and FNR it lies between two
         order statistics, for the others it is a bootstrap's.
@@ -120,24 +119,14 @@ def choose_threshold(
     if len(given) != 1:
         raise TypeError("expected one of fpr, fnr, precision and cost_ratio")
     ((name, value),) = given
-    samples = samples_of(labels, scores)
-    samples.need_both("choosing a threshold")
+    samples = samples_of(labels, scores).need_both("choosing a threshold")
     check_level(level)
     check_goal(name, value, confident)
     choose = {"fpr": _by_fpr, "fnr": _by_fnr, "precision": _by_precision, "cost_ratio": _by_cost_ratio}[name]
     found = choose(samples, value, _Terms(level, confident, seed))
     counts = confusion(samples, threshold=found.threshold)
-    return ThresholdChoice(
-        found.threshold,
-        found.text,
-        counts,
-        counts.fpr,
-        counts.fnr,
-        counts.precision,
-        found.rate_interval,
-        found.threshold_interval,
-        confident,
-    )
+    rates = (counts.fpr, counts.fnr, counts.precision)
+    return ThresholdChoice(found.threshold, found.goal, counts, *rates, found.rate, found.of_threshold, confident)
 
 
 def check_goal(name: str, value: float, confident: bool) -> None:
@@ -162,9 +151,9 @@ class _Found(NamedTuple):
     """A threshold, the goal as a text, and the intervals of the wanted rate and of the threshold."""
 
     threshold: float
-    text: str
-    rate_interval: Interval | None
-    threshold_interval: Interval
+    goal: str
+    rate: Interval | None
+    of_threshold: Interval
 
 
 def _by_fpr(samples: Samples, wanted: float, terms: _Terms) -> _Found:

@@ -85,7 +85,8 @@ def search_directories() -> list[Path]:
     named = os.environ.get(DIRECTORY_VARIABLE)
     if named and not os.path.isdir(named):  # noqa: PTH112 - is false, too, where it cannot be looked at
         raise ModelError(f"{DIRECTORY_VARIABLE} is {named!r}, where there is no folder; make it, or name another one")
-    directories = [Path(named) if named else None, _checkout_directory(), _cache_directory()]
+    cache = user_cache()
+    directories = [Path(named) if named else None, _checkout_directory(), cache and cache / OPEN_NSFW.name]
     return [directory for directory in directories if directory is not None]
 
 
@@ -101,11 +102,6 @@ def _checkout_directory() -> Path | None:
     root = Path(__file__).resolve().parents[2]
     directory = root / "models" / OPEN_NSFW.name
     return directory if (root / "pyproject.toml").is_file() and directory.is_dir() else None
-
-
-def _cache_directory() -> Path | None:
-    cache = user_cache()
-    return None if cache is None else cache / OPEN_NSFW.name
 
 
 def _original_in(directory: Path) -> ModelFiles:

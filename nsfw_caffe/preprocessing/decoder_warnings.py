@@ -21,24 +21,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_MOST = 20
-"""Texts that are kept of a picture: a damaged one may have a line for each of its rows."""
-
+_MOST = 20  # texts that are kept of a picture: a damaged one may have a line for each of its rows
 _MORE = "and so on"
-
-_LONGEST = 500
-"""Characters that are kept of a text, in which there may be what the file holds."""
-
-_ROOM = 1 << 16
-"""Bytes that are kept of what C libraries write about a picture; what is more is lost."""
-
-_PRINTING_DECODER = "libtiff"
-"""Of Pillow's decoders the one whose library writes on descriptor 2."""
+_LONGEST = 500  # characters that are kept of a text, in which there may be what the file holds
+_ROOM = 1 << 16  # bytes that are kept of what C libraries write about a picture
+_PRINTING_DECODER = "libtiff"  # of Pillow's decoders the one whose library writes on descriptor 2
 
 
 class _Thread(threading.local):
-    texts: list[str] | None = None
-    """What has been said of the picture that the thread works on; None where it works on none."""
+    texts: list[str] | None = None  # said of the picture that the thread works on; None where it works on none
 
 
 _thread = _Thread()

@@ -33,11 +33,8 @@ _REFUSED = {
 }
 """Pillow's other formats, and why they are not read."""
 
-_LOOKED_AT = 4096
-"""Bytes from the beginning that are looked at."""
-
-_DEEPEST = 2
-"""How often what is unpacked is looked at in its turn."""
+_LOOKED_AT = 4096  # bytes from the beginning
+_DEEPEST = 2  # how often what is unpacked is looked at in its turn
 
 
 class _Kind(NamedTuple):
@@ -118,10 +115,7 @@ def others() -> tuple[str, ...]:
 
 
 def refusal(prefix: bytes) -> str | None:
-    """Say which format a file is in and why it is not read, by its first 16 bytes; None where they say nothing.
-
-    These are the formats that Pillow knows by their beginning.
-    """
+    """Say which format a file is in and why it is not read, by its first 16 bytes; None where they say nothing."""
     for name in Image.ID:
         accept = Image.OPEN[name][1]
         if name in _REFUSED and is_pillows(Image.OPEN[name][0]) and accept is not None and accept(prefix) is True:
@@ -134,21 +128,18 @@ def is_pillows(known: object) -> bool:
     return getattr(known, "__module__", "").partition(".")[0] == "PIL"
 
 
-def hint(data: bytes) -> str:
+def hint(data: bytes, packed: str = "", depth: int = 0) -> str:
     """Say what a file is that no decoder here knows, and what to do about it, as the rest of a sentence.
 
     "; it is HEIC: convert it to JPEG or PNG first, ..."; empty where the first bytes say nothing.
     """
-    return _hint(data[:_LOOKED_AT], "", 0)
-
-
-def _hint(head: bytes, packed: str, depth: int) -> str:
+    head = data[:_LOOKED_AT]
     if head.startswith(_GZIP) and depth < _DEEPEST:
         try:
             inner = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _LOOKED_AT)
         except zlib.error:
             return ""
-        return _hint(inner, ", packed with gzip", depth + 1) or "; it is packed with gzip: unpack it first"
+        return hint(inner, ", packed with gzip", depth + 1) or "; it is packed with gzip: unpack it first"
     for signature, kind in _SIGNATURES:
         if signature.match(head):
             return f"; it is {kind.name}{packed}: {kind.remedy}"

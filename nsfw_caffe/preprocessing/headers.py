@@ -5,6 +5,7 @@ Nothing here has to be exact: what a plugin refuses anyway may be found too larg
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -47,10 +48,7 @@ def announced_sizes(data: bytes) -> Iterator[Size]:
 
 
 def count_jpeg_scans(data: bytes, start: int = 0) -> int:
-    """Count the scans of the JPEG that begins at a place in a file.
-
-    That is how often a start of scan comes outside the other segments, up to the end of the JPEG.
-    """
+    """Count the scans of the JPEG that begins at a place in a file: starts of scan outside the other segments."""
     scans = 0
     marker = _MARKER.search(data, start)
     while marker is not None:
@@ -70,17 +68,12 @@ def has_jpeg(data: bytes) -> bool:
 
 
 def most_tiff_values(data: bytes, *, pages: int | None) -> int:
-    """Return how many numbers the longest field of a TIFF has, on its first pages: Pillow makes an object of each.
-
-    0 for what is no TIFF.
-    """
-    most = 0
-    for count, _ in zip(_tiff_pages(data), range(pages) if pages is not None else iter(int, 1), strict=False):
-        most = max(most, count)
-    return most
+    """Return how many numbers the longest field of a TIFF has, on its first pages or all (None); 0 for another file."""
+    return max(itertools.islice(_longest_fields(data), pages), default=0)
 
 
-def _tiff_pages(data: bytes) -> Iterator[int]:
+def _longest_fields(data: bytes) -> Iterator[int]:
+    """Yield for each page of a TIFF how many numbers its longest field has: Pillow makes an object of each."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 16:
         return
@@ -112,9 +105,7 @@ def _pairs(form: str, pattern: re.Pattern[bytes], data: bytes) -> Iterator[Size]
 
 
 def _webp(data: bytes) -> Iterator[Size]:
-    kind, head = data[12:16], data[:30]
-    if len(head) < 30:
-        head = head.ljust(30, b"\0")
+    kind, head = data[12:16], data[:30].ljust(30, b"\0")
     if kind == b"VP8X":
         yield 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
     elif kind == b"VP8L":

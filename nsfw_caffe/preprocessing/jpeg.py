@@ -44,11 +44,9 @@ class JpegCodec(Protocol):
 
     def decode_source(self, picture: Image.Image, data: bytes) -> Image.Image:
         """Return the picture that `data` holds, loaded, in its own mode; `picture` is `data` opened by Pillow."""
-        ...
 
     def round_trip(self, picture: Image.Image) -> Pixels:
         """Encode an RGB picture at quality 75 and decode it again: uint8 (height, width, 3), RGB."""
-        ...
 
 
 class PillowCodec:

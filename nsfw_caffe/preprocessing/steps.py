@@ -49,12 +49,11 @@ def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS
     a limit.
     """
     try:
-        if not isinstance(source, (np.ndarray, Image.Image)):
-            content: Source = _read(source, limits.bytes)  # once, whatever is said of it
-        else:
-            content = source
+        content = source if isinstance(source, (np.ndarray, Image.Image)) else read_source(source, limits.bytes)
         return heedless(lambda: _network_input(codec.round_trip(resize(_open_rgb(content, codec, limits)))))
-    except _SourceError as error:
+    except (NotRead, LimitExceeded) as error:
+        raise ImageError(describe(source), str(error)) from error
+    except (_SourceError, UnreadableError) as error:
         raise ImageError(describe(source), str(error)) from error.__cause__
 
 
@@ -89,21 +88,22 @@ class _SourceError(Exception):
     """What is wrong with a source, before its name is known; its cause is the foreign error."""
 
 
-def _open_rgb(source: Source, codec: JpegCodec, limits: Limits) -> Image.Image | Pixels:
+def _open_rgb(source: bytes | Image.Image | Pixels, codec: JpegCodec, limits: Limits) -> Image.Image | Pixels:
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, Image.Image):
-        return _to_rgb(_check_opened(source, limits), None, codec)
-    data = _read(source, limits.bytes)
-    if not data:
+        if isinstance(source, ImageFile.ImageFile):  # what `Image.open` gives is not decoded before it is used
+            check_opened(source, limits)
+        return _to_rgb(source, None, codec)
+    if not source:
         raise _SourceError("the file is empty")
     try:
-        picture = open_picture(data, limits)
-    except (NotRead, LimitExceeded) as error:
-        raise _SourceError(str(error)) from error
+        picture = open_picture(source, limits)
+    except (NotRead, LimitExceeded):
+        raise
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise _SourceError(f"the picture cannot be opened ({reason(error)})") from error
-    return _to_rgb(picture, data, codec)
+    return _to_rgb(picture, source, codec)
 
 
 def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image.Image:
@@ -114,22 +114,12 @@ def _to_rgb(picture: Image.Image, data: bytes | None, codec: JpegCodec) -> Image
             picture = codec.decode_source(picture, data)
         if picture.mode != "RGB":
             picture = picture.convert("RGB")
-    except LimitExceeded as error:
-        raise _SourceError(str(error)) from error
+    except LimitExceeded:
+        raise
     except Exception as error:
         raise _SourceError(f"the picture cannot be decoded ({reason(error)})") from error
     if 0 in picture.size:
         raise _SourceError(f"the picture has no pixels ({picture.width}x{picture.height})")
-    return picture
-
-
-def _check_opened(picture: Image.Image, limits: Limits) -> Image.Image:
-    """Check a picture of the caller's, if it is a file's: what `Image.open` gives is not decoded before it is used."""
-    if isinstance(picture, ImageFile.ImageFile):
-        try:
-            check_opened(picture, limits)
-        except LimitExceeded as error:
-            raise _SourceError(str(error)) from error
     return picture
 
 
@@ -139,13 +129,6 @@ def _check_array(array: Pixels) -> Pixels:
     if array.size == 0:
         raise _SourceError("the array has no pixels")
     return array
-
-
-def _read(source: object, most: int | None) -> bytes:
-    try:
-        return read_source(source, most)
-    except UnreadableError as error:
-        raise _SourceError(str(error)) from error.__cause__
 
 
 def _network_input(pixels: Pixels) -> Tensor:

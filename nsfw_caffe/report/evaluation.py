@@ -25,14 +25,19 @@ from nsfw_caffe.report.formatting import (
 )
 from nsfw_caffe.report.plots import evaluation_plots
 from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, Report, Section, Table
-from nsfw_caffe.report.thumbnails import thumbnails_of
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.report.thumbnails import thumbnails
+from nsfw_caffe.results.record import Provenance
 
 FEW = 30
 """Samples of a class below which intervals say little: one sample is over three percent."""
 
 FEW_SCORES = 0.5
 """Where less than this share of the scores are different ones, a note says so."""
+
+_OF_PRECISION = (
+    "The threshold was chosen among all for its precision in these samples: nothing ensures that the interval holds "
+    "the true precision at its level, though in simulations it did."
+)
 
 _ROWS = 100
 """How many groups of a column, and how many sources without a score, are shown."""
@@ -41,8 +46,8 @@ _ROWS = 100
 def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool = False) -> Report:
     """Return what an evaluation says.
 
-    A page has thumbnails, blurred unless `clear`, of up to `pictures` of the worst mistakes on each side. They are
-    read when it is written, from where their names say; one that is not there has none.
+    A page has thumbnails, blurred unless `clear`, of up to `pictures` of the worst mistakes on each side, made when it
+    is written; one that is not where its name says has none.
     """
     roc, roc_log, precision_recall, scores, rates, reliability = map(Figure, evaluation_plots(evaluation))
     sections = [
@@ -61,7 +66,7 @@ def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool 
     return Report("Evaluation of NSFW scores", evaluation.name, sections)
 
 
-def made_with(set_ups: Sequence[SetUp], versions: Sequence[str]) -> Table:
+def made_with(set_ups: Sequence[Provenance], versions: Sequence[str]) -> Table:
     """Say what made the scores, where that is known, and what made the evaluation."""
     rows = [("scores: set-up", describe_set_up(set_up)) for set_up in set_ups]
     rows += [("scores: model's SHA-256", model) for model in sorted({set_up.model for set_up in set_ups})]
@@ -118,10 +123,8 @@ def _overview(evaluation: Evaluation) -> list[Part]:
 def _ranking(evaluation: Evaluation) -> Table:
     curve = evaluation.precision_recall
     return _measures(
-        [
-            ("area under the ROC curve", evaluation.roc.auc, evaluation.roc.auc_interval),
-            ("average precision", curve.average_precision, evaluation.average_precision_interval),
-        ]
+        ("area under the ROC curve", evaluation.roc.auc, evaluation.roc.auc_interval),
+        ("average precision", curve.average_precision, evaluation.average_precision_interval),
     )
 
 
@@ -163,47 +166,31 @@ def _chosen(evaluation: Evaluation) -> list[Part]:
     if choice is None:
         return []
     level = evaluation.options.level
-    shares = [
-        ("false positive rate", "fpr"),
-        ("false negative rate", "fnr"),
-        ("precision", "precision"),
-        ("accuracy", "accuracy"),
-    ]
-    rows = [
-        (
-            "threshold",
-            threshold(choice.threshold),
-            thresholds(choice.threshold_interval),
-            choice.threshold_interval.method,
-        )
-    ]
-    for name, rate in shares:
+    found = choice.threshold_interval
+    rows = [("threshold", threshold(choice.threshold), thresholds(found), found.method)]
+    rates = {
+        "false positive rate": "fpr",
+        "false negative rate": "fnr",
+        "precision": "precision",
+        "accuracy": "accuracy",
+    }
+    for name, rate in rates.items():
         counted = choice.confusion.share(rate, level=level)
         # The wanted rate has an interval of its own, which allows for the choice by it.
         wanted = choice.rate_interval if evaluation.options.goal == rate else None
         interval = wanted or counted.interval
         rows.append((name, percent(counted.value), percents(interval if counted.total else None), interval.method))
-    words = f"Chosen for {choice.goal}"
-    if choice.confident:
-        words += f" on new data too, with a confidence of {round_percent(level)}"
-    parts: list[Part] = [
-        Paragraph(f"{words}."),
+    sure = f" on new data too, with a confidence of {round_percent(level)}" if choice.confident else ""
+    of_precision = [Paragraph(_OF_PRECISION)] if evaluation.options.goal == "precision" else []
+    return [
+        Paragraph(f"Chosen for {choice.goal}{sure}."),
         Table(("measure", "#value", f"#{round_percent(level)} interval", "method"), rows),
-    ]
-    if evaluation.options.goal == "precision":
-        parts.append(
-            Paragraph(
-                "The threshold was chosen among all for its precision in these samples: nothing ensures that the "
-                "interval holds the true precision at its level, though in simulations it did."
-            )
-        )
-    parts.append(
+        *of_precision,
         Paragraph(
             "This holds for new pictures of the same kind. Precision and accuracy hold for as large a share of nsfw as "
             "in this data."
-        )
-    )
-    return parts
+        ),
+    ]
 
 
 def _moderated(evaluation: Evaluation) -> list[Part]:
@@ -229,30 +216,16 @@ def _moderated(evaluation: Evaluation) -> list[Part]:
 
 def _calibration(evaluation: Evaluation) -> list[Part]:
     found = evaluation.calibration
+    columns = (found.edges[:-1], found.edges[1:], found.counts, found.mean_score, found.fraction_nsfw)
+    rows = zip(*(column.tolist() for column in columns), found.intervals, strict=True)
     bins = [
-        (
-            f"{start:.3f} to {end:.3f}",
-            f"{count:,}",
-            number(mean),
-            percent(fraction),
-            percents(interval if count else None),
-        )
-        for start, end, count, mean, fraction, interval in zip(
-            found.edges[:-1].tolist(),
-            found.edges[1:].tolist(),
-            found.counts.tolist(),
-            found.mean_score.tolist(),
-            found.fraction_nsfw.tolist(),
-            found.intervals,
-            strict=True,
-        )
+        (f"{start:.3f} to {end:.3f}", f"{count:,}", number(mean), percent(part), percents(interval if count else None))
+        for start, end, count, mean, part, interval in rows
     ]
     return [
         _measures(
-            [
-                ("Brier score", found.brier, evaluation.brier_interval),
-                ("expected calibration error", found.ece, evaluation.ece_interval),
-            ]
+            ("Brier score", found.brier, evaluation.brier_interval),
+            ("expected calibration error", found.ece, evaluation.ece_interval),
         ),
         Paragraph(
             "The Brier score is the mean squared distance of a score from 1 for nsfw and 0 for sfw; the expected "
@@ -280,11 +253,7 @@ def _strata(found: Strata) -> list[Part]:
     header = ("group", "#samples", "#nsfw", "#AUC", "#interval", "#FPR", "#interval", "#FNR", "#interval")
     tests = (("false positive", found.fpr_test), ("false negative", found.fnr_test))
     parts: list[Part] = [
-        Paragraph(
-            f"Warning: the groups' {name} rates differ beyond chance ({_p(test)})."
-            if test.differs
-            else f"The groups' {name} rates do not differ beyond chance ({_p(test)})."
-        )
+        Paragraph(f"{'Warning: the' if test.differs else 'The'} groups' {name} rates {_beyond_chance(test)}.")
         for name, test in tests
         if test.method != "one group"
     ]
@@ -297,8 +266,9 @@ def _strata(found: Strata) -> list[Part]:
     return [*parts, _methods(intervals)]
 
 
-def _p(test: GroupTest) -> str:
-    return f"{p_value(test.p_value)}, {test.method}, adjusted for two tests after Holm"
+def _beyond_chance(test: GroupTest) -> str:
+    words = "differ" if test.differs else "do not differ"
+    return f"{words} beyond chance ({p_value(test.p_value)}, {test.method}, adjusted for two tests after Holm)"
 
 
 def _mistakes(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[Part]:
@@ -309,7 +279,7 @@ def _mistakes(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[P
     sources = [mistake.source for mistake in mistakes[:pictures] if mistake.source is not None]
     if not sources:  # none is asked for, or the data has no names
         return [table]
-    read = partial(thumbnails_of, sources, clear=clear)
+    read = partial(thumbnails, sources, clear=clear)
     return [Gallery([score for score, _ in rows[: len(sources)]], read, clear, table)]
 
 
@@ -331,7 +301,7 @@ def _methods(intervals: Iterable[Interval]) -> Paragraph:
     return Paragraph(f"Intervals: {round_percent(listed[0].level)} ({names}).")
 
 
-def _measures(rows: Sequence[tuple[str, float, Interval]]) -> Table:
+def _measures(*rows: tuple[str, float, Interval]) -> Table:
     """Show measures with their intervals and what these were computed with."""
     level = round_percent(rows[0][2].level)
     return Table(

@@ -90,16 +90,14 @@ def _in_own_cache() -> Iterator[None]:
         yield
         return
     ours = {"MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR") or str(cache / "matplotlib"), "XDG_CACHE_HOME": str(cache)}
-    before = {name: os.environ.get(name) for name in ours}
+    before = {name: os.environ[name] for name in ours if name in os.environ}
     os.environ.update(ours)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in ours:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _draw(plot: Plot, colours: tuple[str, ...], settings: dict[str, str], saving: dict[str, Any]) -> bytes:

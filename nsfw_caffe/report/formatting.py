@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nsfw_caffe.evaluate.intervals import Interval
-    from nsfw_caffe.results.record import SetUp
+    from nsfw_caffe.results.record import Provenance
 
 _LEAST = 1e-9
 """A rate that is nothing: one in more samples than there are."""
@@ -98,7 +98,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def describe_set_up(set_up: SetUp) -> str:
+def describe_set_up(set_up: Provenance) -> str:
     """Write a set-up in a line, with the first eight digits of the model's SHA-256."""
     engine = f"{set_up.engine} on the GPU" if set_up.device == "gpu" else set_up.engine
     others = [value for value, usual in ((set_up.jpeg, "pillow"), (set_up.blas, "system")) if value != usual]

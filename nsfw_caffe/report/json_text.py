@@ -54,12 +54,7 @@ def _comparison(compared: RunsCompared) -> dict[str, Any]:
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a dataclass of results holds
     """Make of a result what JSON has a form for: numbers that are none become None."""
     if isinstance(value, Share):
-        return {
-            "count": value.count,
-            "total": value.total,
-            "value": plain(value.value),
-            "interval": plain(value.interval),
-        }
+        return {name: plain(getattr(value, name)) for name in ("count", "total", "value", "interval")}
     if dataclasses.is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

@@ -30,8 +30,7 @@ _SHADES = 8
 
 def histogram(counts: Sequence[int], edges: Sequence[float]) -> Plot:
     """Return how to draw counts of scores as bars, each from one of the edges to the next."""
-    caption = "How many sources have which score, in steps of 0.05."
-    return Plot("scores", caption, partial(_bars, counts, edges))
+    return Plot("scores", "How many sources have which score, in steps of 0.05.", partial(_bars, counts, edges))
 
 
 def evaluation_plots(evaluation: Evaluation) -> tuple[Plot, ...]:
@@ -83,14 +82,12 @@ def _bars(counts: Sequence[int], edges: Sequence[float], figure: Figure) -> None
     axes = figure.add_subplot()
     widths = [end - start for start, end in itertools.pairwise(edges)]
     axes.bar(edges[:-1], counts, widths, align="edge", color=FIRST, edgecolor="none", alpha=0.85)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel("score")
+    axes.set(xlim=(edges[0], edges[-1]), xlabel="score")
     present = [count for count in counts if count]
     if present and max(present) >= _SKEWED * min(present):
-        axes.set_yscale("log")
+        axes.set(yscale="log", ylabel="sources (logarithmic)")
         axes.set_ylim(bottom=0.5)  # a bar of one shows
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylabel("sources (logarithmic)")
     else:
         axes.set_ylabel("sources")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -111,8 +108,7 @@ def _roc_log(evaluation: Evaluation, figure: Figure) -> None:
     axes.plot(chance, chance, "--", color="grey", linewidth=1)
     # No place on a logarithmic axis is 0: its left end stands for it.
     axes.plot(np.maximum(evaluation.roc.fpr, _left_end(evaluation)), evaluation.roc.tpr, color=FIRST)
-    axes.set_xscale("log")
-    axes.set_xlim(_left_end(evaluation), 1.1)
+    axes.set(xscale="log", xlim=(_left_end(evaluation), 1.1))
     _mark(axes, evaluation)
     axes.xaxis.set_major_formatter(_percent_axis)
 
@@ -138,9 +134,7 @@ def _scores(evaluation: Evaluation, figure: Figure) -> None:
         axes.set_yscale("log")
         axes.set_ylim(bottom=present.min() / 2)
     axes.yaxis.set_major_formatter(_percent_axis)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("score")
-    axes.set_ylabel("share of the class")
+    axes.set(xlim=(0, 1), xlabel="score", ylabel="share of the class")
     axes.legend()
 
 
@@ -165,25 +159,19 @@ def _reliability(evaluation: Evaluation, figure: Figure) -> None:
     ends = np.array([(interval.low, interval.high) for interval in calibration.intervals])[filled]
     upper.vlines(means, ends[:, 0], ends[:, 1], color=FIRST, alpha=0.5)
     upper.plot(means, shares, "o-", color=FIRST, markersize=4)
-    upper.set_ylim(-0.03, 1.03)
-    upper.set_ylabel("share of nsfw")
+    upper.set(ylim=(-0.03, 1.03), ylabel="share of nsfw")
     upper.grid()
     lower.stairs(calibration.counts, calibration.edges, color=FIRST, fill=True, alpha=0.6)
     if calibration.counts.max() >= _SKEWED * calibration.counts[filled].min():
         lower.set_yscale("log")
         lower.set_ylim(bottom=0.5)
     lower.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    lower.set_xlim(0, 1)
-    lower.set_xlabel("score")
-    lower.set_ylabel("samples")
+    lower.set(xlim=(0, 1), xlabel="score", ylabel="samples")
 
 
 def _rates_axes(figure: Figure, across: str, up: str) -> Axes:
     axes = figure.add_subplot()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=across, ylabel=up)
     axes.grid()
     return axes
 
@@ -213,10 +201,7 @@ def _scatter(compared: RunsCompared, figure: Figure) -> None:
     axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
     for line in (axes.axhline, axes.axvline):
         line(compared.figures.threshold, linestyle=":", color="grey", linewidth=1)
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.set_xlabel("score of A")
-    axes.set_ylabel("score of B")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="score of A", ylabel="score of B")
 
 
 def _shade(axes: Axes, compared: RunsCompared) -> None:

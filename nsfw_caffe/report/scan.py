@@ -20,8 +20,8 @@ _BAR = 40
 def scan_report(summary: Summary, name: str, *, top: int = 10, pictures: int = 0, clear: bool = False) -> Report:
     """Return what a summary says of results called `name`, with the `top` highest scores.
 
-    A page has thumbnails, blurred unless `clear`, of up to `pictures` of them. They are read when it is written, from
-    where they were scanned; one that is gone or has changed has none.
+    A page has thumbnails, blurred unless `clear`, of up to `pictures` of them, made when it is written; one that is
+    gone or has changed has none.
     """
     sections = [Section("Overview", [_overview(summary)])]
     if summary.scored:

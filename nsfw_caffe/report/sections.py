@@ -29,11 +29,9 @@ class Part(Protocol):
 
     def to_text(self) -> list[str]:
         """Write the piece as indented lines, in which no name steers the terminal."""
-        ...
 
     def to_html(self) -> str:
         """Write the piece as HTML; every text in it is escaped."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from nsfw_caffe.results.record import THRESHOLDS, Record, SetUp
+from nsfw_caffe.results.record import THRESHOLDS, Provenance, Record
 
 BINS = 20
 """Of the histogram, each 1 / BINS wide."""
@@ -44,7 +44,7 @@ class Summary:
     highest: tuple[Record, ...]
     slowest: tuple[Record, ...]
     failures: tuple[Record, ...]  # the first in the order of the rows
-    set_ups: tuple[SetUp, ...]
+    set_ups: tuple[Provenance, ...]
     versions: tuple[str, ...]
     first: str | None  # when the first source was scored, in UTC: 2026-11-23T07:15:00Z
     last: str | None
@@ -55,8 +55,7 @@ def summarise(
 ) -> Summary:
     """Read records once, in memory that does not grow with their number.
 
-    Of the slowest and the failed sources, the formats and the reasons it names `top`; of the highest scores too, or
-    `highest`.
+    It names `top` of the slowest and failed sources, the formats and the reasons, and `highest` or `top` high scores.
     """
     tally = _Tally(thresholds, top, top if highest is None else highest)
     for record in records:
@@ -76,7 +75,7 @@ class _Tally:
         self._highest = TopK(highest, highest_first)
         self._slowest: TopK[Record] = TopK(top, lambda record: (-(record.seconds or 0), record.source))
         self._failures: list[Record] = []
-        self._set_ups: set[SetUp] = set()
+        self._set_ups: set[Provenance] = set()
         self._versions: set[str] = set()
         self._first: str | None = None
         self._last: str | None = None
@@ -156,29 +155,21 @@ class TopK(Generic[Entry]):
         """Take an entry into account."""
         self._kept.append(entry)
         if len(self._kept) > 2 * self._count + _SLACK:
-            self._cut()
+            self._kept = list(self.entries())
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the first of the entries added so far, in order."""
-        self._cut()
-        return tuple(self._kept)
-
-    def _cut(self) -> None:
-        self._kept.sort(key=self._key)
-        del self._kept[self._count :]
+        return tuple(sorted(self._kept, key=self._key)[: self._count])
 
 
-def highest_first(record: Record) -> tuple[float | str, ...]:
+def highest_first(record: Record) -> tuple[float, str]:
     """Sort scored records by score, the highest first, and equal ones by source."""
-    return (-_score(record), record.source)
+    score, source = lowest_first(record)
+    return (-score, source)
 
 
-def lowest_first(record: Record) -> tuple[float | str, ...]:
+def lowest_first(record: Record) -> tuple[float, str]:
     """Sort scored records by score, the lowest first, and equal ones by source."""
-    return (_score(record), record.source)
-
-
-def _score(record: Record) -> float:
     if record.score is None:
         raise ValueError(f"{record.source} has no score")
-    return record.score
+    return (record.score, record.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
 
@@ -28,25 +28,23 @@ _QUALITY = 80
 _MOST = 256 << 20
 """Bytes of a source that are read where nothing says how many it had when it was scored."""
 
+_CHANGED = "it has changed since it was scored"
 
-def thumbnails(records: Iterable[Record], *, clear: bool = False) -> tuple[Thumbnail, ...]:
-    """Make a thumbnail of each record's source as it was scored; of one that is not there any more, say so.
 
-    Unless `clear`, the pictures are averaged to 10 pixels a side and blurred.
+def thumbnails(wanted: Iterable[Record | str], *, clear: bool = False) -> tuple[Thumbnail, ...]:
+    """Make a thumbnail of each record's source as it was scored, or say why there is none.
+
+    Of a mere name, a path or ``archive!member``, the source is taken as it is now. Unless `clear`, the pictures are
+    averaged to 10 pixels a side and blurred.
     """
     with Sources() as sources:
-        return tuple(_thumbnail(record.source, partial(_read_scored, record, sources), clear) for record in records)
+        return tuple(_thumbnail(each, sources, clear) for each in wanted)
 
 
-def thumbnails_of(names: Iterable[str], *, clear: bool = False) -> tuple[Thumbnail, ...]:
-    """Make a thumbnail of each path or ``archive!member`` as it is now, where no more is known of what was scored."""
-    with Sources() as sources:
-        return tuple(_thumbnail(name, partial(_read, name, sources, _MOST), clear) for name in names)
-
-
-def _thumbnail(source: str, read: Callable[[], bytes], clear: bool) -> Thumbnail:
+def _thumbnail(wanted: Record | str, sources: Sources, clear: bool) -> Thumbnail:
+    source = wanted if isinstance(wanted, str) else wanted.source
     try:
-        content = read()
+        content = _read(wanted, sources)
         with collected():  # and dropped: it was said of the picture when it was scored
             picture = heedless(partial(shrink, content, clear=clear))
     except SourceUnusable as error:
@@ -81,18 +79,17 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
     return small.resize(shape, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(SIDE / _BLURRED_SIDE / 2))
 
 
-def _read_scored(record: Record, sources: Sources) -> bytes:
-    content = _read(record.source, sources, record.bytes or 0, "it has changed since it was scored")
-    # What has come since under the same name has another score.
-    if sha256(content).hexdigest() != record.sha256:
-        raise SourceUnusable("it has changed since it was scored")
-    return content
-
-
-def _read(source: str, sources: Sources, most: int, too_long: str = "it is too large") -> bytes:
+def _read(wanted: Record | str, sources: Sources) -> bytes:
+    if isinstance(wanted, str):
+        source, most, too_long = wanted, _MOST, "it is too large"
+    else:
+        source, most, too_long = wanted.source, wanted.bytes or 0, _CHANGED
     content = bytearray()
     for chunk in sources.chunks(source):
         content += chunk
         if len(content) > most:
             raise SourceUnusable(too_long)
+    # What has come since under the same name has another score.
+    if isinstance(wanted, Record) and sha256(content).hexdigest() != wanted.sha256:
+        raise SourceUnusable(_CHANGED)
     return bytes(content)

@@ -16,8 +16,7 @@ from nsfw_caffe.system.reading import open_file
 if TYPE_CHECKING:
     import pyarrow
 
-_LONGEST_CELL = 2**24
-"""Characters. Python's own limit, 131,072, is less than what a name in a tar archive can have."""
+_LONGEST_CELL = 2**24  # Python's own limit, 131,072 characters, is less than what a name in a tar archive can have
 
 
 class _LineFeeds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -121,12 +122,8 @@ def read_results(path: str | os.PathLike[str]) -> Iterator[Record]:
     reader = _format(path)
     if reader is parquet_file:
         parquet_file.check_installed(path)
-    try:
+    with _unreadable(path):
         yield from reader.read(path)
-    except OSError as error:
-        raise ResultsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ResultsError as error:  # of the format's module
-        raise ResultsUnreadable(str(error)) from error
 
 
 def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
@@ -140,14 +137,22 @@ def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
     types = {float: pyarrow.float64(), str: pyarrow.string()}
     reader = _format(path)
     try:
-        if not path.is_dir():
-            open_file(path).close()  # Arrow would wait for a pipe
-        table = reader.read_columns(path, kinds)
-        return pyarrow.table({name: table[name].cast(types[kinds[name]]) for name in table.column_names})
-    except OSError as error:
-        raise ResultsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+        with _unreadable(path):
+            if not path.is_dir():
+                open_file(path).close()  # Arrow would wait for a pipe
+            table = reader.read_columns(path, kinds)
+            return pyarrow.table({name: table[name].cast(types[kinds[name]]) for name in table.column_names})
     except pyarrow.ArrowException as error:
         raise ResultsUnreadable(f"{path}: {str(error).splitlines()[0]}") from error
+
+
+@contextlib.contextmanager
+def _unreadable(path: Path) -> Iterator[None]:
+    """Say of errors that they come of reading a file of results."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsUnreadable(f"{path}: cannot be read: {error.strerror or error}") from error
     except ResultsError as error:  # of the format's module
         raise ResultsUnreadable(str(error)) from error
 

@@ -16,16 +16,12 @@ import re
 _TO_ENCODE = re.compile(r"[\ud800-\udfff\0]|\\(?=udc[0-9a-f]{2})")
 _ENCODED = re.compile(r"\\udc(00|5c|[89a-f][0-9a-f])")
 
+# C0, DEL and C1: they would move the cursor, change the colours of a terminal, or begin a line or a column.
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))
-"""C0, DEL and C1: they would move the cursor, change the colours of a terminal, or begin a line or a column."""
-
+# What turns the direction of writing makes gpj.exe of exe.jpg.
 _TURNING = (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""What turns the direction of writing makes gpj.exe of exe.jpg."""
-
 _LINE_ENDS = (0x2028, 0x2029)
-
-_SURROGATES = range(0xD800, 0xE000)
-r"""A byte that is no UTF-8 would reach the terminal as it is, and \x9b is a control there."""
+_SURROGATES = range(0xD800, 0xE000)  # they reach a terminal as the bytes that they stand for, controls among them
 
 _HIDDEN = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

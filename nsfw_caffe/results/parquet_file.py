@@ -16,10 +16,8 @@ from nsfw_caffe.system.reading import open_file
 if TYPE_CHECKING:
     import pyarrow
 
-_ROWS_PER_GROUP = 50_000
-"""How many rows are held in memory to be written at once."""
-_ROWS_PER_BATCH = 5_000
-"""How many rows are held in memory as Python's objects on reading."""
+_ROWS_PER_GROUP = 50_000  # written at once
+_ROWS_PER_BATCH = 5_000  # read at once: they are in memory as Python's objects
 
 
 def check_installed(path: Path) -> None:

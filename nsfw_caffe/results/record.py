@@ -16,7 +16,7 @@ THRESHOLDS = (0.2, 0.5, 0.8)
 """open_nsfw's README of 2016: under 0.2 a picture is likely safe, over 0.8 it is likely not; 0.5 lies between them."""
 
 
-class SetUp(NamedTuple):
+class Provenance(NamedTuple):
     """What made a score, besides the picture: scores that differ in it are not mixed in one RESULTS.
 
     The fields after `model` came later: their defaults are what is read where a file lacks them.
@@ -45,7 +45,7 @@ class SetUp(NamedTuple):
     blas: str = "system"
 
     @classmethod
-    def of(cls, options: ScoringOptions, model: str, frames: int = 1) -> SetUp:
+    def of(cls, options: ScoringOptions, model: str, frames: int = 1) -> Provenance:
         """Return what is recorded of options, the model's hash, and the number of frames.
 
         Which GPU it was, the number of threads and the limits are left out: they are for a machine to choose, and a
@@ -55,14 +55,14 @@ class SetUp(NamedTuple):
         return cls(options.engine, options.precision, options.decode, frames, model, device, options.jpeg, options.blas)
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> SetUp:
+    def of_row(cls, row: Mapping[str, Any]) -> Provenance:
         """Return what a row of RESULTS says, one written before there were all the columns too."""
         known = {name: row[name] for name in cls._fields if row.get(name) not in (None, "")}
         if known.get("engine") == PUBLISHED:
             known |= {"engine": "caffe", "jpeg": "ijg9d", "blas": "atlas"}
         return cls(**known)
 
-    def fits(self, other: SetUp) -> bool:
+    def fits(self, other: Provenance) -> bool:
         """Tell whether scores of both may stand in one RESULTS: all is equal, as far as it was recorded."""
         return self._replace(device=self.device or other.device) == other
 
@@ -90,7 +90,7 @@ class Record:
     mtime : float or None
         When the source was changed last, in seconds since 1970 (UTC).
     engine, precision, decode, frames, model, device, jpeg, blas
-        See `SetUp`.
+        See `Provenance`.
     version : str
         The library's version.
     seconds : float or None
@@ -131,12 +131,12 @@ class Record:
             raise ValueError(f"score is {self.score!r}: expected 0 to 1")
 
     @property
-    def set_up(self) -> SetUp:
+    def set_up(self) -> Provenance:
         """What decided the score besides the picture."""
-        return SetUp(*(getattr(self, name) for name in SetUp._fields))
+        return Provenance(*(getattr(self, name) for name in Provenance._fields))
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 
-DEFAULTS: dict[str, str] = SetUp._field_defaults
+DEFAULTS: dict[str, str] = Provenance._field_defaults
 """Columns that a file which was written before lacks, and what is read there."""

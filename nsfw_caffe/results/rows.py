@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.names import decode_name, encode_name
-from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Record, SetUp
+from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Provenance, Record
 
 Value = str | int | float | None
 Kinds = Mapping[str, type[str] | type[float]]
@@ -55,7 +55,7 @@ def from_row(values: Sequence[object], path: Path, place: str, number: int) -> R
     """
     try:
         row = dict(zip(COLUMNS, map(_value, TYPED_COLUMNS, values), strict=True))
-        record = Record(**row | SetUp.of_row(row)._asdict())  # type: ignore[arg-type]  # _value sees to the types
+        record = Record(**row | Provenance.of_row(row)._asdict())  # type: ignore[arg-type]  # _value sees to the types
         _check(record)
     except ValueError as error:
         raise ResultsError(f"{path}: {place} {number}: {error}") from error

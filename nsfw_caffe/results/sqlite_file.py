@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _TYPES = {str: "TEXT", int: "INTEGER", float: "REAL"}
-_FULL = "database or disk is full"
-"""What SQLite says where the disk is full; its number of the error is in Python from 3.11 on."""
+_FULL = "database or disk is full"  # what SQLite says; its number of the error is in Python from 3.11 on
 
 
 class SourceTwiceError(Exception):

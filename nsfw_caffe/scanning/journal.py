@@ -18,9 +18,7 @@ from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, DEFAULTS, PUBLISHED, Record
 
-_VERSION = 2
-"""Of the tables: a journal of a later version is not gone on with."""
-
+_VERSION = 2  # of the tables: a journal of a later version is not gone on with
 _TYPES = {"str": "TEXT", "float": "REAL", "int": "INTEGER"}
 _DEFINITIONS = ", ".join(f"{field.name} {_TYPES[str(field.type).split()[0]]}" for field in dataclasses.fields(Record))
 _TABLES = f"""
@@ -35,7 +33,7 @@ _PUT = (
     f"ON CONFLICT (source) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
 )
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM results"
-
+# From version 1, whose rows lacked these columns.
 _FROM_1 = f"""
     BEGIN;
     {" ".join(f"ALTER TABLE results ADD COLUMN {name} TEXT DEFAULT '{value}';" for name, value in DEFAULTS.items())}
@@ -43,13 +41,10 @@ _FROM_1 = f"""
     PRAGMA user_version = {_VERSION};
     COMMIT;
 """
-"""From version 1, whose rows lacked these columns."""
 
+# What a row takes at most in any format of RESULTS: its columns' names and hashes, and each letter of source and error.
 _ROW_BYTES = 600
-"""More than a row takes in any format of RESULTS, its source and error left out: the columns' names, two hashes."""
-
-_LETTER_BYTES = 6
-"""What a letter takes at most, as an escape in JSON."""
+_LETTER_BYTES = 6  # an escape in JSON
 
 
 class Journal:
@@ -114,11 +109,13 @@ class Journal:
 
     def commit(self) -> None:
         """Make everything safe that was put so far."""
-        self._end("COMMIT")
+        with self._errors():
+            self._database.commit()
 
     def roll_back(self) -> None:
         """Undo what is not committed."""
-        self._end("ROLLBACK")
+        with self._errors():
+            self._database.rollback()
 
     def of_source(self, source: str) -> Record | None:
         """Return the record of a source."""
@@ -136,11 +133,6 @@ class Journal:
         with self._errors():
             for source, score, error, *rest in self._database.execute(f"{_SELECT} {clause}", values):
                 yield Record(decode_name(source), score, error and decode_name(error), *rest)
-
-    def _end(self, statement: str) -> None:
-        if self._database.in_transaction:
-            with self._errors():
-                self._database.execute(statement)
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._errors():

@@ -8,19 +8,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from nsfw_caffe.errors import ScanStopped
 from nsfw_caffe.results.formats import sidecar, unwritable
 
-_STEP = 1 << 18
-"""Bytes by which the reserve grows."""
-
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
-"""What a file system says where nothing can be written; `os.access` does not know of all that forbids it."""
-
-_KINDS = ("journal", "journal-wal", "journal-shm", "lock", "reserve", "part")
-"""What there may be beside RESULTS; -wal and -shm are SQLite's, and .part is the next RESULTS."""
+_STEP = 1 << 18  # bytes by which the reserve grows
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)  # `os.access` does not know of all that forbids it
+_KINDS = ("journal", "journal-wal", "journal-shm", "lock", "reserve", "part")  # -wal, -shm: SQLite's; part: new RESULTS
 
 
 def own_files(results: Path) -> list[str]:
@@ -76,9 +70,7 @@ class Reserve:
     def __enter__(self) -> Reserve:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
     def hold(self, size: int) -> None:

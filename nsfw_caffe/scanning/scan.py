@@ -15,7 +15,7 @@ from pathlib import Path
 from nsfw_caffe.classifier import Classifier, default_classifier
 from nsfw_caffe.errors import ScanStopped
 from nsfw_caffe.results.formats import check_path, read_results
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.scanning.locking import own_files
 from nsfw_caffe.scanning.score import Warned
 from nsfw_caffe.scanning.state import scan_items
@@ -190,9 +190,9 @@ def not_there(path: str) -> str | None:
     return f"{short_path(path)}: {why_unreadable(path, FileNotFoundError(errno.ENOENT, 'no such file or folder'))}"
 
 
-def set_up_of(classifier: Classifier, frames: int = 1) -> SetUp:
+def set_up_of(classifier: Classifier, frames: int = 1) -> Provenance:
     """Say what a scan with a Classifier scores with."""
-    return SetUp.of(classifier.options, classifier.model_sha256, frames)
+    return Provenance.of(classifier.options, classifier.model_sha256, frames)
 
 
 class _Total:

@@ -13,21 +13,16 @@ from dataclasses import dataclass, field
 from nsfw_caffe._version import __version__
 from nsfw_caffe.classifier import Result
 from nsfw_caffe.parallel.ordered_map import ordered_map
-from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
+from nsfw_caffe.preprocessing.limits import LimitExceeded, Limits
 from nsfw_caffe.preprocessing.steps import Source
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.scanning.journal import Journal
 from nsfw_caffe.sources.item import Content, Item, later_frames, read
 from nsfw_caffe.system.processes import available_cores
 
-_READERS = max(4, available_cores() // 4)
-"""Threads that read and hash: more than a core or two could use, since they wait for the disk."""
-
-_READ_AHEAD = 2
-"""Files a reader that may wait to be scored: they are in memory as a whole."""
-
-_LONGEST_QUEUE = 1000
-"""Items whose turn may not have come yet; so many come together where one picture is slow and the next are known."""
+_READERS = max(4, available_cores() // 4)  # threads that read and hash, and wait for the disk
+_READ_AHEAD = 2  # files a reader that may wait to be scored: they are in memory as a whole
+_LONGEST_QUEUE = 1000  # items that may wait for their turn: there are many where one is slow and the next are known
 
 Score = Callable[[Iterable[Source]], Generator[Result, None, None]]
 """`Classifier.scan`: scores sources in order, and reads them as it goes on, in the caller's thread."""
@@ -42,10 +37,8 @@ class _Entry:
 
     item: Item
     content: Content
-    awaited: int = 1
-    """Results that are still to come, and one more until it is known how many that will be."""
-    same: _Entry | Record | None = None
-    """What has identical content: an entry ahead of this one, or a record."""
+    awaited: int = 1  # results that are still to come, and one more until it is known how many that will be
+    same: _Entry | Record | None = None  # what has identical content: an entry ahead of this one, or a record
     score: float | None = None
     error: str | None = None
     seconds: float = 0.0
@@ -62,43 +55,29 @@ class _Entry:
             self.score = max(result.score, self.score or 0.0)
 
 
+@dataclass
 class ItemScorer:
-    """Scores items, and puts records of them into a journal, which is not committed here, in the order of the items.
+    """Scores items, and puts records of them into a journal, which is not committed here, in the order of the items."""
 
-    `done` is told of each item's record and whether it is a new one; with `retry`, errors are taken for unknown.
-    `score` has the limits too.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        set_up: SetUp,
-        score: Score,
-        done: Callable[[Record, bool], None],
-        *,
-        retry: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-        warned: Warned | None = None,
-    ) -> None:
-        self._journal = journal
-        self._set_up = set_up
-        self._score = score
-        self._done = done
-        self._retry = retry
-        self._limits = limits
-        self._warned = warned
-        self._queue: deque[_Entry] = deque()
-        self._under_way: deque[_Entry] = deque()
-        self._queued: dict[str, _Entry] = {}
-        self._exhausted = False
+    journal: Journal
+    set_up: Provenance
+    score: Score  # it has the limits too
+    done: Callable[[Record, bool], None]  # told of each item's record, and whether it is a new one
+    retry: bool  # errors are taken for unknown
+    limits: Limits
+    warned: Warned | None
+    _queue: deque[_Entry] = field(default_factory=deque, init=False)
+    _under_way: deque[_Entry] = field(default_factory=deque, init=False)
+    _queued: dict[str, _Entry] = field(default_factory=dict, init=False)
+    _exhausted: bool = field(default=False, init=False)
 
     def run(self, items: Iterable[Item]) -> None:
         """Score all items that are not known."""
-        read_item = functools.partial(read, limits=self._limits)
+        read_item = functools.partial(read, limits=self.limits)
         read_ahead = ordered_map(read_item, self._unknown(items), _READERS, _READ_AHEAD, lambda item: item.size or 0)
         with contextlib.closing(read_ahead) as contents:
             while not self._exhausted:
-                with contextlib.closing(self._score(self._sources(contents))) as results:
+                with contextlib.closing(self.score(self._sources(contents))) as results:
                     for result in results:
                         self._under_way.popleft().add(result)
                         self._put_finished()
@@ -114,19 +93,19 @@ class ItemScorer:
                 if item is not None and found.size is None:  # only now it is
                     record = self._known(item)
             if record is not None:
-                self._done(record, False)
+                self.done(record, False)
             elif item is not None:
                 yield item
 
     def _known(self, item: Item) -> Record | None:
         """Return an item's record, if the item has not changed since."""
-        record = self._settled(self._journal.of_source(item.source))
+        record = self._settled(self.journal.of_source(item.source))
         if record is None or record.sha256 is None or (record.bytes, record.mtime) != (item.size, item.mtime):
             return None
         return record
 
     def _settled(self, record: Record | None) -> Record | None:
-        return None if self._retry and record is not None and record.error is not None else record
+        return None if self.retry and record is not None and record.error is not None else record
 
     def _sources(self, contents: Iterator[tuple[Item, Content]]) -> Iterator[Source]:
         """Queue items, and give what is to be scored of them, until there are too many or none are left."""
@@ -147,12 +126,12 @@ class ItemScorer:
         sha256 = entry.content.sha256
         if data is None or sha256 is None:
             return
-        entry.same = self._queued.get(sha256) or self._settled(self._journal.of_content(sha256))
+        entry.same = self._queued.get(sha256) or self._settled(self.journal.of_content(sha256))
         if entry.same is None:
             self._queued[sha256] = entry
             yield data
             try:
-                yield from later_frames(data, self._set_up.frames, self._limits)
+                yield from later_frames(data, self.set_up.frames, self.limits)
             except LimitExceeded as error:
                 entry.content = dataclasses.replace(entry.content, error=str(error))
 
@@ -163,10 +142,10 @@ class ItemScorer:
             if entry.same is None and entry.content.sha256 is not None:
                 del self._queued[entry.content.sha256]
             record = self._record(entry)
-            self._journal.put(record)
-            self._done(record, True)
-            if self._warned is not None:
-                self._warned(entry.item.source, list(entry.warnings))
+            self.journal.put(record)
+            self.done(record, True)
+            if self.warned is not None:
+                self.warned(entry.item.source, list(entry.warnings))
 
     def _record(self, entry: _Entry) -> Record:
         item, content = entry.item, entry.content
@@ -180,7 +159,7 @@ class ItemScorer:
             bytes=item.size,
             sha256=content.sha256,
             mtime=item.mtime,
-            **self._set_up._asdict(),
+            **self.set_up._asdict(),
             version=__version__,
             seconds=content.seconds + entry.seconds,
             scored_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

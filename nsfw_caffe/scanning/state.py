@@ -10,29 +10,22 @@ import dataclasses
 import errno
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nsfw_caffe.errors import ResultsError, ScanStopped
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.results.formats import check_path, read_results, sidecar, write_results
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.scanning.journal import Journal, delete_journal
 from nsfw_caffe.scanning.locking import Reserve, locked
 from nsfw_caffe.scanning.score import ItemScorer, Score, Warned
 from nsfw_caffe.sources.item import Item
 
-_COMMIT_EVERY = 1.0
-"""Seconds of work that a kill may undo."""
-
-_PUBLISH_EVERY = 600.0
-"""Seconds after which a long scan writes RESULTS anew for those who want to look, and..."""
-
-_PUBLISH_SHARE = 0.02
-"""... the share of its time that it spends on this, at most."""
-
-_MARGIN = 1 << 20
-"""Bytes held back beyond the size of RESULTS: for the journal's last commit."""
+_COMMIT_EVERY = 1.0  # seconds of work that a kill may undo
+_PUBLISH_EVERY = 600.0  # seconds after which a long scan writes RESULTS anew for those who want to look, and...
+_PUBLISH_SHARE = 0.02  # ... the share of its time that it spends on this, at most
+_MARGIN = 1 << 20  # bytes held back beyond the size of RESULTS: for the journal's last commit
 
 _SET_UP, _STAMP, _RESCORING = "set-up", "stamp", "rescoring"
 _PUBLISHING = "(being written)"
@@ -42,7 +35,7 @@ def scan_items(
     results: Path,
     items: Iterable[Item],
     score: Score,
-    set_up: SetUp,
+    set_up: Provenance,
     *,
     rescore: bool = False,
     retry: bool = False,
@@ -58,9 +51,9 @@ def scan_items(
     check_path(results)
     try:
         with locked(results), Reserve(results) as reserve:
-            _Scan(State(results, set_up, rescore=rescore), reserve, done).run(
-                items, score, set_up, retry=retry, limits=limits, warned=warned
-            )
+            scan = _Scan(State(results, set_up, rescore=rescore), reserve, done)
+            with scan.saved() as journal:
+                ItemScorer(journal, set_up, score, scan.done, retry=retry, limits=limits, warned=warned).run(items)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"the disk of {results} is full" if full else f"the scan into {results} cannot go on ({error})"
@@ -69,6 +62,8 @@ def scan_items(
 
 
 class _Scan:
+    """Keeps safe what a scan finds, in the journal and in RESULTS."""
+
     def __init__(self, state: State, reserve: Reserve, done: Callable[[Record, bool], None]) -> None:
         self._state = state
         self._journal = state.journal
@@ -78,13 +73,12 @@ class _Scan:
         self._committed = self._published = time.monotonic()
         self._pause = _PUBLISH_EVERY
 
-    def run(
-        self, items: Iterable[Item], score: Score, set_up: SetUp, *, retry: bool, limits: Limits, warned: Warned | None
-    ) -> None:
+    @contextlib.contextmanager
+    def saved(self) -> Iterator[Journal]:
+        """Give the journal that is to be filled, and write RESULTS at the end, whichever it is."""
         try:
             self._reserve.hold(self._journal.results_size + _MARGIN)
-            scorer = ItemScorer(self._journal, set_up, score, self._done, retry=retry, limits=limits, warned=warned)
-            scorer.run(items)
+            yield self._journal
             self._journal.commit()
             if self._changed:
                 self._reserve.release()
@@ -94,7 +88,8 @@ class _Scan:
             raise
         self._journal.delete()
 
-    def _done(self, record: Record, new: bool) -> None:
+    def done(self, record: Record, new: bool) -> None:
+        """Tell of a record, and make safe what there is when it is time to."""
         self._changed |= new
         self._tell(record, new)
         now = time.monotonic()
@@ -130,7 +125,7 @@ class State:
     made with another set-up, cannot be read, or is not what the journal belongs to.
     """
 
-    def __init__(self, results: Path, set_up: SetUp, *, rescore: bool) -> None:
+    def __init__(self, results: Path, set_up: Provenance, *, rescore: bool) -> None:
         self._results = results
         self._path = sidecar(results, "journal")
         # Whether RESULTS has all that the journal had when it was opened or RESULTS was written last: a scan that was
@@ -154,13 +149,13 @@ class State:
         self.journal.put_note(_STAMP, stamp)
         self.journal.commit()
 
-    def _continued(self, set_up: SetUp, *, rescore: bool) -> Journal | None:
+    def _continued(self, set_up: Provenance, *, rescore: bool) -> Journal | None:
         if not self._path.exists():
             return None
         journal = Journal(self._path)
         note = journal.note(_SET_UP)
         if note is not None:  # else it was broken off before it began
-            there = SetUp.of_row(dict(zip(SetUp._fields, json.loads(note), strict=False)))
+            there = Provenance.of_row(dict(zip(Provenance._fields, json.loads(note), strict=False)))
             if there.fits(set_up) and (not rescore or journal.note(_RESCORING) is not None):
                 self._check_unchanged(journal)
                 return journal
@@ -180,7 +175,7 @@ class State:
                 f"delete {self._path} to go on from the file as it is"
             )
 
-    def _begun(self, set_up: SetUp, *, rescore: bool) -> Journal:
+    def _begun(self, set_up: Provenance, *, rescore: bool) -> Journal:
         journal = Journal(self._path)
         try:
             if rescore:
@@ -196,7 +191,7 @@ class State:
             raise
         return journal
 
-    def _take_over(self, journal: Journal, set_up: SetUp) -> None:
+    def _take_over(self, journal: Journal, set_up: Provenance) -> None:
         for record in read_results(self._results):
             if not record.set_up.fits(set_up):
                 raise ResultsError(_difference(str(self._results), record.set_up, set_up))
@@ -213,8 +208,8 @@ def _stamp(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
-def _difference(what: str, there: SetUp, wanted: SetUp) -> str:
-    both = zip(SetUp._fields, there, wanted, strict=True)
+def _difference(what: str, there: Provenance, wanted: Provenance) -> str:
+    both = zip(Provenance._fields, there, wanted, strict=True)
     pairs = [(name, old, new) for name, old, new in both if old not in (new, "")]
     old, new = (", ".join(f"{name}={pair[side]}" for name, *pair in pairs) for side in (0, 1))
     return (

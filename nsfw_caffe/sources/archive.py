@@ -9,7 +9,7 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -28,9 +28,7 @@ MOST_HEADERS = 1 << 22
 """4 MiB: how much may be read for one member's headers. tarfile and warcio gather them in memory, however long."""
 MOST_TIMES = 100
 """Pictures are compressed already; even a folder of bitmaps does not shrink to a hundredth. zlib reaches 1000 times."""
-LEADS_OUT = "refused: the member's name leads out of the archive"
 STOPS_EARLY = "it stops too early"
-BROKEN_DATA = "its compressed data is broken"
 BROKEN_STRUCTURE = "its structure is broken"
 
 # Absolute as Unix or Windows sees it, or with a part that leads upwards.
@@ -80,7 +78,6 @@ class Reader(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return at most so many bytes; none at the end."""
-        ...
 
 
 class Decompressed:
@@ -93,7 +90,11 @@ class Decompressed:
         self._stream: Reader = file
         self._left = archive.most_unpacked()
         self._allowed: int | None = None
-        magic = _magic(file)
+        try:
+            magic = file.read(6)
+            file.seek(0)
+        except OSError as error:
+            raise damaged(reason(error)) from error
         self.compressed = True
         if magic.startswith(b"\x1f\x8b"):
             self._stream = gzip.GzipFile(fileobj=file)
@@ -109,10 +110,7 @@ class Decompressed:
         self._allowed = count
 
     def read(self, size: int) -> bytes:
-        """Return at most so many bytes; none at the end.
-
-        ArchiveError if the file is damaged, more than what is allowed is read, or it unpacks to far too much.
-        """
+        """Return at most so many bytes; ArchiveError where there are more than allowed, or than it may unpack to."""
         if self._allowed is not None and self._allowed <= 0:
             raise damaged("a member's headers are too long")
         if self._left <= 0:
@@ -125,15 +123,6 @@ class Decompressed:
         if self._allowed is not None:
             self._allowed -= len(piece)
         return piece
-
-
-def _magic(file: BinaryIO) -> bytes:
-    try:
-        magic = file.read(6)
-        file.seek(0)
-    except OSError as error:
-        raise damaged(reason(error)) from error
-    return magic
 
 
 class UniqueNames:
@@ -157,6 +146,17 @@ def member_source(archive: Archive, name: str) -> str:
     return f"{archive.path}!{name}".replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
+def member_item(
+    source: str, size: int | None, mtime: float | None, read: Callable[[], bytes], most: int, *, refused: bool = False
+) -> Item:
+    """Return a member as an item; it has an error where its name is refused, or it has more than `most` bytes."""
+    if refused:
+        return Item(source, size, mtime, error="refused: the member's name leads out of the archive")
+    if size is not None and size > most:
+        return Item(source, size, mtime, error=too_large(most))
+    return Item(source, size, mtime, member=read)
+
+
 def leads_out(name: str) -> bool:
     """Return whether a member of this name would be unpacked to somewhere else, or to a file of another name."""
     return "\0" in name or _LEADS_OUT.match(name) is not None
@@ -172,7 +172,7 @@ def read_at_most(stream: Reader, limit: int) -> bytes:
 
 def too_large(limit: int) -> str:
     """Return what is said of a file or member that is larger than `limit` bytes."""
-    return f"larger than the limit of {limit} bytes (--max-size)"
+    return f"larger than the limit of {limit} bytes (Limits.bytes, --max-size)"
 
 
 def damaged(why: str) -> ArchiveError:
@@ -191,5 +191,6 @@ def reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, EOFError):
         return STOPS_EARLY
-    # An OSError without a number is what gzip and bz2 raise.
-    return BROKEN_DATA if isinstance(error, (OSError, zlib.error, lzma.LZMAError)) else BROKEN_STRUCTURE
+    if isinstance(error, (OSError, zlib.error, lzma.LZMAError)):  # gzip and bz2 raise OSError without a number
+        return "its compressed data is broken"
+    return BROKEN_STRUCTURE

@@ -120,14 +120,10 @@ def read_list(stream: BinaryIO, *, nul: bool = False) -> Iterator[str]:
     Bytes that are no UTF-8 become surrogates, and empty paths are left out. ValueError if a path would be longer than
     1 MiB: the file is no such list.
     """
-    for entry in _split(stream, b"\0") if nul else _lines(stream):
-        if entry:
-            yield os.fsdecode(entry)
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    for line in _split(stream, b"\n"):
-        yield line.removesuffix(b"\r")
+    for entry in _split(stream, b"\0" if nul else b"\n"):
+        path = entry if nul else entry.removesuffix(b"\r")
+        if path:
+            yield os.fsdecode(path)
 
 
 def _split(stream: BinaryIO, end: bytes) -> Iterator[bytes]:

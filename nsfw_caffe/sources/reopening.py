@@ -8,7 +8,6 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from nsfw_caffe.sources.archive import UniqueNames, is_archive, is_warc
@@ -38,9 +37,7 @@ class Sources:
     def __enter__(self) -> Sources:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._closing.close()
 
     def chunks(self, source: str) -> Iterator[bytes]:

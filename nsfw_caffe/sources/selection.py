@@ -82,11 +82,8 @@ class _Patterns:
         self._of_paths = _compiled([glob for glob in globs if "/" in glob])
 
     def match(self, path: str, name: str) -> bool:
-        of_names, of_paths = self._of_names, self._of_paths
-        return bool((of_names and of_names.match(name)) or (of_paths and of_paths.match(path)))
+        return bool(self._of_names.match(name) or self._of_paths.match(path))
 
 
-def _compiled(globs: list[str]) -> re.Pattern[str] | None:
-    if not globs:
-        return None
-    return re.compile("|".join(map(fnmatch.translate, globs)), re.IGNORECASE)
+def _compiled(globs: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, globs)) or "(?!)", re.IGNORECASE)  # (?!) matches nothing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import tarfile
@@ -12,7 +11,6 @@ from typing import IO, cast
 from nsfw_caffe.sources.archive import (
     BROKEN_STRUCTURE,
     CHUNK,
-    LEADS_OUT,
     MOST_HEADERS,
     STOPS_EARLY,
     Archive,
@@ -20,10 +18,10 @@ from nsfw_caffe.sources.archive import (
     UniqueNames,
     damaged,
     leads_out,
+    member_item,
     member_source,
     open_file,
     read_at_most,
-    too_large,
 )
 from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
@@ -41,13 +39,10 @@ def read_tar(archive: Archive, selection: Selection) -> Iterator[Item]:
             if not member.isreg() or not selection.takes_member(member.name):
                 continue
             mtime = float(member.mtime) if math.isfinite(member.mtime) else None
-            item = Item(member_source(archive, names.take(member.name)), member.size, mtime)
-            if leads_out(member.name):
-                yield dataclasses.replace(item, error=LEADS_OUT)
-            elif member.size > selection.max_bytes:
-                yield dataclasses.replace(item, error=too_large(selection.max_bytes))
-            else:
-                yield dataclasses.replace(item, member=functools.partial(_read_member, opened, member))
+            source = member_source(archive, names.take(member.name))
+            read = functools.partial(_read_member, opened, member)
+            refused = leads_out(member.name)
+            yield member_item(source, member.size, mtime, read, selection.max_bytes, refused=refused)
 
 
 class _Header(tarfile.TarInfo):

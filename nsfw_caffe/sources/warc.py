@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import re
@@ -20,6 +19,7 @@ from nsfw_caffe.sources.archive import (
     Decompressed,
     UniqueNames,
     damaged,
+    member_item,
     member_source,
     open_file,
     read_at_most,
@@ -29,9 +29,7 @@ from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
 from nsfw_caffe.system.reading import UnreadableError
 
-_UNPRINTED = logging.NullHandler()
-"""Where no handler is, Python prints a library's warnings."""
-
+_UNPRINTED = logging.NullHandler()  # where no handler is, Python prints a library's warnings
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _DEFLATE = -zlib.MAX_WBITS
@@ -55,14 +53,10 @@ def read_warc(archive: Archive, selection: Selection) -> Iterator[Item]:
                 continue
             encodings = (headers.get("transfer-encoding"), headers.get("content-encoding"))
             size = None if any(encodings) else record.raw_stream.limit
-            item = Item(member_source(archive, names.take(address)), size, _mtime(record))
+            source = member_source(archive, names.take(address))
+            read = functools.partial(_read_record, record, encodings, selection.max_bytes)
             decompressed.allow(None)
-            if size is not None and size > selection.max_bytes:
-                yield dataclasses.replace(item, error=too_large(selection.max_bytes))
-            else:
-                yield dataclasses.replace(
-                    item, member=functools.partial(_read_record, record, encodings, selection.max_bytes)
-                )
+            yield member_item(source, size, _mtime(record), read, selection.max_bytes)
 
 
 def require_warcio() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import contextlib
 import copy
-import dataclasses
 import functools
 import lzma
 import stat
@@ -18,18 +17,17 @@ from typing import BinaryIO
 
 from nsfw_caffe.sources.archive import (
     CHUNK,
-    LEADS_OUT,
     Archive,
     Reader,
     UniqueNames,
     bomb,
     damaged,
     leads_out,
+    member_item,
     member_source,
     open_file,
     read_at_most,
     reason,
-    too_large,
 )
 from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
@@ -49,14 +47,10 @@ def read_zip(archive: Archive, selection: Selection) -> Iterator[Item]:
     with _opened(archive) as opened:
         names = UniqueNames()
         for member in _members(opened, selection):
-            name = names.take(member.filename)
-            item = Item(member_source(archive, name), member.file_size, _mtime(member))
-            if leads_out(member.orig_filename):
-                yield dataclasses.replace(item, error=LEADS_OUT)
-            elif member.file_size > selection.max_bytes:
-                yield dataclasses.replace(item, error=too_large(selection.max_bytes))
-            else:
-                yield dataclasses.replace(item, member=functools.partial(_read_member, opened, member))
+            source = member_source(archive, names.take(member.filename))
+            read = functools.partial(_read_member, opened, member)
+            refused = leads_out(member.orig_filename)
+            yield member_item(source, member.file_size, _mtime(member), read, selection.max_bytes, refused=refused)
 
 
 def count_zip(archive: Archive, selection: Selection) -> int:

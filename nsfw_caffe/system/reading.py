@@ -180,4 +180,4 @@ def _read_all(read: Callable[[int], bytes | None], first: bytes | None, most: in
 
 
 def _too_large(most: int) -> OSError:
-    return OSError(errno.EFBIG, f"larger than the limit of {most} bytes (--max-size)")
+    return OSError(errno.EFBIG, f"larger than the limit of {most} bytes (Limits.bytes, --max-size)")

@@ -12,7 +12,10 @@ import sys
 import termios
 from types import ModuleType
 
-from nsfw_caffe.cli.main import create_parser
+import pytest
+
+from nsfw_caffe.cli.main import create_parser, main
+from tests.support import Child
 
 
 def run(command: ModuleType, *arguments: object) -> int:
@@ -20,6 +23,17 @@ def run(command: ModuleType, *arguments: object) -> int:
     options = create_parser().parse_args([command.__name__.rpartition(".")[2], *map(str, arguments)])
     status: int = options.run(options)
     return status
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Child:
+    """Run the command line in this process, which has imported all; nothing is checked."""
+    words = [*map(str, arguments)]
+    capsys.readouterr()  # what was written before
+    try:
+        status = main(words)
+    except SystemExit as end:  # argparse's
+        status = int(end.code or 0)
+    return Child(words, status, *capsys.readouterr())
 
 
 def run_on_terminal(*arguments: object, output: int | None = subprocess.DEVNULL) -> tuple[int, bytes]:

@@ -11,6 +11,7 @@ import sklearn.metrics
 
 from nsfw_caffe import Classifier
 from nsfw_caffe.results.formats import write_results
+from tests.cli.running import call
 from tests.records import failed, scored
 from tests.support import REPOSITORY, nsfw_caffe, run
 
@@ -94,42 +95,50 @@ def test_a_table_of_sources_is_scored(folders: Path, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "one.csv").write_text("label,score\nsfw,0.1\nsfw,0.2\n")
     monkeypatch.chdir(tmp_path)
-    child = nsfw_caffe("evaluate", *arguments)
-    assert child.returncode == 2
-    assert message in child.stderr
-    assert "Traceback" not in child.stderr
+    ended = call(capsys, "evaluate", *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
 
 
-def test_no_place_to_keep_scores_is_told_of(folders: Path, tmp_path: Path) -> None:
+def test_no_place_to_keep_scores_is_told_of(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
-    arguments = ("evaluate", "--nsfw", folders / "nsfw", "--sfw", folders / "sfw", *ENGINE)
-    child = nsfw_caffe(*arguments, environment={"XDG_CACHE_HOME": str(tmp_path / "file")})
-    assert child.returncode == 2
-    assert "cannot be made (Not a directory): give --scores FILE" in child.stderr
-    assert "Traceback" not in child.stderr
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    ended = call(capsys, "evaluate", "--nsfw", folders / "nsfw", "--sfw", folders / "sfw", *ENGINE)
+    assert ended.returncode == 2
+    assert "cannot be made (Not a directory): give --scores FILE" in ended.stderr
 
 
-def test_the_same_folder_on_both_sides_is_told_of(folders: Path) -> None:
-    child = nsfw_caffe("evaluate", "--nsfw", folders / "sfw", "--sfw", folders / "sfw", *ENGINE)
-    assert child.returncode == 2
-    assert "is labelled both nsfw and sfw: decide for one" in child.stderr
+def test_the_same_folder_on_both_sides_is_told_of(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = call(capsys, "evaluate", "--nsfw", folders / "sfw", "--sfw", folders / "sfw", *ENGINE)
+    assert ended.returncode == 2
+    assert "is labelled both nsfw and sfw: decide for one" in ended.stderr
 
 
 @pytest.mark.slow
-def test_one_picture_under_both_labels_is_told_of(folders: Path, tmp_path: Path) -> None:
+def test_one_picture_under_both_labels_is_told_of(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for label in ("nsfw", "sfw"):
         (tmp_path / label).mkdir()
         for path in sorted((folders / label).iterdir())[:3]:
             shutil.copy(path, tmp_path / label)
     shutil.copy(min((folders / "sfw").iterdir()), tmp_path / "nsfw" / "z.jpg")
-    child = nsfw_caffe("evaluate", "--nsfw", tmp_path / "nsfw", "--sfw", tmp_path / "sfw", *ENGINE)
-    assert child.returncode == 0, child.stderr
-    assert "1 picture labelled nsfw in one place and sfw in another: decide for one." in child.stdout
-    assert "There are only 3 sfw samples: the intervals are wide" in child.stdout
+    ended = call(capsys, "evaluate", "--nsfw", tmp_path / "nsfw", "--sfw", tmp_path / "sfw", *ENGINE)
+    assert ended.returncode == 0, ended.stderr
+    assert "1 picture labelled nsfw in one place and sfw in another: decide for one." in ended.stdout
+    assert "There are only 3 sfw samples: the intervals are wide" in ended.stdout
 
 
 @pytest.mark.slow
@@ -152,33 +161,35 @@ def test_compare(tmp_path: Path) -> None:
     assert page.read_text().count("<svg") == 1
 
 
-def test_compare_without_labels(tmp_path: Path) -> None:
+def test_compare_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.csv", "b.csv"):
         write_results(tmp_path / name, [scored("a"), scored("b")])
-    child = nsfw_caffe("compare", tmp_path / "a.csv", tmp_path / "b.csv")
-    assert child.returncode == 2
-    assert "there is no column label" in child.stderr
+    ended = call(capsys, "compare", tmp_path / "a.csv", tmp_path / "b.csv")
+    assert ended.returncode == 2
+    assert "there is no column label" in ended.stderr
 
 
-def test_the_page_of_a_large_table_is_small(tmp_path: Path) -> None:
+def test_the_page_of_a_large_table_is_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"{number % 2},{(number * 7919 % 10007) / 10007}" for number in range(100_000)]
     (tmp_path / "d.csv").write_text("label,score\n" + "\n".join(lines) + "\n")
-    child = nsfw_caffe("evaluate", tmp_path / "d.csv", "--html", tmp_path / "e.html")
-    assert child.returncode == 0, child.stderr
+    ended = call(capsys, "evaluate", tmp_path / "d.csv", "--html", tmp_path / "e.html")
+    assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "e.html").stat().st_size < 1_000_000
 
 
-def test_json_is_printed_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_is_printed_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("d.csv").write_text("source,label,score\na,1,0.9\nb,0,0.2\nc,1,0.7\nd,0,0.1\n")
     for command in ("evaluate {} d.csv", "evaluate d.csv {}", "compare {} d.csv d.csv", "compare d.csv {} d.csv"):
-        printed = nsfw_caffe(*command.format("--json").split())
+        printed = call(capsys, *command.format("--json").split())
         assert printed.returncode == 0, printed.stderr
         assert json.loads(printed.stdout)
-        assert nsfw_caffe(*command.format("--json -").split()).stdout == printed.stdout
+        assert call(capsys, *command.format("--json -").split()).stdout == printed.stdout
         assert [path.name for path in tmp_path.iterdir()] == ["d.csv"]
         for option in ("--json f.json", "--json=f.json"):
-            written = nsfw_caffe(*command.format(option).split())
+            written = call(capsys, *command.format(option).split())
             assert (written.returncode, "ROC curve" in written.stdout) == (0, True)
             assert json.loads(Path("f.json").read_text()) == json.loads(printed.stdout)
             Path("f.json").unlink()

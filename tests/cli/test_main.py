@@ -24,7 +24,7 @@ from nsfw_caffe.cli.arguments import all_parsers
 from nsfw_caffe.cli.main import create_parser, main
 from nsfw_caffe.model import locate
 from nsfw_caffe.model.spec import OPEN_NSFW, ModelFiles
-from tests.cli.running import run_on_terminal
+from tests.cli.running import call, run_on_terminal
 from tests.support import PHOTOS, REPOSITORY, heed_interrupts, nsfw_caffe
 
 COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"
@@ -237,16 +237,16 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("command", UNREADABLE.values(), ids=list(UNREADABLE))
 def test_unreadable_results_have_a_status_of_their_own(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(COFFEE, "a.png")
     Path("bad.csv").write_text("source,score\na.png,0.5\n")  # it lacks most columns
     Path("bad.parquet").write_bytes(b"PAR1, but no more than that")
     Path("d.csv").write_text("source,label,score\na,0,0.1\nb,1,0.9\n")
-    child = nsfw_caffe(*command.split())
-    assert (child.returncode, child.stdout) == (5, "")
-    assert "bad." in child.stderr or "missing.csv: cannot be read" in child.stderr
+    ended = call(capsys, *command.split())
+    assert (ended.returncode, ended.stdout) == (5, "")
+    assert "bad." in ended.stderr or "missing.csv: cannot be read" in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["rank r.txt", "scan . -o missing/r.csv", "scan . -o r.txt"])

@@ -21,7 +21,7 @@ from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.locking import locked
-from tests.cli.running import run_on_terminal
+from tests.cli.running import call, run_on_terminal
 from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
@@ -96,11 +96,17 @@ def test_exit_status_tells_whether_all_is_scored(folder: Path, tmp_path: Path) -
     ],
     ids=str,
 )
-def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
-    child = nsfw_caffe("scan", "-o", "r.csv", *arguments)
-    assert child.returncode == 2
-    assert message in child.stderr
+    ended = call(capsys, "scan", "-o", "r.csv", *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -310,19 +316,21 @@ def test_archives_give_the_scores_of_their_files(pictures: Path, unbroken: list[
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_folder_that_cannot_be_written_is_said_to_be_one(ending: str, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_said_to_be_one(
+    ending: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """/sys takes no files, not from root either."""
     results = Path(f"/sys/r.{ending}")
-    child = nsfw_caffe("scan", folder, "-o", results, *ENGINE)
-    assert (child.returncode, child.stdout) == (2, "")
-    assert re.fullmatch(rf"nsfw-caffe: {results}: the folder /sys cannot be written( \(.*\))?\n", child.stderr)
+    ended = call(capsys, "scan", folder, "-o", results, *ENGINE)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(rf"nsfw-caffe: {results}: the folder /sys cannot be written( \(.*\))?\n", ended.stderr)
     (tmp_path / "file").touch()
     for path, message in (
         (tmp_path / f"file/r.{ending}", f"{tmp_path / 'file'} is a file and no folder"),
         (tmp_path / f"none/r.{ending}", f"there is no folder {tmp_path / 'none'}: make it first"),
     ):
-        child = nsfw_caffe("scan", folder, "-o", path, *ENGINE)
-        assert (child.returncode, child.stderr) == (2, f"nsfw-caffe: {path}: {message}\n")
+        ended = call(capsys, "scan", folder, "-o", path, *ENGINE)
+        assert (ended.returncode, ended.stderr) == (2, f"nsfw-caffe: {path}: {message}\n")
 
 
 def test_a_folder_that_says_that_it_can_be_written_and_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate import auc_interval, choose_threshold, confusion, policy, precision_recall, roc, strata
 from nsfw_caffe.evaluate.evaluation import POINTS, RATES, evaluate
 from nsfw_caffe.evaluate.options import Options
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 from tests.evaluate.labelled import of, simulated
 
 QUICK = Options(resamples=100)
@@ -73,7 +73,7 @@ def test_distinct_scores_are_counted() -> None:
 
 
 def test_what_was_left_out_is_told() -> None:
-    set_ups = [SetUp("caffe", "float32", "exact", frames, "ab" * 32) for frames in (1, 2)]
+    set_ups = [Provenance("caffe", "float32", "exact", frames, "ab" * 32) for frames in (1, 2)]
     left_out = {"repeats": 2, "same_content": 1, "contradictions": 3}
     data = simulated(failures=[("a", "it is empty")], set_ups=set_ups, versions=["0.1.0"], **left_out)
     found = evaluate(data, QUICK)

@@ -10,9 +10,9 @@ from nsfw_caffe.evaluate.comparison import RunsCompared, compare_runs
 from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
 from nsfw_caffe.evaluate.labelled import LabelledScores
 from nsfw_caffe.evaluate.options import Options
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 
-SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32)
+SET_UP = Provenance("onnxruntime", "float32", "exact", 1, "ab" * 32)
 
 
 def data(names: Sequence[str] = ()) -> LabelledScores:

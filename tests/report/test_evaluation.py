@@ -9,7 +9,7 @@ from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
 from nsfw_caffe.evaluate.options import Options
 from nsfw_caffe.report.evaluation import evaluation_report, notes
 from nsfw_caffe.report.formatting import threshold
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 from tests.evaluate.labelled import of, simulated
 from tests.report.labelled_results import data, evaluation
 from tests.report.test_sections import EVIL, Elements
@@ -209,7 +209,7 @@ def test_equal_scores_are_said() -> None:
 
 
 def test_what_was_left_out_is_said() -> None:
-    set_ups = [SetUp("caffe", "float32", "exact", frames, "ab" * 32) for frames in (1, 2)]
+    set_ups = [Provenance("caffe", "float32", "exact", frames, "ab" * 32) for frames in (1, 2)]
     left_out = simulated(
         failures=[("a", "it is empty")],
         repeats=2,

@@ -73,7 +73,8 @@ def test_memory_does_not_grow_with_the_rows() -> None:
         tracemalloc.stop()
         return most
 
-    assert peak(40_000) < 1.3 * peak(8_000)
+    # The least of some: now and then one is higher by 0.7 MB, whatever the count.
+    assert min(peak(40_000) for _ in range(3)) < 1.3 * min(peak(8_000) for _ in range(3))
 
 
 def test_ties_are_in_the_order_of_names() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails, thumbnails_of
+from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails
 from nsfw_caffe.sources.reopening import SourceUnusable
 from tests import bombs
 from tests.records import of_content, of_file, scored
@@ -140,7 +140,7 @@ def test_by_name_alone(tmp_path: Path) -> None:
     text = tmp_path / "secret.txt"
     text.write_text("no picture")
     names = [str(ROCKET), f"{archive}!coffee.png", str(text), str(tmp_path / "gone.jpg"), "http://127.0.0.1/a.jpg"]
-    made = thumbnails_of(names)
+    made = thumbnails(names)
     assert [thumbnail.source for thumbnail in made] == names
     assert [thumbnail.missing for thumbnail in made] == [
         None,
@@ -150,11 +150,11 @@ def test_by_name_alone(tmp_path: Path) -> None:
         "it has gone",
     ]
     assert made[0].uri == thumbnails([of_file(ROCKET)])[0].uri
-    assert thumbnails_of(names[:1], clear=True)[0].uri == thumbnails([of_file(ROCKET)], clear=True)[0].uri
+    assert thumbnails(names[:1], clear=True)[0].uri == thumbnails([of_file(ROCKET)], clear=True)[0].uri
 
 
 def test_what_a_gallery_shows() -> None:
-    there, gone = thumbnails_of([str(ROCKET), "gone.jpg"])
+    there, gone = thumbnails([str(ROCKET), "gone.jpg"])
     assert f"<strong>0.5</strong><bdi>{ROCKET}</bdi>" in there.to_html("0.5")
     assert there.uri is not None
     assert f'<img src="{there.uri}"' in there.to_html("0.5")

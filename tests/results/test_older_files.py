@@ -15,7 +15,7 @@ import pytest
 from nsfw_caffe.evaluate.labelled import to_labelled_scores
 from nsfw_caffe.evaluate.load import read_table
 from nsfw_caffe.results.formats import read_results
-from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Record, SetUp
+from nsfw_caffe.results.record import COLUMNS, DEFAULTS, Provenance, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS
 from nsfw_caffe.scanning.journal import Journal
 from nsfw_caffe.scanning.state import State
@@ -23,8 +23,8 @@ from tests.records import RECORD, scored
 from tests.results.records import ENDINGS
 
 OLD = [name for name in COLUMNS if name not in DEFAULTS]
-PLAIN = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32)
-PUBLISHED = SetUp("caffe", "float32", "exact", 1, "ab" * 32, "", "ijg9d", "atlas")
+PLAIN = Provenance("onnxruntime", "float32", "exact", 1, "ab" * 32)
+PUBLISHED = Provenance("caffe", "float32", "exact", 1, "ab" * 32, "", "ijg9d", "atlas")
 
 
 def write_old(path: Path, records: list[Record]) -> None:
@@ -58,7 +58,7 @@ def _write_table(path: Path, rows: list[dict[str, Any]], key: str) -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize(("engine", "expected"), [("onnxruntime", PLAIN), ("caffe-published", PUBLISHED)])
-def test_every_format(ending: str, engine: str, expected: SetUp, tmp_path: Path) -> None:
+def test_every_format(ending: str, engine: str, expected: Provenance, tmp_path: Path) -> None:
     path = tmp_path / f"results{ending}"
     write_old(path, [scored("a.jpg", engine=engine), scored("b.jpg", 0.25, engine=engine)])
     records = list(read_results(path))
@@ -82,7 +82,7 @@ def test_an_evaluation_says_what_made_them(ending: str, tmp_path: Path) -> None:
     ("engine", "now"),
     [("onnxruntime", PLAIN._replace(device="cpu")), ("caffe-published", PUBLISHED._replace(device="cpu"))],
 )
-def test_a_scan_goes_on_with_results(engine: str, now: SetUp, tmp_path: Path) -> None:
+def test_a_scan_goes_on_with_results(engine: str, now: Provenance, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     write_old(path, [scored("a.jpg", engine=engine)])
     state = State(path, now, rescore=False)

@@ -14,7 +14,7 @@ from nsfw_caffe.errors import EngineUnavailable, ResultsError, ScanStopped
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.results.formats import read_results, write_results
-from nsfw_caffe.results.record import Record, SetUp
+from nsfw_caffe.results.record import Provenance, Record
 from nsfw_caffe.scanning.locking import locked
 from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.find import find_items
@@ -23,7 +23,7 @@ from tests import bombs
 from tests.sources.test_item import animation
 from tests.support import PHOTOS
 
-SET_UP = SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32, device="cpu")
+SET_UP = Provenance("onnxruntime", "float32", "exact", 1, "ab" * 32, device="cpu")
 
 
 class Scan:
@@ -43,7 +43,7 @@ class Scan:
             self.scored += 1
             yield result
 
-    def stopped(self, *folders: Path, error: BaseException, set_up: SetUp = SET_UP, rescore: bool = False) -> None:
+    def stopped(self, *folders: Path, error: BaseException, set_up: Provenance = SET_UP, rescore: bool = False) -> None:
         """Scan until two pictures are scored."""
         self.stop = error
         with pytest.raises(type(error)):
@@ -53,7 +53,7 @@ class Scan:
     def __call__(
         self,
         *folders: Path,
-        set_up: SetUp = SET_UP,
+        set_up: Provenance = SET_UP,
         rescore: bool = False,
         retry: bool = False,
         limits: Limits = DEFAULT_LIMITS,
@@ -192,7 +192,7 @@ def test_a_picture_that_vanishes_between_finding_and_reading(do_scan: Scan, fold
     assert len(errors) == 6
 
 
-@pytest.mark.parametrize("change", SetUp._fields)
+@pytest.mark.parametrize("change", Provenance._fields)
 def test_another_set_up_is_refused_or_scored_anew(do_scan: Scan, folder: Path, change: str) -> None:
     before = do_scan(folder)
     content = do_scan.results.read_bytes()

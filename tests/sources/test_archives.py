@@ -46,7 +46,7 @@ def test_member_larger_than_what_headers_may_be(tmp_path: Path, ending: str) -> 
     assert [read(item) for item in find(path)] == list(members.values())
     large, small = find(path, max_bytes=1000)
     assert large.member is None
-    assert large.error == "larger than the limit of 1000 bytes (--max-size)"
+    assert large.error == "larger than the limit of 1000 bytes (Limits.bytes, --max-size)"
     assert read(small) == b"small"
 
 

@@ -101,7 +101,7 @@ def test_time_that_is_none_is_left_out(tmp_path: Path, mtime: str) -> None:
 
 def test_large_member_is_passed_over_with_an_error(tmp_path: Path) -> None:
     path = pack(tmp_path / "x.tgz", {"a.png": bytes(1001), "b.png": bytes(1000)})
-    limit = "larger than the limit of 1000 bytes (--max-size)"
+    limit = "larger than the limit of 1000 bytes (Limits.bytes, --max-size)"
     assert [(item.size, item.error) for item in find(path, max_bytes=1000)] == [(1001, limit), (1000, None)]
 
 
@@ -126,7 +126,7 @@ def test_bomb_is_left_before_its_end(tmp_path: Path) -> None:
     assert read(first) == PHOTO
     assert (second.source, second.error) == (
         f"{path}!bomb.png",
-        "larger than the limit of 268435456 bytes (--max-size)",
+        "larger than the limit of 268435456 bytes (Limits.bytes, --max-size)",
     )
     assert (last.source, last.error) == (
         str(path),

@@ -23,7 +23,7 @@ SCAN = """
 import os, sys
 from pathlib import Path
 from nsfw_caffe import Classifier
-from nsfw_caffe.results.record import SetUp
+from nsfw_caffe.results.record import Provenance
 from nsfw_caffe.sources import find
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.scanning.state import scan_items
@@ -45,7 +45,7 @@ scan_items(
     results,
     find_items([str(folder)], Selection()),
     Classifier(engine="onnxruntime").scan,
-    SetUp("onnxruntime", "float32", "exact", 1, "ab" * 32),
+    Provenance("onnxruntime", "float32", "exact", 1, "ab" * 32),
 )
 """
 

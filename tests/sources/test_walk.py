@@ -184,7 +184,7 @@ def test_file_over_the_limit_is_an_error_with_its_size(folder: Path) -> None:
         file.truncate(1001)
     (item,) = walk(str(large), Selection(max_bytes=1000), set())
     assert item == Item(
-        str(large), 1001, large.stat().st_mtime, error="larger than the limit of 1000 bytes (--max-size)"
+        str(large), 1001, large.stat().st_mtime, error="larger than the limit of 1000 bytes (Limits.bytes, --max-size)"
     )
     assert [item.error for item in walk(str(large), Selection(max_bytes=1001), set()) if isinstance(item, Item)] == [
         None

@@ -107,7 +107,7 @@ def test_content_that_cannot_be_decoded_is_an_error_and_the_rest_comes(
     )
     assert errors(find(path, max_bytes=MIB)) == [
         "the content is damaged (its compressed data stops too early)",
-        "larger than the limit of 1048576 bytes (--max-size)",
+        "larger than the limit of 1048576 bytes (Limits.bytes, --max-size)",
         None,
     ]
     assert capfd.readouterr() == ("", "")
@@ -120,7 +120,7 @@ def test_large_picture_is_passed_over_with_an_error(path: Path) -> None:
         answer("b.png", bytes(1000)),
         answer("c.png", bytes(1001), Content_Encoding="x"),
     )
-    limit = "larger than the limit of 1000 bytes (--max-size)"
+    limit = "larger than the limit of 1000 bytes (Limits.bytes, --max-size)"
     assert [(item.size, item.error) for item in find(path, max_bytes=1000)] == [
         (1001, limit),
         (1000, None),

@@ -138,7 +138,7 @@ def test_zip_of_a_later_version_is_an_error(tmp_path: Path) -> None:
 
 def test_large_member_is_an_error_by_its_declared_size(tmp_path: Path) -> None:
     path = pack(tmp_path / "x.zip", {"a.png": bytes(1001), "b.png": bytes(1000)})
-    limit = "larger than the limit of 1000 bytes (--max-size)"
+    limit = "larger than the limit of 1000 bytes (Limits.bytes, --max-size)"
     assert [(item.size, item.error) for item in find(path, max_bytes=1000)] == [(1001, limit), (1000, None)]
 
 
