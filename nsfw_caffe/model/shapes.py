@@ -101,6 +101,8 @@ def layer_shapes(layer: LayerParameter, bottoms: Shapes, prototxt: Path | str) -
         if not least <= count <= most:
             wanted = str(least) if least == most else f"{least} to {most}" if most < _ANY else f"{least} or more"
             raise shaped.refuse(f"{count} {kind} blobs; it takes {wanted}")
+    weights, tops = len(layer.loss_weight), max(len(layer.top), 1)
+    shaped.require(weights in {0, tops}, f"{weights} loss_weight for {tops} top blobs")
     made = rule.make(shaped)
     for shape in [*made.tops, *made.blobs]:
         shaped.require(min(shape, default=0) >= 0, f"a blob cannot be {format_shape(shape)}")
@@ -185,8 +187,9 @@ def _batch_norm(layer: ShapedLayer) -> Made:
     """BatchNormLayer: mean, variance, and the number that both are divided by."""
     for parameter in layer.parameter.param:
         layer.require(parameter.lr_mult == 0 or not parameter.HasField("lr_mult"), "lr_mult has to be 0")
-    channels = layer.bottom[1] if len(layer.bottom) > 1 else 1
-    return Made([layer.bottom], [(channels,), (channels,), (1,)])
+    layer.require_rank(2)
+    channels = layer.bottom[1:2]
+    return Made([layer.bottom], [channels, channels, (1,)])
 
 
 def _scale(layer: ShapedLayer) -> Made:
@@ -391,7 +394,8 @@ def _slice(layer: ShapedLayer) -> Made:
 def _flatten(layer: ShapedLayer) -> Made:
     options = layer.parameter.flatten_param
     start, end = layer.bottom_axis(options.axis), layer.bottom_axis(options.end_axis)
-    layer.require(start <= end, f"end_axis {options.end_axis} lies before axis {options.axis}")
+    # One axis before, and Caffe puts an axis of 1 in.
+    layer.require(start <= end + 1, f"end_axis {options.end_axis} lies before axis {options.axis}")
     return Made([(*layer.bottom[:start], math.prod(layer.bottom[start : end + 1]), *layer.bottom[end + 1 :])])
 
 
@@ -467,11 +471,6 @@ def _argmax(layer: ShapedLayer) -> Made:
 # Losses and what goes with them: SoftmaxWithLossLayer, AccuracyLayer and the others' Reshape.
 
 
-def _loss_tops(layer: ShapedLayer) -> Shapes:
-    """Give a loss, which has no axis, and with a second top what it was made of."""
-    return [(), layer.bottom][: max(len(layer.parameter.top), 1)]
-
-
 def _same_first(layer: ShapedLayer) -> None:
     """LossLayer::Reshape."""
     layer.require(
@@ -493,7 +492,7 @@ def _label_loss(layer: ShapedLayer) -> Made:
     infogain = layer.parameter.type == "InfogainLoss"
     parameter = layer.parameter
     _one_label_each(layer, parameter.infogain_loss_param.axis if infogain else parameter.softmax_param.axis)
-    return Made(_loss_tops(layer))
+    return Made([()])
 
 
 def _accuracy(layer: ShapedLayer) -> Made:
@@ -510,14 +509,14 @@ def _same_count_loss(layer: ShapedLayer) -> Made:
     start = 1 if layer.parameter.type == "EuclideanLoss" else 0
     counts = {math.prod(shape[start:]) for shape in layer.bottoms}
     layer.require(len(counts) == 1, f"the inputs differ in size: {_listed(layer)}")
-    return Made(_loss_tops(layer))
+    return Made([()])
 
 
 def _row_loss(layer: ShapedLayer) -> Made:
     _same_first(layer)
     if layer.parameter.type == "MultinomialLogisticLoss":
         layer.require(math.prod(layer.bottoms[1][1:]) == 1, f"one label a row: {_listed(layer)}")
-    return Made(_loss_tops(layer))
+    return Made([()])
 
 
 def _contrastive_loss(layer: ShapedLayer) -> Made:
@@ -604,6 +603,7 @@ _ELEMENTWISE = (
 )
 _MANY = (1, _ANY)
 _NONE = (0, 0)
+# Caffe names a loss's top where there is none. A second one aborts: the layer inside has one top, and as many weights.
 _LOSS = (0, 1)
 
 RULES = {
@@ -628,7 +628,7 @@ RULES = {
     "HingeLoss": Rule(_row_loss, (2, 2), _LOSS),
     "Im2col": Rule(_im2col),
     "ImageData": Rule(_data, _NONE, (2, 2)),
-    "InfogainLoss": Rule(_label_loss, (2, 3), (0, 2)),
+    "InfogainLoss": Rule(_label_loss, (2, 3), _LOSS),
     "InnerProduct": Rule(_inner_product),
     "Input": Rule(_input, _NONE, _MANY),
     "LRN": Rule(_lrn),
@@ -643,11 +643,11 @@ RULES = {
     "Reshape": Rule(_reshape),
     "SPP": Rule(_spp),
     "Scale": Rule(_scale, (1, 2)),
-    "SigmoidCrossEntropyLoss": Rule(_same_count_loss, (2, 2), (0, 2)),
+    "SigmoidCrossEntropyLoss": Rule(_same_count_loss, (2, 2), _LOSS),
     "Silence": Rule(_nothing, _MANY, _NONE),
     "Slice": Rule(_slice, (1, 1), _MANY),
     "Softmax": Rule(_softmax),
-    "SoftmaxWithLoss": Rule(_label_loss, (2, 2), (0, 2)),
+    "SoftmaxWithLoss": Rule(_label_loss, (2, 2), _LOSS),
     "Split": Rule(_same, (1, 1), _MANY),
     "Tile": Rule(_tile),
     "WindowData": Rule(_data, _NONE, (2, 2)),
