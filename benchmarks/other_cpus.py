@@ -35,7 +35,7 @@ def main() -> int:
     pictures = recorded_pictures()
     recorded = [Measured(one.sha256, one.tensors["ijg9d"], one.scores["ijg9d"]["atlas"]) for one in pictures]
     command = processes.command(
-        "fidelity.measure", *arguments(ScoringOptions.published()), "--", *(str(one.path) for one in pictures)
+        "fidelity.measure", *arguments(ScoringOptions.published()), *(str(one.path) for one in pictures)
     )
     set_ups: dict[str, tuple[list[str], dict[str, str]]] = {"this CPU": ([], {})}
     set_ups |= {name: ([], variables) for name, variables in HIDDEN.items()}

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shlex
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK, SOME_FAILED
@@ -47,11 +46,13 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         parser.error("- is standard input, which gives one picture, once")
     classifier = create_classifier(options)
     results = classifier.scan([standard_input() if image == "-" else image for image in options.images])
-    print_result = _printer(options)
+    if options.csv:
+        begin_csv()
+        say(csv_line(["source", "score", "error"] + (["verdict"] if options.threshold is not None else [])))
     count = len(options.images)
     with Progress(quiet=options.quiet or count < _MANY, total=count) as progress:
         for image, result in zip(options.images, results, strict=True):
-            print_result(image, result)
+            _print(options, image, result)
             if options.verbose:
                 warn(image, result.warnings)
             if result.error is not None:
@@ -66,32 +67,18 @@ def _advice(image: str) -> str:
     return f"; to score a folder: nsfw-caffe scan {shlex.quote(image)} -o results.csv"
 
 
-def _printer(options: argparse.Namespace) -> Callable[[str, Result], None]:
-    """Return what writes one result in the form that was asked for."""
-
-    def row(image: str, result: Result) -> dict[str, str | float | None]:
-        error = None if result.error is None else encode_name(result.error)
-        columns: dict[str, str | float | None] = {"source": encode_name(image), "score": result.score, "error": error}
-        if options.threshold is not None:
-            columns["verdict"] = _verdict(result.score, options.threshold)
-        return columns
-
-    def print_json(image: str, result: Result) -> None:
-        say(json.dumps(row(image, result)), flush=True)
-
-    def print_csv(image: str, result: Result) -> None:
-        say(csv_line(row(image, result).values()), flush=True)
-
-    def print_text(image: str, result: Result) -> None:
+def _print(options: argparse.Namespace, image: str, result: Result) -> None:
+    """Write a result in the form that was asked for; what failed has none in text."""
+    verdict = _verdict(result.score, options.threshold)
+    if not (options.csv or options.json):
         if result.score is not None:
-            verdict = _verdict(result.score, options.threshold)
             say(f"{result.score!r}\t{visible(image)}" + (f"\t{verdict}" if verdict else ""), flush=True)
-
-    if options.csv:
-        begin_csv()
-        say(csv_line(["source", "score", "error"] + (["verdict"] if options.threshold is not None else [])))
-        return print_csv
-    return print_json if options.json else print_text
+        return
+    error = None if result.error is None else encode_name(result.error)
+    row: dict[str, object] = {"source": encode_name(image), "score": result.score, "error": error}
+    if options.threshold is not None:
+        row["verdict"] = verdict
+    say(csv_line(row.values()) if options.csv else json.dumps(row), flush=True)
 
 
 def _verdict(score: float | None, threshold: float | None) -> str | None:

@@ -130,10 +130,7 @@ def _version(*, verbose: bool) -> str:
 
 
 def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """Return a script with which a shell completes the command line, made by shtab: no Python runs when Tab is pressed.
-
-    It raises NsfwCaffeError where shtab is missing.
-    """
+    """Return a script of shtab's with which a shell completes the command line: no Python runs when Tab is pressed."""
     try:
         import shtab
     except ImportError as error:

@@ -48,13 +48,12 @@ def _run_path(options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps(_paths(files)))
     else:
-        _print_paths(files)
+        say(_lines(files))
     return OK
 
 
-def _print_paths(files: ModelFiles) -> None:
-    for path in (files.prototxt, files.caffemodel):
-        say(visible(str(path)))
+def _lines(files: ModelFiles) -> str:
+    return f"{visible(str(files.prototxt))}\n{visible(str(files.caffemodel))}"
 
 
 def _find() -> ModelFiles:
@@ -80,17 +79,13 @@ def _run_verify(options: argparse.Namespace) -> int:
         conversions = [{"path": encode_name(str(path)), "right": right} for path, right in kept.items()]
         say(json.dumps({**_paths(files), "conversions": conversions}))
     else:
-        _print_verified(files, [path for path, right in kept.items() if right])
+        say(f"{_lines(files)}\nsize and SHA-256 of both files are right")
+        for path, right in kept.items():
+            if right:
+                say(f"{visible(str(path))}\nits SHA-256 is that of the conversion for onnxruntime and openvino")
+        if not any(kept.values()):
+            say("there is no conversion for onnxruntime and openvino yet; their first use makes it")
     return OK if all(kept.values()) else SOME_FAILED
-
-
-def _print_verified(files: ModelFiles, conversions: list[Path]) -> None:
-    _print_paths(files)
-    say("size and SHA-256 of both files are right")
-    for path in conversions:
-        say(f"{visible(str(path))}\nits SHA-256 is that of the conversion for onnxruntime and openvino")
-    if not conversions:
-        say("there is no conversion for onnxruntime and openvino yet; their first use makes it")
 
 
 def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:

@@ -15,6 +15,7 @@ from nsfw_caffe.results.names import visible
 
 if TYPE_CHECKING:
     from nsfw_caffe.networks import Measurement
+    from nsfw_caffe.options import EngineName
     from nsfw_caffe.report.networks import OwnEvaluation
 
 _FILE_NAMES = {"deploy": "deploy.prototxt", "train": "train_val.prototxt"}
@@ -200,7 +201,7 @@ def _measure(names: tuple[str, ...], options: argparse.Namespace) -> tuple[Measu
         return measure(names, rounds=options.rounds or ROUNDS, progress=steps.show)
 
 
-def _machine(engines: list[str]) -> list[tuple[str, str]]:
+def _machine(engines: list[EngineName]) -> list[tuple[str, str]]:
     """Say what was measured with."""
     from nsfw_caffe.engines.blas import loaded_blas
     from nsfw_caffe.fidelity.measure import cpu_name, engine_version

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,23 +31,17 @@ def add_plots_options(parser: argparse._ActionsContainer) -> None:
     add_html_option(parser)
 
 
-def add_page_options(parser: argparse._ActionsContainer, thumbnails: str) -> None:
-    """Add the options of a page; the help says which thumbnails there may be."""
-    add_html_option(parser)
-    add_thumbnails_options(parser, thumbnails)
+def add_html_option(parser: argparse._ActionsContainer) -> None:
+    """Add the option of a page."""
+    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="page to write too, which needs no other file")
 
 
 def add_thumbnails_options(parser: argparse._ActionsContainer, thumbnails: str) -> None:
-    """Add the options of thumbnails."""
+    """Add the options of a page's thumbnails; the help says which there may be."""
     parser.add_argument(
         "--thumbnails", type=positive, metavar="N", help=f"thumbnails on the page: {thumbnails}, blurred for good"
     )
     parser.add_argument("--clear", action="store_true", help="do not blur the thumbnails")
-
-
-def add_html_option(parser: argparse._ActionsContainer) -> None:
-    """Add the option of a page."""
-    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="page to write too, which needs no other file")
 
 
 def check_page_options(
@@ -77,8 +72,14 @@ def write_output(path: Path, content: bytes) -> None:
     """Write a file whole; ResultsError where that cannot be."""
     from nsfw_caffe.system.files import write_file
 
-    try:
+    with _writing(path):
         write_file(path, content)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -103,17 +104,12 @@ def write_report(report: Report, json: str, options: argparse.Namespace) -> None
 
 
 def write_plots(plots: Sequence[Plot], folder: Path) -> None:
-    """Draw each figure into a PNG file in a folder, which is made if need be.
-
-    ResultsError where matplotlib is not installed, or a file cannot be written.
-    """
+    """Draw each figure into a PNG file in a folder, which is made if need be; ResultsError where that cannot be."""
     from nsfw_caffe.report.figures import to_png
 
     for plot in plots:
         path = folder / f"{plot.name}.png"
         png = to_png(plot)
-        try:
+        with _writing(path):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
         write_output(path, png)

@@ -71,10 +71,7 @@ class Steps:
 
 
 def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:
-    """Fetch the original model unless it is here, with progress bars where standard error is a terminal.
-
-    `look` is called before a download: it raises the error of what the model is fetched for and is not there.
-    """
+    """Fetch the original model unless it is here; `look` raises, before a download, the error of what it is for."""
     from nsfw_caffe.model import locate as model
 
     if model.is_here():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,18 +55,13 @@ def _print(options: argparse.Namespace, records: Iterable[Record]) -> None:
     from nsfw_caffe.results.record import COLUMNS
     from nsfw_caffe.results.rows import to_row
 
-    def json_line(record: Record) -> str:
-        return json.dumps(dict(zip(COLUMNS, to_row(record), strict=True)))
-
-    def csv_row(record: Record) -> str:
-        return csv_line(to_row(record))
-
-    def text_line(record: Record) -> str:
-        return f"{record.score!r}\t{visible(record.source)}"
-
     if options.csv:
         begin_csv()
         say(csv_line(COLUMNS))
-    line: Callable[[Record], str] = csv_row if options.csv else json_line if options.json else text_line
     for record in records:
-        say(line(record))
+        if options.csv:
+            say(csv_line(to_row(record)))
+        elif options.json:
+            say(json.dumps(dict(zip(COLUMNS, to_row(record), strict=True))))
+        else:
+            say(f"{record.score!r}\t{visible(record.source)}")

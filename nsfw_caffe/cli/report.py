@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK
 from nsfw_caffe.cli.arguments import add_json_option, positive, probabilities
-from nsfw_caffe.cli.pages import add_page_options, check_page_options, write_page
+from nsfw_caffe.cli.pages import add_html_option, add_thumbnails_options, check_page_options, write_page
 from nsfw_caffe.cli.streams import say
 from nsfw_caffe.results.record import THRESHOLDS
 
@@ -27,7 +27,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=lambda options: _run(options, parser))
     parser.add_argument("results", type=Path, metavar="RESULTS", help="a file that a scan has written")
     add_json_option(parser, "a JSON object")
-    add_page_options(parser, "the N highest")
+    add_html_option(parser)
+    add_thumbnails_options(parser, "the N highest")
     parser.add_argument(
         "--thresholds",
         type=probabilities,

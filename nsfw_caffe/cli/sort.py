@@ -39,14 +39,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from nsfw_caffe.sorting.plan import Plan
+    from nsfw_caffe.sorting.plan import PAST, Plan
 
-    if options.move is not None:
-        plan = Plan("move", options.move, options.threshold, options.below)
-    elif options.copy is not None:
-        plan = Plan("copy", options.copy, options.threshold, options.below)
-    else:
-        plan = Plan("link", options.link, options.threshold, options.below)
+    action = next(action for action in PAST if getattr(options, action) is not None)
+    plan = Plan(action, getattr(options, action), options.threshold, options.below)
     if plan.folder.exists() and not plan.folder.is_dir():
         parser.error(f"{plan.folder} is not a folder")
     counts = _sort(options.results, plan, options.yes, as_json=options.json)

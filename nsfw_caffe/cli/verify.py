@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Iterable
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK, SOME_FAILED, UNAVAILABLE
+from nsfw_caffe.cli.arguments import add_json_option
 from nsfw_caffe.cli.progress import fetch_model
 from nsfw_caffe.cli.streams import complain, say
 from nsfw_caffe.errors import EngineUnavailable, ImageError
-from nsfw_caffe.results.names import visible
+from nsfw_caffe.results.names import encode_name, visible
 
 if TYPE_CHECKING:
     from nsfw_caffe.fidelity.measure import Environment
-    from nsfw_caffe.fidelity.verify import Expected, Finding
+    from nsfw_caffe.fidelity.verify import Expected, Finding, Trial
+
+_VERDICTS = {OK: "equal", SOME_FAILED: "different", UNAVAILABLE: "missing"}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,6 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="FILE.json",
         help="file of published scores: find the set-up that gives them; with --published, check that one",
     )
+    add_json_option(parser, "a JSON object")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -46,6 +51,8 @@ def _run(options: argparse.Namespace) -> int:
     fetch_model(look, quiet=options.quiet)
     recorded = verify.recorded_pictures()
     others = [] if options.against is None else verify.published_pictures(options.against)
+    tell = (lambda _: None) if options.json else say
+    found: dict[str, object] = {"environment": None, "pictures": [], "error": None}
     status = OK
     try:
         verify.require_pictures(others)
@@ -57,59 +64,96 @@ def _run(options: argparse.Namespace) -> int:
         if options.published:
             raise
         complain(str(error))
+        found["error"] = encode_name(str(error))
         status = UNAVAILABLE
     else:
-        _print_findings(environment, findings)
-        status = OK if all(finding.equal for finding in findings) else SOME_FAILED
-    if options.published:  # a set-up of Caffe's
-        return status
-    say("")
-    for portable in verify.check_portable(recorded):
-        say(f"{portable.engine:<24}{portable.verdict:<15}{portable.reason}")
-        if portable.verdict == "different":
+        _tell_findings(environment, findings, tell)
+        found["environment"] = vars(environment) | {"blas_path": encode_name(environment.blas_path)}
+        found["pictures"] = [_finding(each) for each in findings]
+        status = OK if all(each.equal for each in findings) else SOME_FAILED
+    if not options.published:  # which is a set-up of Caffe's
+        tell("")
+        engines = verify.check_portable(recorded)
+        for engine in engines:
+            tell(f"{engine.engine:<24}{engine.verdict:<15}{engine.reason}")
+        found["engines"] = [vars(engine) | {"reason": encode_name(engine.reason)} for engine in engines]
+        if any(engine.verdict == "different" for engine in engines):
             status = status or SOME_FAILED
-    if others and not _find_family(others):
-        status = status or SOME_FAILED
+        if others:
+            found |= _find_family(others, tell)
+            if found["best"] is None:
+                status = status or SOME_FAILED
+    if options.json:
+        say(json.dumps({**found, "verdict": _VERDICTS[status]}))
     return status
 
 
-def _find_family(published: list[Expected]) -> bool:
-    """Try every set-up on published scores and name the one that gives them; tell whether there is one."""
+def _find_family(published: list[Expected], tell: Callable[[str], None]) -> dict[str, object]:
+    """Try every set-up on published scores; return all of them, and the one that gives the scores, if there is one."""
     from nsfw_caffe.fidelity.verify import agrees_as_well, find_best, try_all
 
-    say(f"\n{'engine':<13}{'BLAS':<21}{'JPEG':<40}{'equal':<9}largest difference")
+    tell(f"\n{'engine':<13}{'BLAS':<21}{'JPEG':<40}{'equal':<9}largest difference")
     trials = []
     for trial in try_all(published):
         trials.append(trial)
-        used = trial.environment
-        blas = used.blas if used and trial.options.engine == "caffe" else "-"
-        shown = f"{trial.options.engine:<13}{blas if used else trial.options.blas:<21}"
-        shown += f"{used.jpeg if used else trial.options.jpeg:<40}"
-        say(shown + (f"{f'{trial.agreeing} of {trial.total}':<9}{trial.distance:.1e}" if used else trial.reason))
+        engine, blas, jpeg = _names(trial)
+        outcome = f"{f'{trial.agreeing} of {trial.total}':<9}{trial.distance:.1e}"
+        tell(f"{engine:<13}{blas or '-':<21}{jpeg:<40}{outcome if trial.environment else trial.reason}")
     best = find_best(trials)
-    if best is None or best.environment is None:
-        say("\nno set-up of this machine gives the published scores: other files, or another model")
-        return False
-    by = f"{best.options.engine} on {best.environment.blas}" if best.options.engine == "caffe" else best.options.engine
+    found: dict[str, object] = {"set_ups": [_set_up(trial) for trial in trials]}
+    if best is None:
+        tell("\nno set-up of this machine gives the published scores: other files, or another model")
+        return {**found, "best": None, "as_well": []}
+    engine, blas, jpeg = _names(best)
     how = "gives every published digit" if best.agrees else f"comes nearest, within {best.distance:.1e}"
-    say(f"\n{best.family}: {by} with {best.environment.jpeg} {how}")
-    for family in sorted({trial.family for trial in trials if agrees_as_well(trial, best)} - {best.family}):
-        say(f"the {family} gives them as well: more pictures, with larger scores, would tell which it is")
-    return True
+    tell(f"\n{best.family}: {engine}{f' on {blas}' if blas else ''} with {jpeg} {how}")
+    as_well = sorted({trial.family for trial in trials if agrees_as_well(trial, best)} - {best.family})
+    for family in as_well:
+        tell(f"the {family} gives them as well: more pictures, with larger scores, would tell which it is")
+    return {**found, "best": _set_up(best), "as_well": as_well}
 
 
-def _print_findings(environment: Environment, findings: Iterable[Finding]) -> None:
-    say(f"JPEG    {environment.jpeg}")
-    say(f"resize  {environment.resize}")
-    say(f"BLAS    {environment.blas}, one thread, {visible(environment.blas_path)}")
-    say(f"CPU     {environment.cpu}")
-    say(f"\n{'picture':<24}{'file':<11}{'tensor':<11}{'score':<11}")
-    equal = True
+def _names(trial: Trial) -> tuple[str, str | None, str]:
+    """Name a set-up's engine, BLAS, which only Caffe computes with, and JPEG library."""
+    options, used = trial.options, trial.environment
+    if used is None:
+        return options.engine, options.blas, options.jpeg
+    return options.engine, used.blas if options.engine == "caffe" else None, used.jpeg
+
+
+def _set_up(trial: Trial) -> dict[str, object]:
+    names = dict(zip(("engine", "blas", "jpeg"), _names(trial), strict=True))
+    return {
+        **names,
+        "family": trial.family,
+        "equal": trial.agreeing,
+        "total": trial.total,
+        "largest_difference": trial.distance if trial.environment else None,
+        "reason": encode_name(trial.reason),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "source": encode_name(str(finding.path)),
+        "file": finding.file,
+        "tensor": finding.tensor,
+        "score": finding.score,
+        "measured": vars(finding.measured),
+        "reason": encode_name(finding.reason),
+    }
+
+
+def _tell_findings(environment: Environment, findings: list[Finding], tell: Callable[[str], None]) -> None:
+    tell(f"JPEG    {environment.jpeg}")
+    tell(f"resize  {environment.resize}")
+    tell(f"BLAS    {environment.blas}, one thread, {visible(environment.blas_path)}")
+    tell(f"CPU     {environment.cpu}")
+    tell(f"\n{'picture':<24}{'file':<11}{'tensor':<11}{'score':<11}")
     for finding in findings:
-        equal = equal and finding.equal
-        say(
-            f"{visible(finding.path.name):<24}{finding.file:<11}{finding.tensor:<11}{finding.score:<11}{finding.measured.score!r}"
-        )
+        verdicts = f"{finding.file:<11}{finding.tensor:<11}{finding.score:<11}"
+        tell(f"{visible(finding.path.name):<24}{verdicts}{finding.measured.score!r}")
         if finding.reason:
-            say(f"    {finding.reason}")
-    say(f"\n{'every recorded bit is equal' if equal else 'some bits differ from the record'}")
+            tell(f"    {finding.reason}")
+    equal = all(finding.equal for finding in findings)
+    tell(f"\n{'every recorded bit is equal' if equal else 'some bits differ from the record'}")

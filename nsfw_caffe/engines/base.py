@@ -53,11 +53,9 @@ class Engine(Protocol):
 
 
 def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Engine:
-    """Load the model into the engine of the options, or for "auto" into the first that is installed.
+    """Load the model into the engine that `require_engine` names, for as many threads that call `forward` at once.
 
-    `callers` threads call `forward` at once; they share the threads that compute. EngineUnavailable if the engine lacks
-    what the options ask for, or for "auto" if the first one is broken; ModelError if it cannot run the model, or there
-    is not enough memory to load it.
+    EngineUnavailable as there; ModelError if the engine cannot run the model, or there is not enough memory.
     """
     name, module = _installed(options)
     with _ending_foreign_errors(ModelError, f"{files.prototxt}: {name} cannot run this model"):
@@ -66,10 +64,7 @@ def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) 
 
 
 def require_engine(options: ScoringOptions) -> EngineName:
-    """Name the engine that there is, without a model: before one is downloaded for nothing.
-
-    EngineUnavailable as for `create_engine`.
-    """
+    """Name the engine of the options, for "auto" the first installed; EngineUnavailable if it is none or broken."""
     return _installed(options)[0]
 
 
@@ -106,11 +101,9 @@ def import_module(name: str, library: str, advice: str) -> Any:  # noqa: ANN401
     """Import an engine's package; one that is not there is another error than one that is broken."""
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name in (name, None):
-            raise EngineNotInstalledError(f"{library}: {error}; {advice}") from error
-        raise EngineUnavailable(f"{library}: {name} is installed but cannot be loaded: {error}") from error
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in (name, None):
+            raise EngineNotInstalledError(f"{library}: {error}; {advice}") from error
         raise EngineUnavailable(f"{library}: {name} is installed but cannot be loaded: {error}") from error
 
 
@@ -121,11 +114,8 @@ def require_float32(engine: str, options: ScoringOptions) -> None:
 
 
 def score_of(output: npt.NDArray[np.float32]) -> float:
-    """Take the score from the network's output for one picture: every score of this library comes from here.
-
-    The output is float32 (2,), the probabilities of sfw and nsfw. ScoreError if they are none; both are looked at: of
-    two numbers that are not finite, OpenVINO's softmax may make NaN and 0.
-    """
+    """Take a score, as all are taken, from the network's float32 (2,); ScoreError unless those are probabilities."""
+    # Both are looked at: of two numbers that are not finite, OpenVINO's softmax may make NaN and 0.
     sfw, nsfw = output.tolist()
     if not (0 <= sfw <= 1 and 0 <= nsfw <= 1 and abs(sfw + nsfw - 1) <= _ROUNDING):
         raise ScoreError(f"the network's output is {sfw:g} and {nsfw:g}, not two probabilities: the model is at fault")

@@ -63,10 +63,7 @@ def threads_that_matter() -> int | None:
 
 
 def set_openblas_threads(count: int) -> None:
-    """Make the process's OpenBLAS compute with this many threads, more than cores if need be.
-
-    EngineUnavailable if the BLAS is another one: the number of its threads is fixed.
-    """
+    """Make OpenBLAS compute with this many threads, more than cores if need be; EngineUnavailable with another BLAS."""
     blas = loaded_blas()
     if blas is None or blas.name != "openblas":
         raise EngineUnavailable(f"caffe: a number of threads can be set for OpenBLAS only, and the BLAS is {blas}")

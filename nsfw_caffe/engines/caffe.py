@@ -11,13 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.engines.base import (
-    GPU_BATCH_SIZE,
-    Parallelism,
-    failing_alone,
-    import_module,
-    require_float32,
-)
+from nsfw_caffe.engines.base import GPU_BATCH_SIZE, Parallelism, failing_alone, import_module, require_float32
 from nsfw_caffe.engines.blas import set_openblas_threads, use_atlas
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.check import check_custom
@@ -36,13 +30,10 @@ _PACKAGES = {
 
 
 def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> CaffeEngine:  # noqa: ARG001 - one at a time
-    """Load the model, after a trial in a child process if it is not the original one, or is to run on a GPU.
-
-    Caffe ends the process when it does not like a file or a GPU, so a file whose checksum is not known is checked in
-    Python, and then both are tried where that does no harm.
-    """
+    """Load the model, after a trial in a child process if it is not the original one, or is to run on a GPU."""
     caffe = require(options)
     gpu = options.gpu
+    # Caffe ends the process when it does not like a file or a GPU: both are tried where that does no harm.
     if not files.original:
         check_custom(files)
     if gpu is not None or not files.original:
@@ -65,11 +56,7 @@ def require(options: ScoringOptions) -> Any:  # noqa: ANN401
 
 
 class CaffeEngine:
-    """A Caffe Net with a lock around it: a Net has one set of blobs, and Caffe keeps mode and device per thread.
-
-    On the CPU pictures go through one by one: that is as fast as a batch, and in batches of five or more Caffe
-    rounds differently.
-    """
+    """A Caffe Net with a lock around it: a Net has one set of blobs, and Caffe keeps mode and device per thread."""
 
     name = "caffe"
 
@@ -77,6 +64,7 @@ class CaffeEngine:
         self._caffe = caffe
         self._gpu = gpu
         self._lock = threading.Lock()
+        # On the CPU a batch is no faster, and in batches of five or more Caffe rounds differently.
         self.batch_size = 1 if gpu is None else GPU_BATCH_SIZE
         self.parallelism: Parallelism = "processes" if gpu is None else "batches"
         with self._lock, for_caffe(files.prototxt) as prototxt:
@@ -149,10 +137,7 @@ def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401
 
 
 def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
-    """Load the model and run it once in a child process, and turn the child's death into an error.
-
-    The original model is not to blame for one: then it is the GPU, which may be too old for this pycaffe, or full.
-    """
+    """Load the model and run it once in a child process, and turn the child's death into an error."""
     device = "cpu" if gpu is None else f"gpu:{gpu}"
     command = processes.command("engines.trial", str(files.prototxt), str(files.caffemodel), device)
     environment = processes.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
@@ -164,7 +149,7 @@ def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
         return
     reason = last_words(trial.stderr)
     status = f"(status {trial.returncode})"
-    if files.original:
+    if files.original:  # which is not to blame: the GPU may be too old for this pycaffe, or full
         raise EngineUnavailable(f"device {device!r}: Caffe cannot run the model on it {status}: {reason}")
     raise ModelError(f"{files.prototxt} with {files.caffemodel}: Caffe cannot run this model {status}: {reason}")
 

@@ -14,11 +14,7 @@ from nsfw_caffe.options import ScoringOptions
 
 
 class LoadedEngines:
-    """Engines of one kind, which differ in how many callers they are for.
-
-    The first one, for one caller at a time, is given; files and options, which name the engine, are what it was created
-    from, to create more of its kind.
-    """
+    """Engines of one kind, for different numbers of callers: the first, for one, and more of its files and options."""
 
     def __init__(self, engine: Engine, files: ModelFiles, options: ScoringOptions) -> None:
         self.files = files
@@ -33,11 +29,7 @@ class LoadedEngines:
         _all.add(self)
 
     def get(self, callers: int = 1) -> Engine:
-        """Return an engine that gives each of several callers its share of the cores: the least waiting for others.
-
-        ValueError if this is closed; EngineUnavailable in the child of a process that used a GPU before `os.fork`;
-        ModelError if the model's files have changed.
-        """
+        """Return an engine that gives each of several callers its share of the cores; ValueError if this is closed."""
         with self._lock:
             self.require_open()
             self._used.add(callers)
@@ -79,10 +71,8 @@ class LoadedEngines:
         return create_engine(files, self.options, callers)
 
     def _forget(self) -> None:
-        """Have engines loaded anew in a child, which has none of the threads of those that it has inherited.
-
-        These wait for their threads when they are destroyed, so they never are, not even when the interpreter ends.
-        """
+        """Have engines loaded anew in a child, which has none of the threads of those that it has inherited."""
+        # These wait for their threads when they are destroyed, so they never are, not even when the interpreter ends.
         for engine in self._engines.values():
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
         self._engines = {}

@@ -51,20 +51,12 @@ def require(options: ScoringOptions) -> Any:  # noqa: ANN401
 
 
 class OnnxRuntimeEngine:
-    """A session; `run` may be called by several threads at a time, and releases the GIL.
-
-    On the CPU pictures go through one by one: a batch is no faster, and so its size cannot change the bits.
-    """
+    """A session; `run` may be called by several threads at a time, and releases the GIL."""
 
     name = "onnxruntime"
 
-    def __init__(
-        self,
-        onnxruntime: Any,  # noqa: ANN401
-        files: ModelFiles,
-        options: ScoringOptions,
-        callers: int = 1,
-    ) -> None:
+    def __init__(self, onnxruntime: Any, files: ModelFiles, options: ScoringOptions, callers: int = 1) -> None:  # noqa: ANN401
+        # On the CPU a batch is no faster, and so its size cannot change the bits.
         self.batch_size = 1 if options.gpu is None else GPU_BATCH_SIZE
         self.parallelism: Parallelism = "threads" if options.gpu is None else "batches"
         threads = threads_a_picture(options, callers)

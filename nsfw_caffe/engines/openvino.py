@@ -50,13 +50,10 @@ def require(options: ScoringOptions) -> Any:  # noqa: ANN401
 
 
 class OpenVinoEngine:
-    """A compiled model, with as many requests as there are callers at once; inference releases the GIL.
-
-    Pictures go through one by one: a batch is no faster, and so its size cannot change the bits.
-    """
+    """A compiled model, with as many requests as there are callers at once; inference releases the GIL."""
 
     name = "openvino"
-    batch_size = 1
+    batch_size = 1  # more is no faster, and so the size of a batch cannot change the bits
     parallelism: Parallelism = "threads"
 
     def __init__(self, core: Any, files: ModelFiles, options: ScoringOptions, callers: int) -> None:  # noqa: ANN401
@@ -98,11 +95,9 @@ def compile_settings(precision: Precision, threads: int, callers: int = 1) -> di
 
 
 def _let_nan_pass(model: Any) -> None:  # noqa: ANN401
-    """Put maximum(0, x) for each ReLU: its bits are the same, but of NaN it makes NaN, as Caffe does, and not 0.
-
-    Both end in x86's MAXPS, which gives the second operand where one is NaN, and that is 0 in OpenVINO's ReLU: what has
-    overflowed in a user's network would go on as a number. This takes 2 % more time; nothing overflows in the original.
-    """
+    """Put maximum(0, x) for each ReLU: its bits are the same, but of NaN it makes NaN, as Caffe does, and not 0."""
+    # Both end in x86's MAXPS, which gives the second operand where one is NaN, and that is 0 in OpenVINO's ReLU: what
+    # has overflowed in a user's network would go on as a number. It takes 2 % more time; the original never overflows.
     from openvino import opset13 as operations
 
     for layer in model.get_ops():
@@ -112,10 +107,8 @@ def _let_nan_pass(model: Any) -> None:  # noqa: ANN401
 
 
 def _import_openvino() -> Any:  # noqa: ANN401
-    """Import openvino without its telemetry, which reports the import to Google Analytics without being asked to.
-
-    Where openvino_telemetry is not installed, openvino has a stub for it; so it is made to look absent meanwhile.
-    """
+    """Import openvino without its telemetry, which reports the import to Google Analytics without being asked to."""
+    # Where openvino_telemetry is not installed, openvino has a stub for it; so it is made to look absent meanwhile.
     hidden = _TELEMETRY not in sys.modules
     if hidden:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
@@ -127,10 +120,8 @@ def _import_openvino() -> Any:  # noqa: ANN401
 
 
 def _require_bfloat16(core: Any) -> None:  # noqa: ANN401
-    """Refuse bfloat16 where it would be emulated, which is slower than float32.
-
-    OpenVINO lists BF16 for each CPU with AVX-512, so the CPU itself is asked too.
-    """
+    """Refuse bfloat16 where it would be emulated, which is slower than float32."""
+    # OpenVINO lists BF16 for each CPU with AVX-512, so the CPU itself is asked too.
     listed = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not listed or (platform.machine() == "x86_64" and not _BFLOAT16_FLAGS & _cpu_flags()):
         raise EngineUnavailable(

@@ -21,10 +21,7 @@ from nsfw_caffe.options import ScoringOptions
 
 
 def try_model(engine: Engine, files: ModelFiles) -> None:
-    """Run a model on pictures of several kinds: what a network makes of one says little of the others.
-
-    ModelError if it does not give two probabilities for each of them.
-    """
+    """Run a model on pictures of several kinds; ModelError if it does not give two probabilities for each of them."""
     for name, picture in _pictures().items():
         output = engine.forward(picture[np.newaxis])
         if output.shape != (1, 2):

@@ -5,30 +5,26 @@ A process computes with one BLAS, so each choice of options gets a process of it
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.engines.base import require_engine
 from nsfw_caffe.engines.blas import loaded_blas
-from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
+from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
 from nsfw_caffe.model import locate
-from nsfw_caffe.options import ENGINES, ScoringOptions
+from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import CODECS, create_codec, describe_codec
 from nsfw_caffe.preprocessing.resize import PATHS
 from nsfw_caffe.preprocessing.steps import preprocess
 from nsfw_caffe.system import processes
-
-_PASSED = ("engine", "jpeg", "blas")
-"""Options that differ in what is measured here."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +49,9 @@ class Environment:
 
 
 def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, list[Measured]]:
-    """Preprocess and score pictures in a child process.
-
-    EngineUnavailable where what the options ask for is not available here, or the child process died.
-    """
+    """Preprocess and score pictures in a child process; EngineUnavailable where it cannot, or has died."""
     run = subprocess.run(
-        processes.command("fidelity.measure", *arguments(options), "--", *map(str, paths)),
+        processes.command("fidelity.measure", *arguments(options), *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
         env=processes.environment(OPENBLAS_NUM_THREADS="1"),
         capture_output=True,
@@ -71,8 +64,8 @@ def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, li
 
 
 def arguments(options: ScoringOptions) -> list[str]:
-    """Return the child's arguments for these options."""
-    return [f"--{name}={getattr(options, name)}" for name in _PASSED]
+    """Return the child's arguments for these options, before those of the pictures."""
+    return [options.engine, options.jpeg, options.blas]
 
 
 def _measure_here(paths: list[Path], options: ScoringOptions) -> dict[str, object]:
@@ -86,7 +79,7 @@ def _measure_here(paths: list[Path], options: ScoringOptions) -> dict[str, objec
             )
             for path in paths
         ]
-    return {"environment": asdict(_environment(options.jpeg)), "pictures": [asdict(picture) for picture in pictures]}
+    return {"environment": vars(_environment(options.jpeg)), "pictures": [vars(picture) for picture in pictures]}
 
 
 def _environment(codec: str) -> Environment:
@@ -116,48 +109,44 @@ def describe_installation() -> list[str]:
 
 def _lines() -> Iterator[tuple[str, str]]:
     for engine in ENGINES:
-        try:
-            require_engine(ScoringOptions(engine=engine))
-        except EngineUnavailable as error:
-            yield engine, f"- {error}"
-        else:
-            yield engine, engine_version(engine)
-    try:
-        yield "engine", f"{require_engine(ScoringOptions())}, where none is named"
-    except EngineUnavailable as error:
-        yield "engine", f"- {error}"
+        yield engine, _or_error(engine_version, engine)
+    yield "engine", _or_error(lambda: f"{require_engine(ScoringOptions())}, where none is named")
     blas = loaded_blas()  # which has come with Caffe
     yield "BLAS", "- none is loaded" if blas is None else f"{blas.title}, {blas.path}"
     for jpeg in CODECS:
-        try:
-            create_codec(jpeg, "exact")
-        except EngineUnavailable as error:
-            yield "JPEG", f"- {error}"
-        else:
-            yield "JPEG", describe_codec(jpeg)
+        yield "JPEG", _or_error(_codec, jpeg)
+    yield "model", _or_error(_model)
+
+
+def _or_error(describe: Callable[..., str], *names: str) -> str:
     try:
-        files = locate.find()
-    except ModelError as error:
-        yield "model", f"- {error}"
-    else:
-        yield "model", "- not here yet: nsfw-caffe model fetch" if files is None else str(files.caffemodel.parent)
+        return describe(*names)
+    except NsfwCaffeError as error:
+        return f"- {error}"
 
 
-def engine_version(engine: str) -> str:
-    """Return the version of an engine that can be imported."""
+def engine_version(engine: EngineName) -> str:
+    """Return the version of an engine; EngineUnavailable where it cannot be used."""
+    require_engine(ScoringOptions(engine=engine))
     return str(getattr(__import__(engine), "__version__", "of an unknown version"))
+
+
+def _codec(jpeg: str) -> str:
+    create_codec(jpeg, "exact")
+    return describe_codec(jpeg)
+
+
+def _model() -> str:
+    files = locate.find()
+    return "not here yet: nsfw-caffe model fetch" if files is None else str(files.caffemodel.parent)
 
 
 def _main() -> None:
     """Be the child process: measure, and write JSON."""
-    parser = argparse.ArgumentParser(prog="python -m nsfw_caffe.fidelity.measure")
-    for name in _PASSED:
-        parser.add_argument(f"--{name}", default=getattr(ScoringOptions(), name))
-    parser.add_argument("paths", nargs="*", type=Path)
-    given = parser.parse_args()
+    engine, jpeg, blas, *paths = sys.argv[1:]
     try:
-        options = ScoringOptions(**{name: getattr(given, name) for name in _PASSED})
-        json.dump(_measure_here(given.paths, options), sys.stdout)
+        options = ScoringOptions(engine=engine, jpeg=jpeg, blas=blas)  # type: ignore[arg-type]  # which it checks
+        json.dump(_measure_here([Path(path) for path in paths], options), sys.stdout)
     except NsfwCaffeError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

@@ -54,9 +54,12 @@ class Expected:
 
     def agrees(self, score: float) -> bool:
         """Tell whether a score is the published one, to all its digits."""
+        return self.distance(score) <= self.within
+
+    def distance(self, score: float) -> float:
+        """Return how far a score is from the published one, as far as that has digits."""
         assert self.published is not None
-        rounded = score if self.decimals is None else round(score, self.decimals)
-        return abs(rounded - self.published) <= self.within
+        return abs((score if self.decimals is None else round(score, self.decimals)) - self.published)
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,7 @@ def published_pictures(path: Path) -> list[Expected]:
 
 
 def _digits(entry: dict[str, str]) -> tuple[int | None, float]:
-    """Return the number of decimals, where they are fewer than all, and what a score may be off.
-
-    The text is "6 decimals", say, where a score was rounded, and ends with "within 1e-7" where another program gave it.
-    """
+    """Read "6 decimals", where a score was rounded, and "within 1e-7" at the end, where another program gave it."""
     digits = entry.get("digits", "")
     decimals, within = re.match(r"(\d+) decimals", digits), re.search(r"within (\d[\d.e-]*)$", digits)
     return int(decimals[1]) if decimals else None, float(within[1]) if within else 0.0
@@ -136,10 +136,7 @@ def require_pictures(expected: list[Expected]) -> None:
 
 
 def check_portable(expected: list[Expected]) -> list[PortableFinding]:
-    """Score pictures with each portable engine, in a child process, and compare with Caffe's scores.
-
-    Those of which no scores are recorded are left out.
-    """
+    """Score the pictures of which Caffe's scores are recorded with each portable engine, and compare."""
     recorded = [picture for picture in expected if "pillow" in picture.scores]
     return [_check_engine(engine, recorded) for engine in PORTABLE_ENGINES]
 
@@ -151,19 +148,15 @@ def _check_engine(engine: EngineName, recorded: list[Expected]) -> PortableFindi
         _, measured = measure([picture.path for picture in recorded], ScoringOptions(engine=engine))
     except EngineUnavailable as error:
         return PortableFinding(engine, "different", str(error))
-    distances = [
-        max(abs(score - here.score) for score in picture.scores["pillow"].values())
-        for picture, here in zip(recorded, measured, strict=True)
-    ]
-    changed = [
-        picture.path.name
-        for picture, here in zip(recorded, measured, strict=True)
-        if (here.sha256, here.tensor) != (picture.sha256, picture.tensors["pillow"])
-    ]
-    reason = f"at most {max(distances):.1e} from Caffe's recorded scores; {TOLERANCE:.0e} is allowed"
+    farthest, changed = 0.0, []
+    for picture, here in zip(recorded, measured, strict=True):
+        farthest = max(farthest, *(abs(score - here.score) for score in picture.scores["pillow"].values()))
+        if (here.sha256, here.tensor) != (picture.sha256, picture.tensors["pillow"]):
+            changed.append(picture.path.name)
+    reason = f"at most {farthest:.1e} from Caffe's recorded scores; {TOLERANCE:.0e} is allowed"
     if changed:
         reason += f"; the engine was given something else for {', '.join(changed)}: the file or the tensor differs"
-    return PortableFinding(engine, "equal" if max(distances) <= TOLERANCE else "different", reason)
+    return PortableFinding(engine, "equal" if farthest <= TOLERANCE else "different", reason)
 
 
 def _compare(expected: Expected, measured: Measured, environment: Environment) -> Finding:
@@ -245,20 +238,16 @@ class Trial:
 def try_all(expected: list[Expected]) -> Iterator[Trial]:
     """Score the pictures with each set-up that this machine has, in child processes; those with Caffe come first."""
     for options in _TRIED:
-        if options.engine != "caffe" and importlib.util.find_spec(options.engine) is None:
-            yield Trial(options, None, 0, len(expected), 1.0, f"{options.engine} is not installed")
-            continue
         try:
+            if options.engine != "caffe" and importlib.util.find_spec(options.engine) is None:
+                raise EngineUnavailable(f"{options.engine} is not installed")
             environment, measured = measure([picture.path for picture in expected], options)
         except EngineUnavailable as error:
             yield Trial(options, None, 0, len(expected), 1.0, str(error).splitlines()[0])
             continue
-        agreeing, distance = 0, 0.0
-        for picture, here in zip(expected, measured, strict=True):
-            assert picture.published is not None
-            agreeing += picture.agrees(here.score)
-            rounded = here.score if picture.decimals is None else round(here.score, picture.decimals)
-            distance = max(distance, abs(rounded - picture.published))
+        scored = [(picture, here.score) for picture, here in zip(expected, measured, strict=True)]
+        agreeing = sum(picture.agrees(score) for picture, score in scored)
+        distance = max((picture.distance(score) for picture, score in scored), default=0.0)
         yield Trial(options, environment, agreeing, len(expected), distance)
 
 
@@ -268,10 +257,8 @@ def agrees_as_well(trial: Trial, best: Trial) -> bool:
 
 
 def find_best(trials: list[Trial]) -> Trial | None:
-    """Return the set-up whose scores are the published ones, or the nearest within `TOLERANCE`; None if there is none.
-
-    Where several are, it is the first: Caffe before the portable engines, whose digits may agree by chance.
-    """
+    """Return the set-up whose scores are the published ones, or the nearest within `TOLERANCE`, if there is one."""
+    # Of several it is the first: Caffe before the portable engines, whose digits may agree by chance.
     found = [trial for trial in trials if trial.environment is not None and trial.total]
     best = min(found, key=lambda trial: (not trial.agrees, 0 if trial.agrees else trial.distance), default=None)
     return best if best is not None and (best.agrees or best.distance <= TOLERANCE) else None

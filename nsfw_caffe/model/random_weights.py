@@ -16,7 +16,7 @@ from nsfw_caffe.model.shapes import LayerShapes, network_shapes
 
 _LAYER = NetParameter.LAYER_FIELD_NUMBER
 
-_SUMMED = 0.5
+_SUMMED = 0.35
 """How much less the branches of a sum get: without that, 50 residual blocks would make 2 ** 25 of 1."""
 
 

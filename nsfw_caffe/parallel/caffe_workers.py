@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from typing import TypeAlias
 
 from nsfw_caffe.engines.blas import loaded_blas, threads_that_matter
 from nsfw_caffe.errors import EngineUnavailable, ImageError
@@ -32,6 +33,8 @@ WINDOW = 16
 
 ATTEMPTS = 2
 """How often a picture is tried whose worker dies."""
+
+Prepare: TypeAlias = Callable[[Source], str | bytes | Tensor | ImageError]
 
 
 @dataclass
@@ -60,17 +63,9 @@ def worker_set_up(files: ModelFiles, options: ScoringOptions) -> WorkerSetUp:
 
 
 def score(
-    sources: Iterable[Source],
-    prepare: Callable[[Source], str | bytes | Tensor | ImageError],
-    set_up: WorkerSetUp,
-    workers: int,
+    sources: Iterable[Source], prepare: Prepare, set_up: WorkerSetUp, workers: int
 ) -> Iterator[tuple[Source, Outcome]]:
-    """Score pictures in worker processes, which end with the iteration; sources and outcomes come in order.
-
-    Sources are read at most `WINDOW` a worker ahead of what has been yielded; `prepare` turns one into what a worker is
-    sent. A picture whose worker dies is tried once more, in a new worker; if that dies too, its error says so.
-    EngineUnavailable if a worker dies before it has loaded the model.
-    """
+    """Score pictures, of which `prepare` makes what a worker is sent, in processes that end with the iteration."""
     run = _Run(sources, prepare, set_up, workers)
     process = os.getpid()
     try:
@@ -93,13 +88,7 @@ def score(
 
 
 class _Run:
-    def __init__(
-        self,
-        sources: Iterable[Source],
-        prepare: Callable[[Source], str | bytes | Tensor | ImageError],
-        set_up: WorkerSetUp,
-        limit: int,
-    ) -> None:
+    def __init__(self, sources: Iterable[Source], prepare: Prepare, set_up: WorkerSetUp, limit: int) -> None:
         self.workers: list[_Worker] = []
         self.exhausted = False
         self._limit = limit

@@ -25,11 +25,7 @@ def ordered_map(
     weigh: Callable[[_Item], int] = lambda item: 0,  # noqa: ARG005 - light ones
     room: int = ROOM,
 ) -> Generator[tuple[_Item, _Result], None, None]:
-    """Apply a function in several threads, and yield items with their results, in the order of the items.
-
-    Items are read in the caller's thread as the work goes on, and may be endless; with one thread, everything is done
-    in the caller's. `weigh` says how many bytes an item holds, or its result will; see `WINDOW` and `ROOM`.
-    """
+    """Apply a function in threads to items of `weigh` bytes, read as the work goes on; yield both in their order."""
     if threads == 1:
         yield from ((item, function(item)) for item in items)
         return

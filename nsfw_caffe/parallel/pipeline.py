@@ -103,25 +103,19 @@ class Pipeline:
         return caffe_workers.score(sources, self._message, set_up, workers)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
-        """Turn a source into what another process can be sent.
-
-        What is no path or bytes is preprocessed here, and so is what only this process can read.
-        """
+        """Turn a source into what another process can be sent: preprocessed, where only this one can read it."""
         # What is said meanwhile is dropped: these are frames, whose file has been looked at, or a user's program.
         with collected():
-            return self._sendable(source)
-
-    def _sendable(self, source: Source) -> str | bytes | Tensor | ImageError:
-        with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
-            if isinstance(source, _ELSEWHERE) and knows_more_than_pillow():
-                data = read_source(source, self._limits.bytes)
-                if needs_this_process(open_picture(data, self._limits)):
-                    return self._preprocess(source)
-            if isinstance(source, (str, os.PathLike)):
-                return os.fsdecode(source)
-            if isinstance(source, (bytes, bytearray, memoryview)):
-                return bytes(source)
-        return self._preprocess(source)
+            with contextlib.suppress(Exception):  # a source's own; preprocessing it says what it is
+                if isinstance(source, _ELSEWHERE) and knows_more_than_pillow():
+                    data = read_source(source, self._limits.bytes)
+                    if needs_this_process(open_picture(data, self._limits)):
+                        return self._preprocess(source)
+                if isinstance(source, (str, os.PathLike)):
+                    return os.fsdecode(source)
+                if isinstance(source, (bytes, bytearray, memoryview)):
+                    return bytes(source)
+            return self._preprocess(source)
 
     def _timed_preprocess(self, source: Source) -> tuple[Tensor | ImageError, float, tuple[str, ...]]:
         start = time.perf_counter()

@@ -10,22 +10,18 @@ from pathlib import Path
 
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sorting.plan import Action
-from nsfw_caffe.sorting.preview import CHANGED, Outcome, attempt, check_file, check_two_entries, examine, has_content
+from nsfw_caffe.sorting.preview import CHANGED, Outcome, attempt, check_file, check_two_entries, has_content, preview
 from nsfw_caffe.sources.reopening import Sources, SourceUnusable
 from nsfw_caffe.system.files import NO_LINKS, creating, force_to_disk
 
 
 def apply(record: Record, target: Path, action: Action, sources: Sources) -> Outcome:
-    """Move, copy or link a source to its target, whose folder is made; the outcome is "done", "before" or "skipped".
-
-    Whatever happens, no file is overwritten and no content lost. A source whose size, time or content is another now is
-    skipped. A member of an archive can only be copied. A link is a symbolic one to the source's absolute path.
-    """
+    """Move, copy or link a source to its target, whose folder is made; the outcome is "done", "before" or "skipped"."""
     return attempt(lambda: _apply(record, target, action, sources), target)
 
 
 def _apply(record: Record, target: Path, action: Action, sources: Sources) -> Outcome:
-    outcome = examine(record, target, action)
+    outcome = preview(record, target, action)
     if outcome.state != "ready":
         return outcome
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,11 +37,7 @@ def _apply(record: Record, target: Path, action: Action, sources: Sources) -> Ou
 
 
 def copy(record: Record, target: Path, sources: Sources) -> None:
-    """Copy a source's content, times and mode to a path where nothing is.
-
-    It raises SourceUnusable where the content is not there, or not what was scored, and OSError where the target cannot
-    be written: FileExistsError where there is one.
-    """
+    """Copy a source's content, times and mode to a path where nothing is; SourceUnusable where it has changed."""
     with creating(target) as part:
         with part.open("xb") as output:
             digest, count = sha256(), 0
@@ -64,11 +56,9 @@ def copy(record: Record, target: Path, sources: Sources) -> None:
 
 
 def move(record: Record, target: Path, sources: Sources) -> None:
-    """Move a source that is a file to a path where nothing is.
-
-    On one file system the file gets its new name, is read, and then loses the old one. Between two it is copied, read
-    again and forced to the disk before the source is removed. It raises as `copy` does; the source is still there then.
-    """
+    """Move a source that is a file to a path where nothing is; whatever it raises, the source is still there."""
+    # On one file system the file gets its new name, is read, and then loses the old one. Between two it is copied, read
+    # again and forced to the disk before the source is removed.
     status = check_file(record)
     try:
         os.link(record.source, target, follow_symlinks=False)

@@ -27,12 +27,8 @@ class Outcome:
 
 
 def preview(record: Record, target: Path, action: Action) -> Outcome:
-    """Find out what `apply` would do, and change nothing.
-
-    An interrupted run goes on when it is repeated: a source whose content is at its target already counts as "before",
-    or, where it has to be removed after a move, as "ready". Where something else is at the target, it is skipped.
-    """
-    return attempt(lambda: examine(record, target, action), target)
+    """Find out what `apply` would do, and change nothing."""
+    return attempt(lambda: _examine(record, target, action), target)
 
 
 def attempt(step: Callable[[], Outcome], target: Path) -> Outcome:
@@ -47,8 +43,7 @@ def attempt(step: Callable[[], Outcome], target: Path) -> Outcome:
         return Outcome("skipped", f"{target}: {error.strerror or error}")
 
 
-def examine(record: Record, target: Path, action: Action) -> Outcome:
-    """Look at source and target; what is in the way may be an error, see `attempt`."""
+def _examine(record: Record, target: Path, action: Action) -> Outcome:
     if "\0" in record.source:
         raise SourceUnusable("no file can have this name")
     if os.path.lexists(target):
@@ -58,6 +53,7 @@ def examine(record: Record, target: Path, action: Action) -> Outcome:
 
 
 def _examine_target(record: Record, target: Path, action: Action) -> Outcome:
+    """Go on where a run was interrupted: content that is there is "before", or "ready" while a move's source is."""
     if action == "link":
         is_link = target.is_symlink() and os.readlink(target) == os.path.abspath(record.source)  # noqa: PTH100, PTH115
         return Outcome("before") if is_link else Outcome("skipped", _TAKEN)

@@ -156,23 +156,21 @@ def _check(df: DataFrame, column: str, kind: str) -> None:
 
 
 def _ship(context: SparkContext, files: ModelFiles) -> ShippedModel:
-    """Have Spark send the model to each executor that comes to work for this context.
-
-    The converted model does not go with it, which would double what is sent: an executor makes it once, in 0.3 s.
-    """
+    """Have Spark send the model to each executor that comes to work for this context."""
+    # Not the converted one too, which would double what is sent: an executor makes it once, in 0.3 s.
     # In folders of their own, because a user's two files may have one name.
-    prototxt, caffemodel = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
+    names = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
     hashes = files.hashes()
     # Spark keeps one file of a name, so models that differ must not share one.
-    digest = hashlib.sha256("\n".join([prototxt, caffemodel, *hashes]).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join([*names, *hashes]).encode()).hexdigest()
     folder = f"nsfw_caffe-{digest[:16]}"
     if not any(archive.endswith(f"#{folder}") for archive in context.listArchives):
         path = Path(_spool().name) / f"{folder}.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            archive.write(files.prototxt, prototxt)
-            archive.write(files.caffemodel, caffemodel)
+            archive.write(files.prototxt, names[0])
+            archive.write(files.caffemodel, names[1])
         context.addArchive(f"{path.as_uri()}#{folder}")
-    return ShippedModel(folder, prototxt, caffemodel, *hashes)
+    return ShippedModel(folder, names, hashes)
 
 
 @functools.cache

@@ -39,26 +39,17 @@ Read: TypeAlias = Callable[[Iterable["pyarrow.Scalar"], int], Iterator[Source]]
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """A model in a folder that Spark unpacks on every executor: the folder's name among SparkFiles, and paths in it."""
+    """A model in a folder that Spark unpacks on every executor; prototxt and caffemodel are paths in it."""
 
-    folder: str
-    prototxt: str
-    caffemodel: str
-    prototxt_sha256: str
-    caffemodel_sha256: str
+    folder: str  # its name among SparkFiles
+    names: tuple[str, str]
+    hashes: tuple[str, str]
 
 
 def score_batches(
-    options: ScoringOptions,
-    model: ShippedModel,
-    column: str,
-    read: Read,
-    batches: Iterable[pyarrow.RecordBatch],
+    options: ScoringOptions, model: ShippedModel, column: str, read: Read, batches: Iterable[pyarrow.RecordBatch]
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Score one column of a partition's rows, which `read` makes sources from; batches are read as the work goes on.
-
-    Each batch comes out with the columns `score` (float64) and `error` (string) after its own.
-    """
+    """Score a column of a partition's rows, batch by batch: `score` (float64) and `error` (string) come after it."""
     import pyarrow
     from pyspark import TaskContext
 
@@ -86,15 +77,11 @@ def score_batches(
 
 @functools.cache
 def create_classifier(options: ScoringOptions, model: ShippedModel, threads: int) -> Classifier:
-    """Create the Classifier, once in a worker process for each such call: Spark gives it one task after the other.
-
-    ModelError where a file of the model is not what the driver has sent, or cannot be run.
-    """
+    """Create the Classifier, once in a worker process for each such call: Spark gives it one task after the other."""
     from pyspark import SparkFiles
 
-    folder = Path(SparkFiles.get(model.folder))
-    prototxt, caffemodel = folder / model.prototxt, folder / model.caffemodel
-    for path, sha256 in ((prototxt, model.prototxt_sha256), (caffemodel, model.caffemodel_sha256)):
+    prototxt, caffemodel = (Path(SparkFiles.get(model.folder), name) for name in model.names)
+    for path, sha256 in zip((prototxt, caffemodel), model.hashes, strict=True):
         # Without this a damaged copy of the original would be taken for a model of the user's own.
         with reading(path):
             is_whole = file_size(path) is not None and file_sha256(path) == sha256
@@ -114,10 +101,7 @@ def read_content(cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Sour
 def read_paths(
     storage_options: Mapping[str, object], cells: Iterable[pyarrow.Scalar], threads: int
 ) -> Iterator[Source]:
-    """Read the files that string cells name, several at a time and ahead of the scores.
-
-    NsfwCaffeError where fsspec is missing; ImportError names the package that it needs for a path's scheme.
-    """
+    """Read the files that string cells name, several at a time and ahead of the scores; an ImportError ends the job."""
     read = functools.partial(_read_path, storage_options)
     paths = (cell.as_py() for cell in cells)
     return (source for _, source in ordered_map(read, paths, READERS * threads))

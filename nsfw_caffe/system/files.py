@@ -99,10 +99,7 @@ def force_to_disk(path: Path) -> None:
 
 
 def user_cache() -> Path | None:
-    """Give the library's folder in the user's cache, None where there is no home directory.
-
-    It may not exist yet: ``nsfw_caffe/`` in XDG_CACHE_HOME, else in ``~/.cache``.
-    """
+    """Give the library's folder in the user's cache, which may not exist yet; None where there is no home directory."""
     named = os.environ.get("XDG_CACHE_HOME")
     try:
         # The XDG base directory specification: a relative path is to be ignored.

@@ -87,6 +87,34 @@ def test_published_scores() -> None:
     assert child.returncode == 0, child.stdout
 
 
+def test_json_says_what_the_text_says(tmp_path: Path) -> None:
+    (tmp_path / "coffee.png").symlink_to(PHOTOS / "coffee.png")
+    coffee = next(picture for picture in recorded_pictures() if picture.path.name == "coffee.png")
+    entry = {"file": "coffee.png", "sha256": coffee.sha256, "nsfw": coffee.scores["pillow"]["openblas Haswell"]}
+    (tmp_path / "scores.json").write_text(json.dumps({"scores": [entry]}))
+    child = nsfw_caffe("verify", "--json", "--against", tmp_path / "scores.json", environment=HASWELL)
+    assert child.returncode == 0, child.stderr
+    found = json.loads(child.stdout)
+    assert (found["verdict"], found["error"], found["environment"]["blas"]) == ("equal", None, "openblas Haswell")
+    assert [Path(picture["source"]) for picture in found["pictures"]] == [each.path for each in recorded_pictures()]
+    for picture in found["pictures"]:
+        assert (picture["file"], picture["tensor"], picture["score"], picture["reason"]) == (*["equal"] * 3, "")
+    assert found["pictures"][2]["measured"] == {
+        "sha256": coffee.sha256,
+        "tensor": coffee.tensors["pillow"],
+        "score": coffee.scores["pillow"]["openblas Haswell"],
+    }
+    assert [(each["engine"], each["verdict"]) for each in found["engines"]] == [
+        ("onnxruntime", "equal"),
+        ("openvino", "equal"),
+    ]
+    assert len(found["set_ups"]) == 8
+    assert "ATLAS" in found["set_ups"][0]["reason"]  # which cannot be had beside another BLAS
+    assert found["best"] in found["set_ups"]
+    assert (found["best"]["engine"], found["best"]["family"]) == ("caffe", "libjpeg-turbo family")
+    assert (found["best"]["equal"], found["best"]["total"], found["as_well"]) == (1, 1, [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "family"),
@@ -154,6 +182,13 @@ def test_against_a_wrong_score_and_a_wrong_file(tmp_path: Path) -> None:
     assert sum("1 units in the last place" in line for line in lines) == 1
     assert sum("the file is not the one that was recorded" in line for line in lines) == 1
     assert lines[-1] == "some bits differ from the record"
+    child = nsfw_caffe("verify", "--published", "--against", tmp_path / "scores.json", "--json")
+    assert child.returncode == 1
+    found = json.loads(child.stdout)
+    assert found["verdict"] == "different"
+    assert [[picture[stage] for stage in ("file", "tensor", "score")] for picture in found["pictures"][6:]] == verdicts[
+        2:
+    ]
 
 
 def test_missing_picture(tmp_path: Path) -> None:

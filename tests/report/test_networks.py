@@ -6,7 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -38,6 +41,11 @@ def row(text: str, name: str, section: str = "") -> str:
     """Return the first row of a name, from a section's title on, with one space between words."""
     lines = text[text.index(section) :].splitlines()
     return next(" ".join(line.split()) for line in lines if line.startswith(f"  {name} "))
+
+
+def drawn_dots(axes: Axes) -> list[PathCollection]:
+    """Return the dots, without the empty ones that the key is made of."""
+    return [dots for dots in axes.collections if isinstance(dots, PathCollection) and np.size(dots.get_offsets())]
 
 
 def test_cost_has_totals_and_both_rules() -> None:
@@ -155,17 +163,16 @@ def test_labels_cover_neither_each_other_nor_dots(names: tuple[str, ...]) -> Non
     for axes in figure.axes:
         inside = [text.get_window_extent() for text in axes.texts if text.get_text()]
         assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in inside)
-        for dots in axes.collections:
-            if len(dots.get_offsets()):
-                (middle,) = axes.transData.transform(dots.get_offsets())
-                assert not any(box.contains(*middle) for box in boxes)
+        for dots in drawn_dots(axes):
+            (middle,) = axes.transData.transform(dots.get_offsets())
+            assert not any(box.contains(*middle) for box in boxes)
 
 
 def test_areas_are_as_the_parameters() -> None:
     (plot,) = comparison_report(compare_networks(["vgg16", "resnet50"])).plots
     figure = Figure()
     plot.draw(figure)
-    areas = [float(dots.get_sizes()[0]) for dots in figure.axes[0].collections if len(dots.get_offsets())]
+    areas = [float(dots.get_sizes()[0]) for dots in drawn_dots(figure.axes[0])]
     assert areas[0] / areas[1] == pytest.approx(138_357_544 / 25_557_096)
 
 
