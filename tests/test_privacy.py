@@ -55,6 +55,7 @@ COMMANDS = {
     ],
     "evaluate": ["evaluate --engine onnxruntime --nsfw pictures --sfw more --html page.html --thumbnails 2"],
     "convert": ["model export model.onnx"],
+    "networks": ["networks build vgg16 -o net", "networks compare squeezenet1_1 --measure --rounds 1 --html page.html"],
 }
 
 SPARK = """

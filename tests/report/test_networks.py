@@ -29,6 +29,7 @@ from nsfw_caffe.report.networks import (
     read_evaluation,
 )
 from tests.report.test_sections import EVIL, Elements
+from tests.support import REPOSITORY
 
 OWN = OwnEvaluation("e.json", "labels.csv", 40, 60, 0.9731, 0.96, 0.98, 0.8, 0.915)
 
@@ -183,6 +184,14 @@ def test_the_plot_is_small_and_the_same_each_time() -> None:
     assert png == to_png(plot)
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.format == "PNG"
+
+
+def test_the_documentation_has_what_compare_writes() -> None:
+    page = (REPOSITORY / "docs" / "networks.md").read_text()
+    text = comparison_report(compare_networks(COMPARED)).to_text()
+    for section in ("Accuracy against cost", "Sources"):
+        assert text[text.index(section) :].partition("\n\n")[0].strip() in page
+    assert (REPOSITORY / "docs" / "networks.png").stat().st_size < 100_000
 
 
 def test_page() -> None:
