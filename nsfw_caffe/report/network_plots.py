@@ -60,7 +60,7 @@ def trade_off_plot(name: str, measure: str, dots: Sequence[Dot]) -> Plot:
         f"{measure[0].upper()}{measure[1:]} upwards, multiply-adds of one picture across (logarithmic). A dot's area "
         f"is the number of parameters. The nearer to the upper left corner, the more is had for what it costs.{strip}"
     )
-    return Plot(name, caption, partial(_draw, measure, dots), _HEIGHT + _ROW * len(missing))
+    return Plot(name, caption, partial(_draw, measure, dots), _HEIGHT + _strip_height(len(missing)))
 
 
 def _draw(measure: str, dots: Sequence[Dot], figure: Figure) -> None:
@@ -69,7 +69,7 @@ def _draw(measure: str, dots: Sequence[Dot], figure: Figure) -> None:
     known = [dot for dot in dots if dot.measure is not None]
     missing = [dot for dot in dots if dot.measure is None]
     if known and missing:
-        axes, strip = figure.subplots(2, sharex=True, height_ratios=(_HEIGHT - 1, _ROW * len(missing)))
+        axes, strip = figure.subplots(2, sharex=True, height_ratios=(_HEIGHT - 1, _strip_height(len(missing))))
     else:
         axes = strip = figure.add_subplot()
     drawn = []
@@ -83,7 +83,7 @@ def _draw(measure: str, dots: Sequence[Dot], figure: Figure) -> None:
         # Each in a row of its own, so that there is room for its name.
         missing.sort(key=lambda dot: -dot.multiply_adds)
         drawn += [(strip, dot, float(row), SECOND) for row, dot in enumerate(missing)]
-        strip.set_ylim(-0.8, len(missing) - 0.2)
+        strip.set_ylim(-1, len(missing))
         strip.yaxis.set_major_locator(NullLocator())
         strip.set_ylabel("no figure", fontsize=9)
         strip.grid(axis="x")
@@ -99,6 +99,10 @@ def _draw(measure: str, dots: Sequence[Dot], figure: Figure) -> None:
     strip.set_xlabel("multiply-adds of one picture, millions (logarithmic)")
     figure.draw_without_rendering()  # which puts everything in its place, for the labels to be put beside it
     _label(figure, [(where, dot, height) for where, dot, height, _ in drawn])
+
+
+def _strip_height(rows: int) -> float:
+    return _ROW * (rows + 1) if rows else 0
 
 
 def _millions(count: float, _position: float) -> str:
