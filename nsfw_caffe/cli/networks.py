@@ -195,7 +195,7 @@ def _evaluations(given: list[str], names: tuple[str, ...], parser: argparse.Argu
 
 
 def _measure(names: tuple[str, ...], options: argparse.Namespace) -> tuple[Measurement, ...]:
-    from nsfw_caffe.networks.measure import ROUNDS, measure
+    from nsfw_caffe.networks.measuring import ROUNDS, measure
 
     with Steps(quiet=options.quiet) as steps:
         return measure(names, rounds=options.rounds or ROUNDS, progress=steps.show)

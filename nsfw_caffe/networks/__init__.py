@@ -7,7 +7,10 @@ times it in the engines that are installed.
 from nsfw_caffe.networks.builder import Form
 from nsfw_caffe.networks.catalogue import NETWORKS, Accuracy, Network, NetworkName, build
 from nsfw_caffe.networks.cost import Cost, LayerCost, cost
-from nsfw_caffe.networks.measure import Measurement, measure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nsfw_caffe.networks.measuring import Measurement, measure
 
 __all__ = [
     "NETWORKS",
@@ -22,3 +25,18 @@ __all__ = [
     "cost",
     "measure",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what measures when it is asked for: building and counting need neither NumPy nor an engine."""
+    if name not in ("Measurement", "measure"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nsfw_caffe.networks import measuring
+
+    value: object = getattr(measuring, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

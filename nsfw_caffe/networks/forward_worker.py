@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.networks.measure import Turn, WorkerSetUp
+from nsfw_caffe.networks.measuring import Turn, WorkerSetUp
 from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.system.processes import own_memory
 

@@ -11,7 +11,7 @@ from typing import Any
 from nsfw_caffe.errors import ResultsUnreadable
 from nsfw_caffe.networks.catalogue import NETWORKS, Accuracy
 from nsfw_caffe.networks.cost import Cost, cost
-from nsfw_caffe.networks.measure import Measurement
+from nsfw_caffe.networks.measuring import Measurement
 from nsfw_caffe.report.formatting import count_of, number, size, threshold
 from nsfw_caffe.report.json_text import plain
 from nsfw_caffe.report.network_plots import Dot, trade_off_plot

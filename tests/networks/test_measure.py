@@ -76,7 +76,7 @@ def test_a_heavier_network_takes_longer() -> None:
 
 
 def test_turns_are_taken_in_rounds(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["nsfw_caffe.networks.measure"]
+    module = sys.modules["nsfw_caffe.networks.measuring"]
     turns = []
     take_turn = module._Worker.take_turn
 
