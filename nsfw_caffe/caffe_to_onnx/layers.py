@@ -9,6 +9,7 @@ import numpy as np
 
 from nsfw_caffe.caffe_to_onnx.graph import Array, Attributes, Layer, Value
 from nsfw_caffe.model.schema.caffe_pb2 import EltwiseParameter, LRNParameter
+from nsfw_caffe.model.shapes.arranging import reshaped
 
 
 def batch_norm(layer: Layer) -> Value:
@@ -174,26 +175,9 @@ def flatten(layer: Layer) -> Value:
 
 
 def reshape(layer: Layer) -> Value:
-    """Convert a Reshape: 0 keeps a dimension, -1 is worked out (ReshapeLayer::LayerSetUp and Reshape)."""
-    options = layer.parameter.reshape_param
+    """Convert a Reshape."""
     (bottom,) = layer.bottoms
-    rank = len(bottom.shape)
-    start = options.axis if options.axis >= 0 else options.axis + rank + 1
-    end = rank if options.num_axes == -1 else start + options.num_axes
-    layer.require(0 <= start <= end <= rank, f"axis {options.axis} and num_axes {options.num_axes} of {rank} axes")
-    wanted = list(options.shape.dim)
-    layer.require(min(wanted, default=0) >= -1 and wanted.count(-1) <= 1, f"the shape {wanted} is none")
-    for index, size in enumerate(wanted):
-        if size == 0:
-            layer.require(start + index < rank, f"there is no axis {start + index} whose size a 0 could keep")
-            wanted[index] = bottom.shape[start + index]
-    total = math.prod(bottom.shape)
-    dimensions = [*bottom.shape[:start], *wanted, *bottom.shape[end:]]
-    if -1 in dimensions:
-        known = -math.prod(dimensions)
-        dimensions[dimensions.index(-1)] = total // known
-    layer.require(math.prod(dimensions) == total, f"{total} numbers do not fit the shape {dimensions}")
-    return layer.reshape(bottom, tuple(dimensions))
+    return layer.reshape(bottom, reshaped(layer, bottom.shape))
 
 
 def softmax(layer: Layer) -> Value:

@@ -12,7 +12,7 @@ from nsfw_caffe.model import wire
 from nsfw_caffe.model.blobs import Values, fill_blob
 from nsfw_caffe.model.layer import Shape
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
-from nsfw_caffe.model.shapes import LayerShapes, network_shapes
+from nsfw_caffe.model.shapes.network import LayerShapes, network_shapes
 
 _LAYER = NetParameter.LAYER_FIELD_NUMBER
 

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
-from nsfw_caffe.model.shapes import network_shapes
+from nsfw_caffe.model.shapes.network import network_shapes
 from nsfw_caffe.networks.builder import PUBLISHED_CLASSES, Form, NetBuilder, Request, check_request
 from nsfw_caffe.networks.googlenet import build_googlenet
 from nsfw_caffe.networks.ms_ctc import build_ms_ctc

@@ -11,7 +11,7 @@ from pathlib import Path
 from nsfw_caffe.model.layer import Shape
 from nsfw_caffe.model.network import read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
-from nsfw_caffe.model.shapes import LayerShapes, network_shapes
+from nsfw_caffe.model.shapes.network import LayerShapes, network_shapes
 from nsfw_caffe.networks.builder import PUBLISHED_CLASSES
 from nsfw_caffe.networks.catalogue import NETWORKS, build_network
 

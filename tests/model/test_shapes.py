@@ -10,7 +10,7 @@ import pytest
 
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model.network import read_prototxt
-from nsfw_caffe.model.shapes import RULES, LayerShapes, network_shapes
+from nsfw_caffe.model.shapes.network import RULES, LayerShapes, network_shapes
 from tests.caffe_networks import LAYERS, RandomNetwork
 from tests.support import run
 

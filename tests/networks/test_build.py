@@ -11,7 +11,7 @@ import pytest
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.model.network import read_prototxt
-from nsfw_caffe.model.shapes import network_shapes
+from nsfw_caffe.model.shapes.network import network_shapes
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.networks import NETWORKS, Form, NetworkName, build
 from nsfw_caffe.networks.catalogue import COMPARED, build_network
