@@ -83,3 +83,7 @@ class EvaluationError(NsfwCaffeError, ValueError):
 
 class LabelsUnreadable(EvaluationError, ResultsUnreadable):  # noqa: N818 - a state, named as one
     """A table of labels or of scores is missing, damaged, or none; the message names the file."""
+
+
+class TrainingError(NsfwCaffeError):
+    """Training cannot start, or go on."""

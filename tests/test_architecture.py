@@ -19,6 +19,7 @@ PUBLIC = {PACKAGE, f"{PACKAGE}.evaluate", f"{PACKAGE}.networks", f"{PACKAGE}.spa
 PRINTING = {
     f"{PACKAGE}.fidelity.measure": "a program of its own, whose parent reads what it prints",
     f"{PACKAGE}.preprocessing.decoder_warnings": "keeps what C libraries print away from standard error",
+    f"{PACKAGE}.training.solver_worker": "a program of its own, whose parent reads what it prints",
 }
 
 

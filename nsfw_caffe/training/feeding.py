@@ -1,0 +1,133 @@
+"""What the solver is fed with: labelled rows, in an order that follows from the seed, so that no state is saved."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nsfw_caffe.errors import TrainingError
+from nsfw_caffe.model.layer import Shape, format_shape
+from nsfw_caffe.system.reading import reason
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_CHUNK = 1 << 24
+"""Bytes of the data that are looked at at once."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one forward pass takes."""
+
+    data: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32] | None = None
+
+
+class Feed(Protocol):
+    """Gives batches by number, from 0 on; one after the other is fast."""
+
+    def batch(self, number: int) -> Batch:
+        """Give a batch."""
+
+    def close(self) -> None:
+        """Let go of files and processes."""
+
+
+class Order:
+    """Every row once an epoch, shuffled anew each time, by the seed alone."""
+
+    def __init__(self, rows: int, batch_size: int, seed: int) -> None:
+        self._rows, self._batch_size = rows, batch_size
+        # A batch is within two epochs, or takes in whole ones.
+        self._epoch = functools.lru_cache(2)(lambda epoch: np.random.default_rng((seed, 0, epoch)).permutation(rows))
+
+    def rows(self, number: int) -> npt.NDArray[np.int64]:
+        """Return the rows of a batch."""
+        start, stop = number * self._batch_size, (number + 1) * self._batch_size
+        found = []
+        while start < stop:
+            epoch, offset = divmod(start, self._rows)
+            part = self._epoch(epoch)[offset : offset + stop - start]
+            found.append(part)
+            start += len(part)
+        return np.concatenate(found)
+
+
+class ArrayFeed:
+    """Rows of arrays in files, which are mapped rather than read."""
+
+    def __init__(self, folder: Path, batch_size: int, seed: int) -> None:
+        self._data, self._labels, self._weights = load_arrays(folder)
+        self._order = Order(len(self._labels), batch_size, seed)
+
+    def batch(self, number: int) -> Batch:
+        """Give a batch."""
+        rows = self._order.rows(number)
+        weights = None if self._weights is None else self._weights[rows]
+        return Batch(self._data[rows], self._labels[rows], weights)
+
+    def close(self) -> None:
+        """Do nothing: maps go with the process."""
+
+
+def load_arrays(folder: Path) -> tuple[Array, Array, Array | None]:
+    """Map data.npy and weights.npy, if there is one, and read labels.npy; TrainingError if they do not fit."""
+    data, labels = _load(folder / "data.npy", "r"), _load(folder / "labels.npy", None)
+    weights = _load(folder / "weights.npy", "r") if (folder / "weights.npy").exists() else None
+    if data.dtype != np.float32 or data.ndim < 2:
+        raise TrainingError(f"{folder}: data.npy is {data.dtype} {data.shape}; it has to be float32 (n, ...)")
+    if labels.dtype.kind not in "iu" or labels.shape != data.shape[:1]:
+        raise TrainingError(
+            f"{folder}: labels.npy is {labels.dtype} {labels.shape}; it has to be whole numbers ({len(data)},)"
+        )
+    if weights is not None and (weights.dtype != np.float32 or weights.shape[:1] != labels.shape):
+        raise TrainingError(f"{folder}: weights.npy is {weights.dtype} {weights.shape}; it has to be float32 (n, ...)")
+    return data, labels, weights
+
+
+def _load(path: Path, mode: Any) -> Array:  # noqa: ANN401 - a literal of NumPy's
+    try:
+        array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read ({reason(error)})") from error
+    return array
+
+
+def check_arrays(folder: Path, data_shape: Shape, classes: int) -> None:
+    """Raise TrainingError for arrays that the network cannot be fed with; a label that is no class corrupts memory."""
+    data, labels, weights = load_arrays(folder)
+    if data.shape[1:] != data_shape[1:]:
+        wanted = format_shape(data_shape[1:])
+        raise TrainingError(
+            f"{folder}: a row of data.npy is {format_shape(data.shape[1:])}; the network takes {wanted}"
+        )
+    check_labels(labels, classes, str(folder / "labels.npy"))
+    _check_finite(data, folder / "data.npy")
+    if weights is not None:
+        _check_finite(weights, folder / "weights.npy")
+
+
+def check_labels(labels: Array, classes: int, where: str) -> None:
+    """Raise TrainingError where there are no labels, or one is not in 0 to classes - 1."""
+    if not len(labels):
+        raise TrainingError(f"{where} is empty")
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise TrainingError(
+            f"{where}: {len(wrong)} labels are not from 0 to {classes - 1}, the network's classes; "
+            f"the first is {labels[wrong[0]]}, in row {wrong[0]}"
+        )
+
+
+def _check_finite(array: Array, path: Path) -> None:
+    rows = max(1, _CHUNK * len(array) // max(array.nbytes, 1))
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows].reshape(len(array[start : start + rows]), -1)).all(axis=1)
+        if not finite.all():
+            raise TrainingError(f"{path}: row {start + int(np.argmin(finite))} has a number that is not finite")
