@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import ORIGINAL_SHA256, ORIGINAL_SIZE, VERSION
-from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles, combined_sha256
 from nsfw_caffe.system.files import user_cache, write_file
 from nsfw_caffe.system.reading import read_file
 
@@ -72,7 +72,7 @@ def _folders(files: ModelFiles) -> list[Path]:
 
 
 def _prefix(files: ModelFiles) -> str:
-    inputs = _sha256(f"{files.sha256()} {VERSION}".encode())
+    inputs = _sha256(f"{combined_sha256(files.hashes())} {VERSION}".encode())
     return f"{files.caffemodel.stem[:64]}-{inputs[:_DIGITS]}-"
 
 

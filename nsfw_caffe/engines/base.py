@@ -20,7 +20,10 @@ from nsfw_caffe.system.processes import available_cores
 GPU_BATCH_SIZE = 32
 
 _ROUNDING = 1e-5
-"""How far from 1 the sum of two float32 probabilities may be; 1e-7 was seen, with bfloat16 too."""
+"""How far from 1 the sum of float32 probabilities may be, however many; 1e-7 was seen of two, with bfloat16 too."""
+
+_SHOWN = 5
+"""Numbers that a message has."""
 
 _NO_MEMORY = ("bad_alloc", "can't alloc")
 """What OpenVINO says where there is not enough memory."""
@@ -45,7 +48,7 @@ class Engine(Protocol):
     then run side by side; "processes" where it holds the GIL; "batches" where one large batch is the fastest."""
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Run the network: float32 (n, 3, 224, 224), blue, green, red, minus the mean, to float32 (n, 2), sfw and nsfw.
+        """Run the network: float32 (n, 3, 224, 224), blue, green, red, minus the mean, to float32 (n, classes).
 
         EngineUnavailable if the engine fails: there is not enough memory for example.
         """
@@ -113,13 +116,19 @@ def require_float32(engine: str, options: ScoringOptions) -> None:
         raise EngineUnavailable(f"{engine}: precision {options.precision!r} is there only with engine 'openvino'")
 
 
-def score_of(output: npt.NDArray[np.float32]) -> float:
-    """Take a score, as all are taken, from the network's float32 (2,); ScoreError unless those are probabilities."""
-    # Both are looked at: of two numbers that are not finite, OpenVINO's softmax may make NaN and 0.
-    sfw, nsfw = output.tolist()
-    if not (0 <= sfw <= 1 and 0 <= nsfw <= 1 and abs(sfw + nsfw - 1) <= _ROUNDING):
-        raise ScoreError(f"the network's output is {sfw:g} and {nsfw:g}, not two probabilities: the model is at fault")
-    return float(nsfw)
+def score_of(output: npt.NDArray[np.float32], scored: int = ModelFiles.scored) -> float:
+    """Take a score, as all are taken, from the network's float32 (classes,), which have to be probabilities.
+
+    ScoreError where they are none.
+    """
+    # All are looked at: of two numbers that are not finite, OpenVINO's softmax may make NaN and 0.
+    found: list[float] = output.tolist()
+    if not (all(0 <= one <= 1 for one in found) and abs(sum(found) - 1) <= _ROUNDING):
+        shown = [f"{one:g}" for one in found[:_SHOWN]] + ["..."] * (len(found) > _SHOWN)
+        text = f"{', '.join(shown[:-1])} and {shown[-1]}"
+        count = "two" if len(found) == 2 else len(found)
+        raise ScoreError(f"the network's output is {text}, not {count} probabilities: the model is at fault")
+    return found[scored]
 
 
 def failing_alone(engine: str) -> contextlib.AbstractContextManager[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import threading
 import weakref
@@ -65,7 +66,8 @@ class LoadedEngines:
                 "create the Classifier in the child alone, or start the child with multiprocessing's 'spawn'"
             )
         # What was checked when the first one was loaded may be something else by now.
-        files = model_files(self.files.prototxt, self.files.caffemodel)
+        original = model_files(self.files.prototxt, self.files.caffemodel).original
+        files = dataclasses.replace(self.files, original=original)
         if files.hashes() != self.hashes:
             raise ModelError(f"{files.prototxt} and {files.caffemodel} have changed since this Classifier was made")
         return create_engine(files, self.options, callers)

@@ -71,7 +71,7 @@ class OnnxRuntimeEngine:
         self._input, self._outputs = source.name, [output.name]
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
+        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, classes) out."""
         with failing_alone(self.name):
             chunks = [
                 self._session.run(self._outputs, {self._input: batch[start : start + self.batch_size]})[0]

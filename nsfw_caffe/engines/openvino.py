@@ -74,7 +74,7 @@ class OpenVinoEngine:
             self._requests.put(request)
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, 2) out."""
+        """Run the network: float32 (n, 3, 224, 224) in, float32 (n, classes) out."""
         request = self._requests.get()
         try:
             with failing_alone(self.name):

@@ -21,18 +21,20 @@ from nsfw_caffe.options import ScoringOptions
 
 
 def try_model(engine: Engine, files: ModelFiles) -> None:
-    """Run a model on pictures of several kinds; ModelError if it does not give two probabilities for each of them."""
+    """Run a model on pictures of several kinds; ModelError if it does not give a probability a class for each."""
     for name, picture in _pictures().items():
         output = engine.forward(picture[np.newaxis])
-        if output.shape != (1, 2):
-            raise ModelError(f"{files.prototxt}: expected an output of shape (n, 2), found (n, {output.size})")
+        classes = len(files.classes)
+        if output.shape != (1, classes):
+            raise ModelError(f"{files.prototxt}: expected an output of shape (n, {classes}), found (n, {output.size})")
         try:
             score_of(output[0])
         except ScoreError as error:
             found = output[0].tolist()
-            wanted = "two finite numbers"
+            count = "two" if classes == 2 else classes
+            wanted = f"{count} finite numbers"
             if all(map(math.isfinite, found)):
-                wanted = "two probabilities that sum to 1: the network needs a Softmax as its last layer"
+                wanted = f"{count} probabilities that sum to 1: the network needs a Softmax as its last layer"
             raise ModelError(f"{files.prototxt}: the output for a {name} picture is {found}, not {wanted}") from error
 
 
@@ -52,11 +54,11 @@ def _pictures() -> dict[str, npt.NDArray[np.float32]]:
     }
 
 
-def main(prototxt: str, caffemodel: str, device: str) -> None:
+def main(prototxt: str, caffemodel: str, device: str, *classes: str) -> None:
     """Load the model and run it on a few pictures; an error of the library becomes the last line of standard error."""
     from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe  # what the other engines can do without
 
-    files = ModelFiles(Path(prototxt), Path(caffemodel), original=False)
+    files = ModelFiles(Path(prototxt), Path(caffemodel), original=False, classes=classes)
     try:
         engine = CaffeEngine(import_caffe(), files, ScoringOptions(device=device).gpu)
         try_model(engine, files)

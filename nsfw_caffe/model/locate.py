@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TypeAlias
 
 from nsfw_caffe.errors import ModelError
+from nsfw_caffe.model.folder import read_model_folder
 from nsfw_caffe.model.spec import (
     DIRECTORY_VARIABLE,
     OPEN_NSFW,
@@ -20,6 +22,8 @@ from nsfw_caffe.model.spec import (
     reading,
 )
 from nsfw_caffe.system.files import file_size, user_cache
+
+_Path: TypeAlias = str | os.PathLike[str]
 
 _log = logging.getLogger(__name__)
 
@@ -61,19 +65,21 @@ def fetch(progress: Progress | None = None) -> ModelFiles:
 
 
 def resolve(
-    prototxt: str | os.PathLike[str] | None,
-    caffemodel: str | os.PathLike[str] | None,
-    progress: Progress | None = None,
+    prototxt: _Path | None, caffemodel: _Path | None, model: _Path | None = None, score_class: str | None = None
 ) -> ModelFiles:
-    """Give the user's own two files, or the original ones (see `fetch`) where none are given.
+    """Give the user's own two files, or those of a model folder, or the original ones (see `fetch`) by default.
 
-    ModelError if only one is given, or one cannot be read.
+    ModelError if only one of the two is given, or both and a folder, if a file cannot be read or is not what the folder
+    says, or if there is no class of that name.
     """
-    if prototxt is None and caffemodel is None:
-        return fetch(progress)
-    if prototxt is None or caffemodel is None:
+    if (prototxt is None) != (caffemodel is None):
         raise ModelError("a model of your own needs both files: prototxt and caffemodel")
-    return model_files(prototxt, caffemodel)
+    if model is not None:
+        if prototxt is not None:
+            raise ModelError("give a model folder, or prototxt and caffemodel, not both")
+        return read_model_folder(model).files(score_class)
+    files = fetch() if prototxt is None or caffemodel is None else model_files(prototxt, caffemodel)
+    return files if score_class is None else files.scoring(score_class)
 
 
 def search_directories() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -19,6 +20,11 @@ INPUT_SHAPE = (3, 224, 224)
 
 MEAN_BGR = (104, 117, 123)
 """What is subtracted from blue, green and red, in levels of 0 to 255: `set_mean` of the original script."""
+
+CLASSES = ("sfw", "nsfw")
+"""What the original network's outputs are the probabilities of."""
+
+SCORE_CLASS = "nsfw"
 
 DIRECTORY_VARIABLE = "NSFW_CAFFE_MODEL_DIR"
 """The environment variable that names the folder of the files."""
@@ -105,6 +111,16 @@ class ModelFiles:
     caffemodel: Path
     original: bool
     """True where both files are, byte for byte, those of `OPEN_NSFW`."""
+    classes: tuple[str, ...] = CLASSES
+    """What the outputs are the probabilities of, in their order."""
+    scored: int = CLASSES.index(SCORE_CLASS)
+    """Which of them the score is."""
+
+    def scoring(self, name: str) -> ModelFiles:
+        """Give the same files, with the score that of the class of a name; ModelError where there is none."""
+        if name not in self.classes:
+            raise ModelError(f"{self.prototxt}: there is no class {name!r}; the classes are {', '.join(self.classes)}")
+        return dataclasses.replace(self, scored=self.classes.index(name))
 
     def hashes(self) -> tuple[str, str]:
         """Give the SHA-256 of both files in hexadecimal; ModelError where one cannot be read."""
@@ -116,13 +132,18 @@ class ModelFiles:
             return prototxt, file_sha256(self.caffemodel)
 
     def sha256(self) -> str:
-        """Give the model's hash: the SHA-256 of the files' own in hexadecimal; ModelError where one cannot be read."""
-        return combined_sha256(self.hashes())
+        """Give the model's hash, see `combined_sha256`; ModelError where a file cannot be read."""
+        return combined_sha256(self.hashes(), self.scored)
 
 
-def combined_sha256(hashes: tuple[str, str]) -> str:
-    """Give the one hash of a model whose two files have these."""
-    return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+def combined_sha256(hashes: tuple[str, str], scored: int = ModelFiles.scored) -> str:
+    """Give the one hash, in hexadecimal, of a model whose two files have these.
+
+    It is the SHA-256 of these, and, unless the score is the second output, which it always was, of that output's index:
+    equal hashes are to mean equal scores.
+    """
+    words = hashes if scored == ModelFiles.scored else (*hashes, str(scored))
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()
 
 
 def model_files(prototxt: str | os.PathLike[str], caffemodel: str | os.PathLike[str]) -> ModelFiles:

@@ -57,17 +57,18 @@ def main(descriptor: str) -> None:
         options = set_up.options
         codec = create_codec(options.jpeg, options.decode)
         engine = CaffeEngine(import_caffe(), set_up.files, None)
+        score = functools.partial(_score, engine, set_up.files.scored, codec, options.limits)
         connection.send(None)  # ready
         while True:
             source: str | bytes | Tensor = connection.recv()
-            connection.send(timed(functools.partial(_score, engine, codec, options.limits, source)))
+            connection.send(timed(functools.partial(score, source)))
     except (EOFError, ConnectionError):
         pass
 
 
-def _score(engine: CaffeEngine, codec: JpegCodec, limits: Limits, source: str | bytes | Tensor) -> float:
+def _score(engine: CaffeEngine, scored: int, codec: JpegCodec, limits: Limits, source: str | bytes | Tensor) -> float:
     tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec, limits)
-    return score_of(engine.forward(tensor[np.newaxis])[0])
+    return score_of(engine.forward(tensor[np.newaxis])[0], scored)
 
 
 def _load_blas(set_up: WorkerSetUp) -> None:
