@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -129,6 +130,18 @@ def score_of(output: npt.NDArray[np.float32], scored: int = ModelFiles.scored) -
         count = "two" if len(found) == 2 else len(found)
         raise ScoreError(f"the network's output is {text}, not {count} probabilities: the model is at fault")
     return found[scored]
+
+
+def taker(files: ModelFiles) -> Callable[[npt.NDArray[np.float32]], Any]:
+    """Give what takes the result out of an output: `score_of`, or the features as they are, if they are finite."""
+    return features_of if files.features is not None else functools.partial(score_of, scored=files.scored)
+
+
+def features_of(output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Take features from the network's output; ScoreError where one is not finite."""
+    if not np.isfinite(output).all():
+        raise ScoreError("the network's features are not all finite numbers: the model is at fault")
+    return output
 
 
 def failing_alone(engine: str) -> contextlib.AbstractContextManager[None]:

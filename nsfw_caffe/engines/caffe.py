@@ -74,10 +74,10 @@ class CaffeEngine:
         if len(self._net.outputs) != 1:
             raise ModelError(f"{files.prototxt}: expected one output, found {', '.join(self._net.outputs)}")
         (self._output,) = self._net.outputs
-        self._classes = len(files.classes)
+        self._outputs = files.outputs
         shape = tuple(self._net.blobs[self._output].data.shape)
-        if len(shape) < 2 or shape[1] != self._classes or any(side != 1 for side in shape[2:]):
-            expected = f"expected an output of shape (n, {self._classes})"
+        if len(shape) < 2 or shape[1] != self._outputs or any(side != 1 for side in shape[2:]):
+            expected = f"expected an output of shape (n, {self._outputs})"
             raise ModelError(f"{files.prototxt}: {expected}, found {shape} in {self._output!r}")
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -95,7 +95,7 @@ class CaffeEngine:
             blob.reshape(*batch.shape)
         blob.data[...] = batch
         output: npt.NDArray[np.float32] = self._net.forward()[self._output]
-        return output.reshape(len(batch), self._classes).copy()  # the blob is overwritten by the next call
+        return output.reshape(len(batch), self._outputs).copy()  # the blob is overwritten by the next call
 
     def _set_mode(self) -> None:
         if self._gpu is None:
@@ -141,7 +141,10 @@ def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401
 def _try_in_child(files: ModelFiles, gpu: int | None) -> None:
     """Load the model and run it once in a child process, and turn the child's death into an error."""
     device = "cpu" if gpu is None else f"gpu:{gpu}"
-    command = processes.command("engines.trial", str(files.prototxt), str(files.caffemodel), device, *files.classes)
+    command = processes.command(
+        "engines.trial", str(files.prototxt), str(files.caffemodel), device, str(files.features or "")
+    )
+    command += files.classes
     environment = processes.environment(GLOG_minloglevel="2", GLOG_logtostderr="1")
     try:
         trial = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TRIAL_SECONDS)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.engines.base import Engine, score_of
+from nsfw_caffe.engines.base import Engine, taker
 from nsfw_caffe.errors import ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import INPUT_SHAPE, MEAN_BGR, ModelFiles
 from nsfw_caffe.options import ScoringOptions
@@ -22,16 +22,19 @@ from nsfw_caffe.options import ScoringOptions
 
 def try_model(engine: Engine, files: ModelFiles) -> None:
     """Run a model on pictures of several kinds; ModelError if it does not give a probability a class for each."""
+    take = taker(files)
     for name, picture in _pictures().items():
         output = engine.forward(picture[np.newaxis])
-        classes = len(files.classes)
-        if output.shape != (1, classes):
-            raise ModelError(f"{files.prototxt}: expected an output of shape (n, {classes}), found (n, {output.size})")
+        outputs = files.outputs
+        if output.shape != (1, outputs):
+            raise ModelError(f"{files.prototxt}: expected an output of shape (n, {outputs}), found (n, {output.size})")
         try:
-            score_of(output[0])
+            take(output[0])
         except ScoreError as error:
+            if files.features is not None:
+                raise ModelError(f"{files.prototxt}: for a {name} picture, {error.reason}") from error
             found = output[0].tolist()
-            count = "two" if classes == 2 else classes
+            count = "two" if outputs == 2 else outputs
             wanted = f"{count} finite numbers"
             if all(map(math.isfinite, found)):
                 wanted = f"{count} probabilities that sum to 1: the network needs a Softmax as its last layer"
@@ -54,11 +57,13 @@ def _pictures() -> dict[str, npt.NDArray[np.float32]]:
     }
 
 
-def main(prototxt: str, caffemodel: str, device: str, *classes: str) -> None:
+def main(prototxt: str, caffemodel: str, device: str, features: str, *classes: str) -> None:
     """Load the model and run it on a few pictures; an error of the library becomes the last line of standard error."""
     from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe  # what the other engines can do without
 
-    files = ModelFiles(Path(prototxt), Path(caffemodel), original=False, classes=classes)
+    files = ModelFiles(
+        Path(prototxt), Path(caffemodel), original=False, classes=classes, features=int(features) if features else None
+    )
     try:
         engine = CaffeEngine(import_caffe(), files, ScoringOptions(device=device).gpu)
         try_model(engine, files)

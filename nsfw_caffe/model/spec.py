@@ -115,6 +115,13 @@ class ModelFiles:
     """What the outputs are the probabilities of, in their order."""
     scored: int = CLASSES.index(SCORE_CLASS)
     """Which of them the score is."""
+    features: int | None = None
+    """How many numbers the output has, where they are no probabilities but features of the picture."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives for a picture."""
+        return len(self.classes) if self.features is None else self.features
 
     def scoring(self, name: str) -> ModelFiles:
         """Give the same files, with the score that of the class of a name; ModelError where there is none."""

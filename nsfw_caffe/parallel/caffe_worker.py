@@ -11,12 +11,14 @@ import functools
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 
-from nsfw_caffe.engines.base import score_of
+from nsfw_caffe.engines.base import taker
 from nsfw_caffe.engines.blas import set_openblas_threads
 from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
 from nsfw_caffe.model.spec import ModelFiles
@@ -57,7 +59,7 @@ def main(descriptor: str) -> None:
         options = set_up.options
         codec = create_codec(options.jpeg, options.decode)
         engine = CaffeEngine(import_caffe(), set_up.files, None)
-        score = functools.partial(_score, engine, set_up.files.scored, codec, options.limits)
+        score = functools.partial(_score, engine, taker(set_up.files), codec, options.limits)
         connection.send(None)  # ready
         while True:
             source: str | bytes | Tensor = connection.recv()
@@ -66,9 +68,11 @@ def main(descriptor: str) -> None:
         pass
 
 
-def _score(engine: CaffeEngine, scored: int, codec: JpegCodec, limits: Limits, source: str | bytes | Tensor) -> float:
+def _score(
+    engine: CaffeEngine, take: Callable[[Tensor], Any], codec: JpegCodec, limits: Limits, source: str | bytes | Tensor
+) -> Any:  # noqa: ANN401 - see `taker`
     tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec, limits)
-    return score_of(engine.forward(tensor[np.newaxis])[0], scored)
+    return take(engine.forward(tensor[np.newaxis])[0])
 
 
 def _load_blas(set_up: WorkerSetUp) -> None:

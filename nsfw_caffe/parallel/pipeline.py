@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nsfw_caffe.engines.base import Engine, score_of
+from nsfw_caffe.engines.base import Engine, taker
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ScoreError
 from nsfw_caffe.parallel.ordered_map import ROOM, ordered_map
@@ -44,7 +44,7 @@ class Pipeline:
         self._engines = engines
         self._codec = codec
         self._limits = engines.options.limits
-        self._score_of = functools.partial(score_of, scored=engines.files.scored)
+        self._take = taker(engines.files)
 
     def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         """Score sources, in order."""
@@ -75,9 +75,7 @@ class Pipeline:
         return 1 if few else available_cores()
 
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
-        return timed(
-            lambda: self._score_of(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0])
-        )
+        return timed(lambda: self._take(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0]))
 
     def _score_in_batches(
         self, engine: Engine, sources: Iterable[Source], threads: int
@@ -95,7 +93,7 @@ class Pipeline:
                 if isinstance(tensor, ImageError):
                     yield source, Outcome(tensor, seconds, said)
                 else:
-                    score, *_ = timed(functools.partial(self._score_of, next(outputs)))
+                    score, *_ = timed(functools.partial(self._take, next(outputs)))
                     yield source, Outcome(score, seconds + share, said)
 
     def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
