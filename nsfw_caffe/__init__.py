@@ -11,14 +11,16 @@ from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nsfw_caffe import evaluate, networks, spark
+    from nsfw_caffe import evaluate, networks, spark, training
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError
+    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError, TrainingError
     from nsfw_caffe.options import ScoringOptions
     from nsfw_caffe.preprocessing.limits import Limits
     from nsfw_caffe.results.formats import read_results
     from nsfw_caffe.results.record import Record
     from nsfw_caffe.scanning.scan import ScanResult, scan
+    from nsfw_caffe.training.options import TrainingOptions
+    from nsfw_caffe.training.run import TrainingResult, train
 
 __all__ = [
     "Classifier",
@@ -32,6 +34,9 @@ __all__ = [
     "ScanResult",
     "ScoreError",
     "ScoringOptions",
+    "TrainingError",
+    "TrainingOptions",
+    "TrainingResult",
     "__version__",
     "classify",
     "classify_batch",
@@ -40,16 +45,20 @@ __all__ = [
     "read_results",
     "scan",
     "spark",
+    "train",
+    "training",
 ]
 
 _MODULES = {
     "classifier": ("Classifier", "Result", "classify", "classify_batch"),
-    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError"),
+    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError", "TrainingError"),
     "options": ("ScoringOptions",),
     "preprocessing.limits": ("Limits",),
     "results.formats": ("read_results",),
     "results.record": ("Record",),
     "scanning.scan": ("ScanResult", "scan"),
+    "training.options": ("TrainingOptions",),
+    "training.run": ("TrainingResult", "train"),
 }
 
 
@@ -57,7 +66,7 @@ def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     from importlib import import_module
 
-    if name in ("evaluate", "networks", "spark"):
+    if name in ("evaluate", "networks", "spark", "training"):
         return import_module(f"nsfw_caffe.{name}")
     for module, names in _MODULES.items():
         if name in names:
