@@ -18,7 +18,7 @@ from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.model.locate import resolve
-from nsfw_caffe.model.spec import combined_sha256
+from nsfw_caffe.model.spec import SCORE_CLASS, combined_sha256
 from nsfw_caffe.options import BlasChoice, Decode, EngineChoice, Jpeg, Precision, ScoringOptions
 from nsfw_caffe.parallel.outcome import Outcome
 from nsfw_caffe.parallel.pipeline import Pipeline
@@ -91,8 +91,12 @@ class Classifier:
     device : str, default "cpu"
         "cpu", or "gpu:N" for the GPU of that number; "cuda:N" is taken for it.
     prototxt, caffemodel : str or os.PathLike, optional
-        A model of your own with the same input and a two-way output. Give both or neither: without them it is the
-        original model, downloaded on first use.
+        A model of your own with the same input and a two-way output, sfw and nsfw. Give both or neither: without them,
+        and without `model`, it is the original model, downloaded on first use.
+    model : str or os.PathLike, optional
+        A model of your own as a folder with deploy.prototxt, a caffemodel and model.json, which names the classes.
+    score_class : str, optional
+        The class whose probability the score is; by default what model.json says: "nsfw", else the second of two.
     jpeg : str, default "pillow"
         The JPEG library of the preprocessing: "pillow" for the one inside Pillow, "ijg9d" for IJG libjpeg 9d.
     decode : str, default "exact"
@@ -114,8 +118,13 @@ class Classifier:
         The name of the engine in use.
     options : ScoringOptions
         All of the above but the model, with the engine that "auto" has chosen.
+    classes : tuple of str
+        The model's classes, in the order of the network's outputs: ("sfw", "nsfw") for the original.
+    score_class : str
+        The class whose probability the score is.
     model_sha256 : str
-        The model's hash, see `ModelFiles.sha256`.
+        The model's hash: the SHA-256 of the two files' own, and of which output the score is, where it is not the
+        second.
 
     Raises
     ------
@@ -144,6 +153,8 @@ class Classifier:
         device: str = "cpu",
         prototxt: str | os.PathLike[str] | None = None,
         caffemodel: str | os.PathLike[str] | None = None,
+        model: str | os.PathLike[str] | None = None,
+        score_class: str | None = None,
         jpeg: Jpeg = "pillow",
         decode: Decode = "exact",
         precision: Precision = "float32",
@@ -164,11 +175,15 @@ class Classifier:
         codec = create_codec(jpeg, decode)
         self.engine = require_engine(asked)  # before a download
         self.options = dataclasses.replace(asked, engine=self.engine)
-        files = resolve(prototxt, caffemodel)
+        files = resolve(prototxt, caffemodel, model, score_class)
         self._engines = LoadedEngines(create_engine(files, self.options), files, self.options)
         self._pipeline = Pipeline(self._engines, codec)
-        self.model_sha256 = combined_sha256(self._engines.hashes)
-        self._paths = tuple(None if path is None else str(Path(path).absolute()) for path in (prototxt, caffemodel))
+        self.classes = files.classes
+        self.score_class = files.classes[files.scored]
+        self.model_sha256 = combined_sha256(self._engines.hashes, files.scored)
+        paths = {"prototxt": prototxt, "caffemodel": caffemodel, "model": model}
+        self._model = {name: None if path is None else str(Path(path).absolute()) for name, path in paths.items()}
+        self._model["score_class"] = self.score_class
 
     @classmethod
     def from_options(
@@ -177,13 +192,17 @@ class Classifier:
         *,
         prototxt: str | os.PathLike[str] | None = None,
         caffemodel: str | os.PathLike[str] | None = None,
+        model: str | os.PathLike[str] | None = None,
+        score_class: str | None = None,
     ) -> Classifier:
         """Create a Classifier from options that are made already, another one's for example."""
-        return cls(**vars(options), prototxt=prototxt, caffemodel=caffemodel)
+        return cls(**vars(options), prototxt=prototxt, caffemodel=caffemodel, model=model, score_class=score_class)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         blas = blas_of(self.engine)
-        return reload, (Pickled(type(self).from_options, self.options, self._paths, self.model_sha256, blas),)
+        return reload, (
+            Pickled(type(self).from_options, self.options, tuple(self._model.items()), self.model_sha256, blas),
+        )
 
     def __repr__(self) -> str:
         shown: dict[str, object] = {"engine": self.engine}
@@ -192,6 +211,8 @@ class Classifier:
             shown["blas"] = blas.title
         shown["jpeg"] = describe_codec(self.options.jpeg)
         shown["model"] = f"{self._engines.hashes[1][:8]}..."
+        if self.score_class != SCORE_CLASS:
+            shown["score_class"] = self.score_class
         for name in ("device", "precision", "decode", "threads", "limits"):
             value = getattr(self.options, name)
             if value != getattr(_DEFAULTS, name):
@@ -220,6 +241,8 @@ class Classifier:
         jpeg: Jpeg = "ijg9d",
         prototxt: str | os.PathLike[str] | None = None,
         caffemodel: str | os.PathLike[str] | None = None,
+        model: str | os.PathLike[str] | None = None,
+        score_class: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> Classifier:
         """Create a Classifier whose scores are those that others published: Caffe on ATLAS, and their JPEG library.
@@ -232,7 +255,7 @@ class Classifier:
             "ijg9d" for scores of the original script with pip's Pillow of before 2022, whose bits these are; "pillow"
             for those of a distribution's Pillow, or of one compiled where libjpeg-turbo was, the classic image
             `caffe:cpu` for example. They differ by up to 0.03; ``nsfw-caffe verify --against FILE`` tells which is it.
-        prototxt, caffemodel, limits
+        prototxt, caffemodel, model, score_class, limits
             As for the class.
 
         Raises
@@ -244,7 +267,7 @@ class Classifier:
             computes with another BLAS already.
         """
         options = ScoringOptions.published(jpeg, limits)
-        return cls.from_options(options, prototxt=prototxt, caffemodel=caffemodel)
+        return cls.from_options(options, prototxt=prototxt, caffemodel=caffemodel, model=model, score_class=score_class)
 
     def classify(self, source: Source) -> float:
         """Score one picture.

@@ -28,7 +28,7 @@ class Pickled(NamedTuple):
 
     make: Callable[..., Reloadable]  # its class's `from_options`
     options: ScoringOptions
-    paths: tuple[str | None, ...]  # prototxt and caffemodel, None for the original's
+    model: tuple[tuple[str, str | None], ...]  # which it is: keywords of `make`
     model_sha256: str
     blas: str | None  # see `blas_of`
 
@@ -56,7 +56,7 @@ def made_again(pickled: Pickled) -> Reloadable:
     """Make a Classifier again, once for what is the same."""
     if pickled.blas == "atlas":
         use_atlas()
-    classifier = pickled.make(pickled.options, prototxt=pickled.paths[0], caffemodel=pickled.paths[1])
+    classifier = pickled.make(pickled.options, **dict(pickled.model))
     if classifier.model_sha256 != pickled.model_sha256:
         raise ModelError("the model's files hold something else than where this Classifier was pickled")
     if blas_of(pickled.options.engine) != pickled.blas:

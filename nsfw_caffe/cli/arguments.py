@@ -134,8 +134,10 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, default="float32", help="precision; bfloat16: faster, other scores"
     )
     group.add_argument("--threads", type=positive, metavar="N", help="threads that compute; default: all cores")
-    group.add_argument("--prototxt", metavar="FILE", help="network of your own model")
-    group.add_argument("--caffemodel", metavar="FILE", help="weights of your own model")
+    add_model_options(group)
+    group.add_argument(
+        "--class", dest="score_class", metavar="NAME", help="class of the model that the score is of; default: nsfw"
+    )
 
     group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
     for option, field, what in _LIMITS:
@@ -147,6 +149,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options that name a model of one's own."""
+    parser.add_argument("--model", metavar="DIR", help="folder of your own model, with model.json")
+    parser.add_argument("--prototxt", metavar="FILE", help="network of your own model, without a folder")
+    parser.add_argument("--caffemodel", metavar="FILE", help="weights of your own model")
+
+
 def limits(options: argparse.Namespace) -> Limits:
     """Return the limits that the options say."""
     size = None if options.max_size is None else options.max_size << 20
@@ -155,12 +164,24 @@ def limits(options: argparse.Namespace) -> Limits:
 
 def check_engine_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End with a usage error where the options do not go together."""
-    if (options.prototxt is None) != (options.caffemodel is None):
-        parser.error("--prototxt and --caffemodel go together")
+    check_model_options(options, parser)
     set_up = (options.engine, options.device, options.decode, options.precision, options.threads)
     usual = ("cpu", "exact", "float32", None)
     if options.published and set_up not in (("auto", *usual), ("caffe", *usual)):
         parser.error("--published says all: leave --engine, --device, --decode, --precision and --threads out")
+
+
+def check_model_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with a usage error where the options name no model, or two."""
+    if (options.prototxt is None) != (options.caffemodel is None):
+        parser.error("--prototxt and --caffemodel go together")
+    if options.model is not None and options.prototxt is not None:
+        parser.error("--model says all: leave --prototxt and --caffemodel out")
+
+
+def is_original(options: argparse.Namespace) -> bool:
+    """Tell whether no model of one's own is named."""
+    return options.model is None and options.prototxt is None
 
 
 def create_classifier(options: argparse.Namespace) -> Classifier:
@@ -168,9 +189,10 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
     from nsfw_caffe.classifier import Classifier
 
     scoring = scoring_options(options)
-    if options.prototxt is None:
+    if is_original(options):
         fetch_model(lambda: _look(scoring), quiet=options.quiet)
-    return Classifier.from_options(scoring, prototxt=options.prototxt, caffemodel=options.caffemodel)
+    names = ("prototxt", "caffemodel", "model", "score_class")
+    return Classifier.from_options(scoring, **{name: getattr(options, name) for name in names})
 
 
 def scoring_options(options: argparse.Namespace) -> ScoringOptions:

@@ -21,7 +21,7 @@ from nsfw_caffe.cli.streams import begin_csv, complain, csv_line, say, standard_
 from nsfw_caffe.results.names import encode_name, visible
 
 if TYPE_CHECKING:
-    from nsfw_caffe.classifier import Result
+    from nsfw_caffe.classifier import Classifier, Result
 
 
 _MANY = 20
@@ -49,10 +49,11 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.csv:
         begin_csv()
         say(csv_line(["source", "score", "error"] + (["verdict"] if options.threshold is not None else [])))
+    verdicts = _verdicts(classifier)
     count = len(options.images)
     with Progress(quiet=options.quiet or count < _MANY, total=count) as progress:
         for image, result in zip(options.images, results, strict=True):
-            _print(options, image, result)
+            _print(options, image, result, verdicts)
             if options.verbose:
                 warn(image, result.warnings)
             if result.error is not None:
@@ -67,9 +68,9 @@ def _advice(image: str) -> str:
     return f"; to score a folder: nsfw-caffe scan {shlex.quote(image)} -o results.csv"
 
 
-def _print(options: argparse.Namespace, image: str, result: Result) -> None:
+def _print(options: argparse.Namespace, image: str, result: Result, verdicts: tuple[str, str]) -> None:
     """Write a result in the form that was asked for; what failed has none in text."""
-    verdict = _verdict(result.score, options.threshold)
+    verdict = _verdict(result.score, options.threshold, verdicts)
     if not (options.csv or options.json):
         if result.score is not None:
             say(f"{result.score!r}\t{visible(image)}" + (f"\t{verdict}" if verdict else ""), flush=True)
@@ -81,7 +82,13 @@ def _print(options: argparse.Namespace, image: str, result: Result) -> None:
     say(csv_line(row.values()) if options.csv else json.dumps(row), flush=True)
 
 
-def _verdict(score: float | None, threshold: float | None) -> str | None:
+def _verdict(score: float | None, threshold: float | None, verdicts: tuple[str, str]) -> str | None:
     if score is None or threshold is None:
         return None
-    return "nsfw" if score >= threshold else "sfw"
+    return verdicts[score >= threshold]
+
+
+def _verdicts(classifier: Classifier) -> tuple[str, str]:
+    """Name what is below a threshold and what is not: sfw and nsfw, or what a model of one's own has in their place."""
+    others = [name for name in classifier.classes if name != classifier.score_class]
+    return others[0] if len(others) == 1 else f"not {classifier.score_class}", classifier.score_class

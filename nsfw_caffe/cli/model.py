@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 from nsfw_caffe.cli import OK, SOME_FAILED
-from nsfw_caffe.cli.arguments import add_json_option
+from nsfw_caffe.cli.arguments import add_json_option, add_model_options, check_model_options, is_original
 from nsfw_caffe.cli.progress import fetch_model
 from nsfw_caffe.cli.streams import complain, say
 from nsfw_caffe.errors import ModelError
 from nsfw_caffe.model import locate as model
+from nsfw_caffe.model.folder import read_model_folder
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.results.names import encode_name, visible
 from nsfw_caffe.system.files import write_file
@@ -34,8 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     export.set_defaults(run=lambda options: _run_export(options, export))
     export.add_argument("output", type=Path, metavar="OUT.onnx", help="file to write")
     export.add_argument("--force", action="store_true", help="replace the file that is there")
-    export.add_argument("--prototxt", metavar="FILE", help="network of your own model")
-    export.add_argument("--caffemodel", metavar="FILE", help="weights of your own model")
+    add_model_options(export)
 
 
 def _run_fetch(options: argparse.Namespace) -> int:
@@ -89,19 +89,25 @@ def _run_verify(options: argparse.Namespace) -> int:
 
 
 def _run_export(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    if (options.prototxt is None) != (options.caffemodel is None):
-        parser.error("--prototxt and --caffemodel go together")
+    check_model_options(options, parser)
     if options.output.exists() and not options.force:
         parser.error(f"{options.output} is there already; --force replaces it")
     from nsfw_caffe.caffe_to_onnx.cache import onnx_model
     from nsfw_caffe.caffe_to_onnx.convert import require_onnx
 
-    if options.prototxt is None:
+    if is_original(options):
         fetch_model(require_onnx, quiet=options.quiet)
-    content = onnx_model(model.resolve(options.prototxt, options.caffemodel))
+    content = onnx_model(_files(options))
     try:
         write_file(options.output, content)
     except OSError as error:
         parser.error(f"{options.output} cannot be written: {error.strerror}")
     say(visible(str(options.output)))
     return OK
+
+
+def _files(options: argparse.Namespace) -> ModelFiles:
+    if options.model is None:
+        return model.resolve(options.prototxt, options.caffemodel)
+    folder = read_model_folder(options.model)
+    return folder.files(folder.classes[0])  # any: a converted network has the outputs of all

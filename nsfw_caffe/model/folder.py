@@ -33,6 +33,9 @@ _FORMAT = 1
 _INPUT = {"shape": list(INPUT_SHAPE), "mean_bgr": list(MEAN_BGR)}
 """What the network takes, which is what preprocessing gives: `model.json` says it, and it has to be the same."""
 
+_OWN = ("format", "classes", "score_class", "input", "prototxt", "caffemodel")
+"""What of `model.json` is read here; the rest are `details`."""
+
 _LARGEST = 1 << 28
 """Bytes of `model.json`, in which training may list each picture."""
 
@@ -113,10 +116,6 @@ def read_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
     if found._is_original() and len(classes) != 2:
         raise ModelError(f"{where}: there are {len(classes)} classes; the original network has 2")
     return found
-
-
-_OWN = ("format", "classes", "score_class", "input", "prototxt", "caffemodel")
-"""What of `model.json` is read here; the rest are `details`."""
 
 
 def _read_description(folder: Path) -> _Json:
@@ -233,6 +232,8 @@ def write_model_folder(
 
     Raises
     ------
+    ValueError
+        If a name among the details is one of `model.json`'s own.
     ModelError
         If something is there already, the classes are none, or the folder cannot be written: the disk is full for
         example.
@@ -241,6 +242,9 @@ def write_model_folder(
     names = _classes(classes, folder)
     if score_class is not None and score_class not in names:
         raise ModelError(f"{folder}: score_class is {score_class!r}, which is none of the classes {', '.join(names)}")
+    details = details or {}
+    if taken := set(_OWN).intersection(details):
+        raise ValueError(f"details: {', '.join(sorted(taken))} is said already")
     contents = {PROTOTXT: prototxt.encode(), **(others or {})}
     weights = f"{folder.resolve().name}.caffemodel"
     try:
@@ -257,7 +261,7 @@ def write_model_folder(
                 "input": _INPUT,
                 "prototxt": _described(part / PROTOTXT),
                 "caffemodel": _described(part / weights),
-                **(details or {}),
+                **details,
             }
             text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False)
             (part / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")

@@ -12,17 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.model.folder import DESCRIPTION
 from nsfw_caffe.model.locate import resolve
-from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.model.spec import ModelFiles, reading
 from nsfw_caffe.options import Decode, EngineChoice, Precision, ScoringOptions
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.spark.executor import Read, ShippedModel, read_content, read_paths, score_batches
+from nsfw_caffe.system.files import file_sha256
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import DataFrame
 
 _ADDED = ("score", "error")
+
+_Path: TypeAlias = str | os.PathLike[str] | None
+_Model: TypeAlias = tuple[_Path, _Path, _Path, str | None]
+"""Arguments of `resolve`."""
 
 
 def score_images(
@@ -32,8 +38,10 @@ def score_images(
     engine: EngineChoice = "auto",
     precision: Precision = "float32",
     decode: Decode = "exact",
-    prototxt: str | os.PathLike[str] | None = None,
-    caffemodel: str | os.PathLike[str] | None = None,
+    prototxt: _Path = None,
+    caffemodel: _Path = None,
+    model: _Path = None,
+    score_class: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> DataFrame:
     """Score the pictures in a binary column; nothing runs before the result is used.
@@ -49,7 +57,7 @@ def score_images(
     content : str, default "content"
         The column of the pictures' files, as Spark's source `binaryFile` reads them. It is a column of the result too:
         drop it before the result is written, cached or shuffled.
-    engine, precision, decode, prototxt, caffemodel, limits
+    engine, precision, decode, prototxt, caffemodel, model, score_class, limits
         As for `Classifier`; the two files are the driver's. Each executor decides for itself what "auto" is: name the
         engine where they differ in what is installed.
 
@@ -72,7 +80,7 @@ def score_images(
         If PySpark is missing.
     """
     options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
-    return _score(df, content, "binary", read_content, options, (prototxt, caffemodel))
+    return _score(df, content, "binary", read_content, options, (prototxt, caffemodel, model, score_class))
 
 
 def score_paths(
@@ -82,8 +90,10 @@ def score_paths(
     engine: EngineChoice = "auto",
     precision: Precision = "float32",
     decode: Decode = "exact",
-    prototxt: str | os.PathLike[str] | None = None,
-    caffemodel: str | os.PathLike[str] | None = None,
+    prototxt: _Path = None,
+    caffemodel: _Path = None,
+    model: _Path = None,
+    score_class: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     storage_options: Mapping[str, object] | None = None,
 ) -> DataFrame:
@@ -99,7 +109,7 @@ def score_paths(
         The column of the paths: absolute ones, which exist on every executor, or URIs (``s3://``, ``gs://``,
         ``hdfs://``, ``https://``, ``file:/``), which are read through fsspec. It needs a package for most of them,
         s3fs for ``s3://`` for example.
-    engine, precision, decode, prototxt, caffemodel, limits
+    engine, precision, decode, prototxt, caffemodel, model, score_class, limits
         As for `score_images`.
     storage_options : mapping, optional
         What fsspec is given besides each URI, ``{"anon": True}`` for example.
@@ -118,19 +128,14 @@ def score_paths(
     """
     options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
     read = functools.partial(read_paths, dict(storage_options or {}))
-    return _score(df, path, "string", read, options, (prototxt, caffemodel))
+    return _score(df, path, "string", read, options, (prototxt, caffemodel, model, score_class))
 
 
-_Path: TypeAlias = str | os.PathLike[str] | None
-
-
-def _score(
-    df: DataFrame, column: str, kind: str, read: Read, options: ScoringOptions, model: tuple[_Path, _Path]
-) -> DataFrame:
+def _score(df: DataFrame, column: str, kind: str, read: Read, options: ScoringOptions, model: _Model) -> DataFrame:
     _check(df, column, kind)
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
-    shipped = _ship(df.sparkSession.sparkContext, resolve(*model))
+    shipped = _ship(df.sparkSession.sparkContext, resolve(*model), model[2])
     added = (StructField(name, kind) for name, kind in zip(_ADDED, (DoubleType(), StringType()), strict=True))
     schema = StructType([*df.schema.fields, *added])
     return df.mapInArrow(functools.partial(score_batches, options, shipped, column, read), schema)
@@ -140,7 +145,7 @@ def _check(df: DataFrame, column: str, kind: str) -> None:
     try:
         from pyspark.sql.classic.dataframe import DataFrame as ClassicDataFrame
     except ImportError as error:
-        raise NsfwCaffeError("Spark needs PySpark 4 or newer: pip install 'nsfw-caffe[spark]'") from error
+        raise NsfwCaffeError("Spark needs PySpark 4 or newer: pip install '.[spark]' from the checkout") from error
     if not isinstance(df, ClassicDataFrame):
         raise TypeError(
             "expected a DataFrame of a session that has a SparkContext, through which the model is sent to the "
@@ -155,22 +160,29 @@ def _check(df: DataFrame, column: str, kind: str) -> None:
             raise ValueError(f"column {name!r} is there already: drop or rename it, for the scores go into this name")
 
 
-def _ship(context: SparkContext, files: ModelFiles) -> ShippedModel:
-    """Have Spark send the model to each executor that comes to work for this context."""
+def _ship(context: SparkContext, files: ModelFiles, model: _Path) -> ShippedModel:
+    """Have Spark send the model, a folder or its two files, to each executor that comes to work for this context."""
     # Not the converted one too, which would double what is sent: an executor makes it once, in 0.3 s.
     # In folders of their own, because a user's two files may have one name.
-    names = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
-    hashes = files.hashes()
+    names: tuple[str, ...] = f"prototxt/{files.prototxt.name}", f"caffemodel/{files.caffemodel.name}"
+    paths: tuple[Path, ...] = files.prototxt, files.caffemodel
+    hashes: tuple[str, ...] = files.hashes()
+    if model is not None:
+        description = Path(model, DESCRIPTION)
+        with reading(description):
+            hashes = (*hashes, file_sha256(description))
+        paths = (*paths, description)
+        names = tuple(f"model/{path.name}" for path in paths)
     # Spark keeps one file of a name, so models that differ must not share one.
     digest = hashlib.sha256("\n".join([*names, *hashes]).encode()).hexdigest()
     folder = f"nsfw_caffe-{digest[:16]}"
     if not any(archive.endswith(f"#{folder}") for archive in context.listArchives):
-        path = Path(_spool().name) / f"{folder}.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.write(files.prototxt, names[0])
-            archive.write(files.caffemodel, names[1])
-        context.addArchive(f"{path.as_uri()}#{folder}")
-    return ShippedModel(folder, names, hashes)
+        packed = Path(_spool().name) / f"{folder}.zip"
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path, name in zip(paths, names, strict=True):
+                archive.write(path, name)
+        context.addArchive(f"{packed.as_uri()}#{folder}")
+    return ShippedModel(folder, names, hashes, files.classes[files.scored])
 
 
 @functools.cache

@@ -39,11 +39,12 @@ Read: TypeAlias = Callable[[Iterable["pyarrow.Scalar"], int], Iterator[Source]]
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """A model in a folder that Spark unpacks on every executor; prototxt and caffemodel are paths in it."""
+    """A model in a folder that Spark unpacks on every executor."""
 
     folder: str  # its name among SparkFiles
-    names: tuple[str, str]
-    hashes: tuple[str, str]
+    names: tuple[str, ...]  # paths in it: prototxt and caffemodel, and in a model folder its description
+    hashes: tuple[str, ...]
+    score_class: str
 
 
 def score_batches(
@@ -80,15 +81,18 @@ def create_classifier(options: ScoringOptions, model: ShippedModel, threads: int
     """Create the Classifier, once in a worker process for each such call: Spark gives it one task after the other."""
     from pyspark import SparkFiles
 
-    prototxt, caffemodel = (Path(SparkFiles.get(model.folder), name) for name in model.names)
-    for path, sha256 in zip((prototxt, caffemodel), model.hashes, strict=True):
+    paths = [Path(SparkFiles.get(model.folder), name) for name in model.names]
+    for path, sha256 in zip(paths, model.hashes, strict=True):
         # Without this a damaged copy of the original would be taken for a model of the user's own.
         with reading(path):
             is_whole = file_size(path) is not None and file_sha256(path) == sha256
         if not is_whole:
             raise ModelError(f"{path} is missing or damaged: it is not what the driver has sent; run the job again")
     options = dataclasses.replace(options, threads=threads)
-    return Classifier.from_options(options, prototxt=prototxt, caffemodel=caffemodel)
+    if len(paths) > 2:  # a model folder
+        return Classifier.from_options(options, model=paths[0].parent, score_class=model.score_class)
+    prototxt, caffemodel = paths
+    return Classifier.from_options(options, prototxt=prototxt, caffemodel=caffemodel, score_class=model.score_class)
 
 
 def read_content(cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Source]:  # noqa: ARG001 - a `Read`
@@ -137,7 +141,7 @@ def _read_file(storage_options: Mapping[str, object], path: str) -> bytes:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise NsfwCaffeError("paths with a scheme need fsspec: pip install 'nsfw-caffe[spark]'") from error
+        raise NsfwCaffeError("paths with a scheme need fsspec: pip install '.[spark]' from the checkout") from error
     file_system, name = url_to_fs(path, **storage_options)
     content: bytes = file_system.cat_file(name)
     return content

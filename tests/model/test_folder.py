@@ -290,6 +290,14 @@ def test_classes_that_are_none(classes: Any, tmp_path: Path, weights: Path) -> N
     assert not (tmp_path / "mine").exists()
 
 
+def test_details_that_say_something_else(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(ValueError, match="details: classes is said already"):
+        write_model_folder(tmp_path / "mine", SMALL, weights, CLASSES, details={"classes": 3})
+    with pytest.raises(ValueError, match="Out of range float values"):
+        write_model_folder(tmp_path / "mine", SMALL, weights, CLASSES, details={"loss": float("nan")})
+    assert names_in(tmp_path) == ["source"]
+
+
 def test_a_folder_that_was_moved(mine: Path, tmp_path: Path) -> None:
     before = read_model_folder(mine)
     shutil.move(mine, tmp_path / "elsewhere")

@@ -26,6 +26,7 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.spark import score_images, score_paths
+from tests.model.folders import CLASSES, of_original, of_three_classes
 from tests.support import PHOTOS, REPOSITORY, run
 
 if TYPE_CHECKING:
@@ -252,6 +253,33 @@ def test_a_model_of_ones_own(local: SparkSession, folder: Path, model_files: Mod
     assert _collect(scored) == _scan(own, folder)
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_model_folder(local: SparkSession, folder: Path, tmp_path: Path, name: str) -> None:
+    mine = of_three_classes(tmp_path / "mine").path
+    expected = _scan(nsfw_caffe.Classifier(engine=ENGINE, model=mine, score_class=name), folder)
+    scored = score_images(_read(local, folder), engine=ENGINE, model=mine, score_class=name)
+    shutil.rmtree(mine)  # the executors have their own
+    assert _collect(scored) == expected
+
+
+def test_the_originals_other_class(local: SparkSession, folder: Path, model_files: ModelFiles, tmp_path: Path) -> None:
+    mine = of_original(tmp_path / "mine", model_files).path
+    sfw = nsfw_caffe.Classifier(engine=ENGINE, score_class="sfw")
+    for model in (None, mine):
+        scored = score_images(_read(local, folder), engine=ENGINE, model=model, score_class="sfw")
+        assert _collect(scored) == _scan(sfw, folder)
+    assert _collect(score_images(_read(local, folder), engine=ENGINE, model=mine)) == _scan(
+        nsfw_caffe.Classifier(engine=ENGINE), folder
+    )
+
+
+def test_no_model_folder_is_an_error_of_the_driver(local: SparkSession, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(nsfw_caffe.ModelError, match=r"it has no model\.json"):
+        score_images(_read(local, folder), engine=ENGINE, model=tmp_path)
+    with pytest.raises(nsfw_caffe.ModelError, match="there is no class 'cats'"):
+        score_images(_read(local, folder), engine=ENGINE, score_class="cats")
+
+
 def test_a_damaged_copy_of_the_model_fails_the_job(
     local: SparkSession, folder: Path, model_files: ModelFiles, tmp_path: Path
 ) -> None:
@@ -343,8 +371,8 @@ def test_missing_packages_are_named() -> None:
         "    except NsfwCaffeError as error: print(error)\n",
     )
     assert child.stdout.splitlines() == [
-        "Spark needs PySpark 4 or newer: pip install 'nsfw-caffe[spark]'",
-        "paths with a scheme need fsspec: pip install 'nsfw-caffe[spark]'",
+        "Spark needs PySpark 4 or newer: pip install '.[spark]' from the checkout",
+        "paths with a scheme need fsspec: pip install '.[spark]' from the checkout",
     ], child.stderr
 
 
