@@ -123,7 +123,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--engine", choices=(*ENGINES, "auto"), default="auto", help="engine; default: the first installed"
     )
-    group.add_argument("--device", type=_device, default="cpu", help="device: cpu (default) or gpu:N")
+    group.add_argument("--device", type=device, default="cpu", help="device: cpu (default) or gpu:N")
     group.add_argument(
         "--decode",
         choices=("exact", "fast"),
@@ -209,7 +209,8 @@ def _look(options: ScoringOptions) -> None:
     require_engine(options)
 
 
-def _device(text: str) -> str:
+def device(text: str) -> str:
+    """Read the name of a device."""
     try:
         return parse_device(text)
     except ValueError as error:

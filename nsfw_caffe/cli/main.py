@@ -36,6 +36,7 @@ from nsfw_caffe.cli import (
     scan,
     sort,
     streams,
+    train,
     verify,
 )
 from nsfw_caffe.cli.arguments import add_common_options, all_parsers, join_json_file
@@ -53,7 +54,7 @@ _STATUS = {
 }
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
-_COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, model, networks, verify)
+_COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, train, model, networks, verify)
 _WITH_JSON_FILE = ("evaluate", "compare")
 
 _SHELLS = ("bash", "zsh", "tcsh")
