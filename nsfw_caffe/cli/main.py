@@ -147,10 +147,10 @@ def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 class _Help(argparse.HelpFormatter):
-    """Leaves out the line that only says COMMAND, and the first empty one: all help is to fit on a screen."""
+    """Leaves out the line that only says COMMAND, and the first empty ones: all help is to fit on a screen."""
 
     def format_help(self) -> str:
-        return super().format_help().replace("\n\n", "\n", 1)
+        return super().format_help().replace("\n\n", "\n", 2)
 
     def _format_action(self, action: argparse.Action) -> str:
         text = super()._format_action(action)
