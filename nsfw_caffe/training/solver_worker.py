@@ -26,6 +26,7 @@ from nsfw_caffe.engines.caffe import import_caffe
 from nsfw_caffe.errors import NsfwCaffeError, TrainingError
 from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
+from nsfw_caffe.training.prefetch import PictureFeed
 from nsfw_caffe.training.snapshots import Content, Snapshot, newest, working_in, write_snapshot, write_weights
 from nsfw_caffe.training.solver_job import STATE_FACTOR, SolverJob, rate, solver_prototxt
 
@@ -190,9 +191,11 @@ class _Solver:
         self._feed.close()
 
 
-def _open_feed(job: SolverJob, network: TrainedNetwork, start: int) -> Feed:  # noqa: ARG001
-    assert job.arrays is not None
-    return ArrayFeed(Path(job.arrays), job.batch_size, job.seed)
+def _open_feed(job: SolverJob, network: TrainedNetwork, first: int) -> Feed:
+    """Open what gives batches, from number `first` on."""
+    if job.arrays is not None:
+        return ArrayFeed(Path(job.arrays), job.batch_size, job.seed)
+    return PictureFeed(job, network.inputs["data"], network.classes, first)
 
 
 _flushed = 0.0

@@ -23,6 +23,7 @@ from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.feeding import check_arrays
 from nsfw_caffe.training.network import check_weights, read_training_network
+from nsfw_caffe.training.prefetch import check_pictures
 from nsfw_caffe.training.snapshots import Snapshot, newest
 from nsfw_caffe.training.solver_job import SolverJob as SolverJob
 from nsfw_caffe.training.solver_job import check_parameters
@@ -128,6 +129,8 @@ def check_job(job: SolverJob) -> None:
     _check_weight_input(job, network.inputs, network.classes, weighted=weighted)
     if folder is not None:
         check_arrays(folder, network.inputs["data"], network.classes)
+    else:
+        check_pictures(job, network.inputs["data"], network.classes)
 
 
 def _check_weight_input(job: SolverJob, inputs: dict[str, Shape], classes: int, *, weighted: bool) -> None:

@@ -21,7 +21,7 @@ from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solv
 from tests.support import run
 from tests.training.networks import CLASSES, DROPPING, LAST_LAYER, WEIGHTED, make_job, write_arrays
 
-_UNTIL = """
+UNTIL = """
 import os, signal, sys
 from nsfw_caffe.training.solving import SolverJob, solve
 
@@ -132,21 +132,21 @@ def test_a_killed_training_goes_on_with_the_same_bits(solver: str, tmp_path: Pat
     job = make_job(tmp_path, DROPPING, solver=solver, **(SOLVERS[solver] | {"iterations": 60, "snapshot_every": 7}))
     unbroken = solve(dataclasses.replace(job, folder=str(tmp_path / "unbroken")))
     for moment in sorted(random.Random(solver).sample(range(1, 60), 3)):
-        child = run("-c", _UNTIL, job.to_json(), str(moment))
+        child = run("-c", UNTIL, job.to_json(), str(moment))
         assert child.returncode in (-signal.SIGKILL, 0), child.stderr
     resumed = solve(job, resume=True)
     assert file_sha256(resumed.caffemodel) == file_sha256(unbroken.caffemodel)
-    assert _losses(resumed) == _losses(unbroken)
+    assert losses(resumed) == losses(unbroken)
 
 
-def _losses(result: SolverResult) -> list[tuple[int, float, float]]:
+def losses(result: SolverResult) -> list[tuple[int, float, float]]:
     return [(iteration.number, iteration.loss, iteration.rate) for iteration in result.history]
 
 
 def test_a_snapshot_may_be_moved(tmp_path: Path) -> None:
     job = make_job(tmp_path, DROPPING, iterations=4000, snapshot_every=100)
     unbroken = solve(dataclasses.replace(job, folder=str(tmp_path / "unbroken")))
-    run("-c", _UNTIL, job.to_json(), "500")
+    run("-c", UNTIL, job.to_json(), "500")
     assert list((tmp_path / "run").glob("snapshot-*"))
     (tmp_path / "run").rename(tmp_path / "elsewhere")
     resumed = solve(dataclasses.replace(job, folder=str(tmp_path / "elsewhere")), resume=True)
