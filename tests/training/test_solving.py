@@ -344,3 +344,18 @@ def test_two_trainings_in_one_folder_do_not_meet(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TrainingError, match="another training is at work in"):
             solve(make_job(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder, reason in ((tmp_path / "file" / "run", "Not a directory"), (tmp_path / "file", "File exists")):
+        with pytest.raises(TrainingError, match=rf"file.* cannot be written \({reason}\)"):
+            solve(make_job(tmp_path, folder=str(folder)))
+
+
+def test_what_was_half_written_goes_when_caffe_has_died(tmp_path: Path) -> None:
+    job = make_job(tmp_path, LAST_LAYER.replace('type: "xavier"', 'type: "unheard of"'))
+    (tmp_path / "run" / ".snapshot.part").mkdir(parents=True)
+    with pytest.raises(TrainingError):
+        solve(job)
+    assert not (tmp_path / "run" / ".snapshot.part").exists()
