@@ -134,7 +134,7 @@ def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
     try:
         import shtab
     except ImportError as error:
-        raise NsfwCaffeError("completion needs shtab: pip install 'nsfw-caffe[completion]'") from error
+        raise NsfwCaffeError("completion needs shtab: pip install '.[completion]' from the checkout") from error
 
     for each in all_parsers(parser):
         for action in each._actions:

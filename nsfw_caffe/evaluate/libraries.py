@@ -15,7 +15,7 @@ def load(module: str, library: str = "scikit-learn") -> Any:  # noqa: ANN401 - a
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise EvaluationError(f"evaluation needs {library}: pip install 'nsfw-caffe[evaluate]'") from error
+        raise EvaluationError(f"evaluation needs {library}: pip install '.[evaluate]' from the checkout") from error
 
 
 def check_libraries() -> None:

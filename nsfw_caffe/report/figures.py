@@ -76,7 +76,7 @@ def check_matplotlib(what: str, extra: str) -> None:
 
             matplotlib.get_configdir()  # remembered from its first call on, which may come later than the import
     except ImportError as error:
-        raise ResultsError(f"{what} needs matplotlib: pip install 'nsfw-caffe[{extra}]'") from error
+        raise ResultsError(f"{what} needs matplotlib: pip install '.[{extra}]' from the checkout") from error
 
 
 @contextlib.contextmanager

@@ -74,6 +74,6 @@ def _pyarrow(path: Path) -> ModuleType:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise ResultsError(f"{path}: Parquet needs pyarrow: pip install 'nsfw-caffe[scan]'") from error
+        raise ResultsError(f"{path}: Parquet needs pyarrow: pip install '.[scan]' from the checkout") from error
     module: ModuleType = pyarrow
     return module

@@ -64,7 +64,7 @@ def require_warcio() -> None:
     try:
         import warcio  # noqa: F401
     except ImportError as error:
-        raise ResultsError("WARC files need warcio: pip install 'nsfw-caffe[scan]'") from error
+        raise ResultsError("WARC files need warcio: pip install '.[scan]' from the checkout") from error
 
 
 def _records(decompressed: Decompressed) -> Iterator[Any]:

@@ -140,7 +140,7 @@ def _check(df: DataFrame, column: str, kind: str) -> None:
     try:
         from pyspark.sql.classic.dataframe import DataFrame as ClassicDataFrame
     except ImportError as error:
-        raise NsfwCaffeError("Spark needs PySpark 4 or newer: pip install 'nsfw-caffe[spark]'") from error
+        raise NsfwCaffeError("Spark needs PySpark 4 or newer: pip install '.[spark]' from the checkout") from error
     if not isinstance(df, ClassicDataFrame):
         raise TypeError(
             "expected a DataFrame of a session that has a SparkContext, through which the model is sent to the "

@@ -137,7 +137,7 @@ def _read_file(storage_options: Mapping[str, object], path: str) -> bytes:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise NsfwCaffeError("paths with a scheme need fsspec: pip install 'nsfw-caffe[spark]'") from error
+        raise NsfwCaffeError("paths with a scheme need fsspec: pip install '.[spark]' from the checkout") from error
     file_system, name = url_to_fs(path, **storage_options)
     content: bytes = file_system.cat_file(name)
     return content

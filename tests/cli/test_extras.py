@@ -24,23 +24,23 @@ sys.meta_path.insert(0, Block())
 """
 
 CASES = [
-    ("pyarrow", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, "nsfw-caffe[evaluate]"),
-    ("pyarrow", "evaluate d.csv", 2, "nsfw-caffe[evaluate]"),
-    ("pyarrow", "compare r.csv r.csv --labels d.csv", 2, "nsfw-caffe[evaluate]"),
-    ("pyarrow", "scan a.png -o r.parquet", 2, "nsfw-caffe[scan]"),
+    ("pyarrow", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, ".[evaluate]"),
+    ("pyarrow", "evaluate d.csv", 2, ".[evaluate]"),
+    ("pyarrow", "compare r.csv r.csv --labels d.csv", 2, ".[evaluate]"),
+    ("pyarrow", "scan a.png -o r.parquet", 2, ".[scan]"),
     ("pyarrow", "rank r.csv", 0, ""),
-    ("sklearn,scipy", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, "nsfw-caffe[evaluate]"),
-    ("sklearn,scipy", "compare r.csv r.csv --labels d.csv", 2, "nsfw-caffe[evaluate]"),
-    ("matplotlib", "evaluate d.csv --html page.html", 2, "nsfw-caffe[evaluate]"),
-    ("matplotlib", "report r.csv --html page.html", 2, "nsfw-caffe[report]"),
+    ("sklearn,scipy", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, ".[evaluate]"),
+    ("sklearn,scipy", "compare r.csv r.csv --labels d.csv", 2, ".[evaluate]"),
+    ("matplotlib", "evaluate d.csv --html page.html", 2, ".[evaluate]"),
+    ("matplotlib", "report r.csv --html page.html", 2, ".[report]"),
     ("matplotlib,pyarrow,sklearn,scipy", "report r.csv", 0, ""),
-    ("warcio", "scan a.warc -o s.csv --engine onnxruntime", 2, "nsfw-caffe[scan]"),
+    ("warcio", "scan a.warc -o s.csv --engine onnxruntime", 2, ".[scan]"),
     ("onnxruntime", "classify a.png --engine onnxruntime", 3, ".[onnxruntime]"),
     ("openvino", "classify a.png --engine openvino", 3, ".[openvino]"),
     ("caffe", "classify a.png --engine caffe", 3, "make caffe"),
     ("caffe,onnxruntime,openvino", "classify a.png", 3, "\n  onnxruntime: "),
     ("jpeglib", "classify a.png --published", 3, ".[published]"),
-    ("shtab", "--print-completion bash", 2, "nsfw-caffe[completion]"),
+    ("shtab", "--print-completion bash", 2, ".[completion]"),
     ("jpeglib", "verify --published", 3, ".[published]"),
 ]
 

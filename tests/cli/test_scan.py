@@ -350,5 +350,5 @@ def test_a_warc_without_warcio_is_refused_before_anything_is_left(tmp_path: Path
     )
     child = run("-c", code, "scan", tmp_path / "a.warc.gz", "-o", tmp_path / "r.csv", *ENGINE)
     assert (child.returncode, child.stdout) == (2, "")
-    assert child.stderr == "nsfw-caffe: WARC files need warcio: pip install 'nsfw-caffe[scan]'\n"
+    assert child.stderr == "nsfw-caffe: WARC files need warcio: pip install '.[scan]' from the checkout\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.warc.gz"]

@@ -15,7 +15,7 @@ def test_a_missing_library_is_named() -> None:
         "    try: use()\n"
         "    except NsfwCaffeError as error: print(error)\n",
     )
-    message = "evaluation needs scikit-learn: pip install 'nsfw-caffe[evaluate]'"
+    message = "evaluation needs scikit-learn: pip install '.[evaluate]' from the checkout"
     assert child.stdout.splitlines() == ["1.0", message, message], child.stderr
 
 

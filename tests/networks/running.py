@@ -6,9 +6,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from nsfw_caffe.networks import NetworkName
 from tests.support import run
 
 Shape = tuple[int, ...]
+
+KINDS: tuple[NetworkName, ...] = (
+    *("ms_ctc", "squeezenet1_0", "squeezenet1_1", "vgg16", "googlenet", "resnet18_thin", "resnet34_inception"),
+    *("resnet36_inception_4k", "resnet50", "resnet50_thin", "resnet66_thin_inception"),
+)
+"""The six that were compared, and one of each other kind: the rest has more of the same blocks."""
 
 _PROGRAM = """
 import json, os, sys

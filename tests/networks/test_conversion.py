@@ -1,4 +1,4 @@
-"""The converter against pycaffe on every network, with random weights: what comes out before the Softmax.
+"""The converter against pycaffe on every kind of network, with random weights: what comes out before the Softmax.
 
 As a program, `python -m tests.networks.test_conversion`, it prints how long each network takes to be converted.
 """
@@ -19,6 +19,7 @@ from nsfw_caffe.networks import NetworkName
 from nsfw_caffe.networks.catalogue import build_network
 from tests.caffe_networks import Array, load
 from tests.caffe_to_onnx.test_convert import by_onnxruntime, by_openvino
+from tests.networks.running import KINDS
 
 TOLERANCE = 1e-5
 """Of the largest logit."""
@@ -42,7 +43,7 @@ def by_caffe(prototxt: Path, caffemodel: Path, data: Array) -> Array:
     return output
 
 
-@pytest.mark.parametrize("name", get_args(NetworkName))
+@pytest.mark.parametrize("name", KINDS)
 def test_converted_network_gives_caffes_logits(name: NetworkName, tmp_path: Path) -> None:
     prototxt, caffemodel = write(name, tmp_path)
     side = build_network(name).layer[0].input_param.shape[0].dim[2]

@@ -125,7 +125,8 @@ def test_it_needs_no_matplotlib() -> None:
         "    except NsfwCaffeError as error: print(error)"
     )
     child = run("-c", code)
-    assert child.stdout == "an HTML page needs matplotlib: pip install 'nsfw-caffe[evaluate]'\n" * 2, child.stderr
+    said = "an HTML page needs matplotlib: pip install '.[evaluate]' from the checkout\n"
+    assert child.stdout == said * 2, child.stderr
 
 
 def test_a_whole_page() -> None:

@@ -55,7 +55,7 @@ def test_without_matplotlib() -> None:
         "try: to_svg(histogram([1], [0, 1]))\n"
         "except ResultsError as error: print(error)"
     )
-    assert run("-c", code).stdout == "an HTML page needs matplotlib: pip install 'nsfw-caffe[report]'\n"
+    assert run("-c", code).stdout == "an HTML page needs matplotlib: pip install '.[report]' from the checkout\n"
 
 
 def test_plots_without_matplotlib() -> None:
@@ -66,7 +66,7 @@ def test_plots_without_matplotlib() -> None:
         "try: to_png(Plot('a', 'A.', print, extra='evaluate'))\n"
         "except ResultsError as error: print(error)"
     )
-    assert run("-c", code).stdout == "a plot needs matplotlib: pip install 'nsfw-caffe[evaluate]'\n"
+    assert run("-c", code).stdout == "a plot needs matplotlib: pip install '.[evaluate]' from the checkout\n"
 
 
 def test_no_pyplot_and_no_window() -> None:

@@ -89,7 +89,7 @@ def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path) -> None:
             f"try: {call}\nexcept ResultsError as error: print(error)",
             path,
         )
-        assert child.stdout == f"{path}: Parquet needs pyarrow: pip install 'nsfw-caffe[scan]'\n", child.stderr
+        assert child.stdout == f"{path}: Parquet needs pyarrow: pip install '.[scan]' from the checkout\n", child.stderr
     assert list(read_results(path)) == [RECORD]
 
 

@@ -196,7 +196,7 @@ def test_found_warc_without_warcio_is_an_error_and_the_rest_comes(
     pack(tmp_path / "x.warc")
     (tmp_path / "y.png").write_bytes(PHOTO)
     monkeypatch.setitem(sys.modules, "warcio", None)
-    assert errors(find(tmp_path)) == ["WARC files need warcio: pip install 'nsfw-caffe[scan]'", None]
+    assert errors(find(tmp_path)) == ["WARC files need warcio: pip install '.[scan]' from the checkout", None]
 
 
 def test_answer_without_anything_is_no_picture(tmp_path: Path) -> None:

@@ -343,8 +343,8 @@ def test_missing_packages_are_named() -> None:
         "    except NsfwCaffeError as error: print(error)\n",
     )
     assert child.stdout.splitlines() == [
-        "Spark needs PySpark 4 or newer: pip install 'nsfw-caffe[spark]'",
-        "paths with a scheme need fsspec: pip install 'nsfw-caffe[spark]'",
+        "Spark needs PySpark 4 or newer: pip install '.[spark]' from the checkout",
+        "paths with a scheme need fsspec: pip install '.[spark]' from the checkout",
     ], child.stderr
 
 
