@@ -27,12 +27,12 @@ _STRIP_BYTES = 1 << 20
 """About how much of a picture is copied at a time: it should stay in a core's cache until it is read again."""
 
 
-def resize(picture: Image.Image | Pixels) -> Image.Image:
-    """Resize an RGB picture to 256x256.
+def resize(picture: Image.Image | Pixels, side: int = RESIZE[0]) -> Image.Image:
+    """Resize an RGB picture to 256x256, or to another side, which the extension does not know.
 
     An array is uint8 (height, width, 3), RGB, with any strides; neither side is 0.
     """
-    return resize_by_extension(picture) if PATHS else resize_by_pillow(picture)
+    return resize_by_extension(picture) if PATHS and side == RESIZE[0] else resize_by_pillow(picture, side)
 
 
 def resize_by_extension(picture: Image.Image | Pixels, path: str | None = None) -> Image.Image:
@@ -44,7 +44,7 @@ def resize_by_extension(picture: Image.Image | Pixels, path: str | None = None) 
     return Image.frombytes("RGB", RESIZE, pixels, "raw", "RGBX")
 
 
-def resize_by_pillow(picture: Image.Image | Pixels) -> Image.Image:
+def resize_by_pillow(picture: Image.Image | Pixels, side: int = RESIZE[0]) -> Image.Image:
     """Resize as `resize` does, by Pillow.
 
     One axis a call: since Pillow 12, a call that resizes both may take the vertical pass first, which rounds
@@ -52,8 +52,8 @@ def resize_by_pillow(picture: Image.Image | Pixels) -> Image.Image:
     """
     if not isinstance(picture, Image.Image):
         picture = Image.fromarray(np.ascontiguousarray(picture))
-    rows = picture.resize((RESIZE[0], picture.height), Image.Resampling.BILINEAR)
-    return rows.resize(RESIZE, Image.Resampling.BILINEAR)
+    rows = picture.resize((side, picture.height), Image.Resampling.BILINEAR)
+    return rows.resize((side, side), Image.Resampling.BILINEAR)
 
 
 def _strips(picture: Image.Image) -> Iterator[memoryview | tuple[object, object]]:

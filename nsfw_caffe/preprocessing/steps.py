@@ -48,9 +48,14 @@ def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS
     every picture through JPEG. ImageError, which names the source, if it is no picture that Pillow can read, or exceeds
     a limit.
     """
+    return _network_input(decoded(source, codec, limits))
+
+
+def decoded(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS, side: int = RESIZE[0]) -> Pixels:
+    """Do the steps before the crop: uint8 (side, side, 3), RGB. Only training resizes to another side than 256."""
     try:
         content = source if isinstance(source, (np.ndarray, Image.Image)) else read_source(source, limits.bytes)
-        return heedless(lambda: _network_input(codec.round_trip(resize(_open_rgb(content, codec, limits)))))
+        return heedless(lambda: codec.round_trip(resize(_open_rgb(content, codec, limits), side)))
     except (NotRead, LimitExceeded) as error:
         raise ImageError(describe(source), str(error)) from error
     except (_SourceError, UnreadableError) as error:
@@ -132,9 +137,13 @@ def _check_array(array: Pixels) -> Pixels:
 
 
 def _network_input(pixels: Pixels) -> Tensor:
+    return tensor_of(pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP])
+
+
+def tensor_of(crop: Pixels) -> Tensor:
+    """Turn a part of a picture, uint8 (height, width, 3), RGB, into float32 (3, height, width), BGR minus the mean."""
     # For each of the 256 levels, dividing by 255 and multiplying by it in the original's precisions gives the level
     # again, so only the subtraction is left; tests/preprocessing/test_steps.py holds it against the original's steps.
-    centre = pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP]
-    tensor = centre[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
+    tensor = crop[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
     tensor -= _MEAN
     return tensor

@@ -19,6 +19,9 @@ from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.system.files import file_sha256, force_to_disk
 
 _PART = ".snapshot.part"
+KEPT = "kept"
+"""The folder, within a solver's, of weights that are kept."""
+
 _HISTORY = "history.jsonl"
 _STATE = "state.json"
 
@@ -130,6 +133,13 @@ def _seal(part: Path, content: Content, sizes: tuple[int, int]) -> Snapshot:
     return snapshot
 
 
+def clear(folder: Path) -> None:
+    """Remove what a process that has died was writing."""
+    shutil.rmtree(folder / _PART, ignore_errors=True)
+    for part in (folder / KEPT).glob(".*"):
+        part.unlink(missing_ok=True)
+
+
 def write_weights(path: Path, size: int, write: Callable[[str], object]) -> None:
     """Let `write` write a caffemodel with so many bytes of numbers beside a path, which is there when it is whole."""
     part = path.with_name(f".{path.name}.part")
@@ -144,6 +154,12 @@ def write_weights(path: Path, size: int, write: Callable[[str], object]) -> None
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file; TrainingError where it cannot be written."""
+    with _told(path.parent, path.name):
+        path.write_text(text, encoding="utf-8")
 
 
 def reserve(folder: Path, size: int) -> None:

@@ -26,7 +26,17 @@ from nsfw_caffe.engines.caffe import import_caffe
 from nsfw_caffe.errors import NsfwCaffeError, TrainingError
 from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
-from nsfw_caffe.training.snapshots import Content, Snapshot, newest, working_in, write_snapshot, write_weights
+from nsfw_caffe.training.prefetch import PictureFeed
+from nsfw_caffe.training.snapshots import (
+    KEPT,
+    Content,
+    Snapshot,
+    newest,
+    working_in,
+    write_snapshot,
+    write_text,
+    write_weights,
+)
 from nsfw_caffe.training.solver_job import STATE_FACTOR, SolverJob, rate, solver_prototxt
 
 _FLOAT = 4
@@ -99,8 +109,8 @@ class _Solver:
     def _load(self) -> Any:  # noqa: ANN401 - pycaffe's
         self._caffe.set_mode_cpu()
         self._caffe.set_random_seed(self._job.seed)
-        (self._folder / "net.prototxt").write_text(self._network.text, encoding="utf-8")
-        (self._folder / "solver.prototxt").write_text(solver_prototxt(self._job, "net.prototxt"), encoding="utf-8")
+        for name, text in (("net", self._network.text), ("solver", solver_prototxt(self._job, "net.prototxt"))):
+            write_text(self._folder / f"{name}.prototxt", text)
         with working_in(self._folder):
             solver = self._caffe.get_solver("solver.prototxt")
         if self._snapshot is not None:
@@ -163,7 +173,7 @@ class _Solver:
         if last:
             self._check_weights(iteration)
         if job.test_every and (last or iteration % job.test_every == 0):
-            write_weights(self._folder / "kept" / f"iteration_{iteration}.caffemodel", size, self._solver.net.save)
+            write_weights(self._folder / KEPT / f"iteration_{iteration}.caffemodel", size, self._solver.net.save)
         if last or (job.snapshot_every and iteration % job.snapshot_every == 0):
             content = Content(iteration, self._identity, self._threads, "".join(f"{line}\n" for line in self._history))
             sizes = (size, STATE_FACTOR[job.solver] * _FLOAT * self._learnable())
@@ -190,9 +200,11 @@ class _Solver:
         self._feed.close()
 
 
-def _open_feed(job: SolverJob, network: TrainedNetwork, start: int) -> Feed:  # noqa: ARG001
-    assert job.arrays is not None
-    return ArrayFeed(Path(job.arrays), job.batch_size, job.seed)
+def _open_feed(job: SolverJob, network: TrainedNetwork, first: int) -> Feed:
+    """Open what gives batches, from number `first` on."""
+    if job.arrays is not None:
+        return ArrayFeed(Path(job.arrays), job.batch_size, job.seed)
+    return PictureFeed(job, network.inputs["data"], network.classes, first)
 
 
 _flushed = 0.0
@@ -210,8 +222,12 @@ def _say(line: dict[str, Any], interval: float = _FLUSH_SECONDS) -> None:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock, which the system lets go of however the process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise TrainingError(f"{folder} cannot be written ({error.strerror})") from error
+    with lock:
         for _ in range(_LOCK_SECONDS * 10):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,7 +23,8 @@ from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.feeding import check_arrays
 from nsfw_caffe.training.network import check_weights, read_training_network
-from nsfw_caffe.training.snapshots import Snapshot, newest
+from nsfw_caffe.training.prefetch import check_pictures
+from nsfw_caffe.training.snapshots import KEPT, Snapshot, clear, newest
 from nsfw_caffe.training.solver_job import SolverJob as SolverJob
 from nsfw_caffe.training.solver_job import check_parameters
 
@@ -128,6 +129,8 @@ def check_job(job: SolverJob) -> None:
     _check_weight_input(job, network.inputs, network.classes, weighted=weighted)
     if folder is not None:
         check_arrays(folder, network.inputs["data"], network.classes)
+    else:
+        check_pictures(job, network.inputs["data"], network.classes)
 
 
 def _check_weight_input(job: SolverJob, inputs: dict[str, Shape], classes: int, *, weighted: bool) -> None:
@@ -211,6 +214,8 @@ def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | No
         finally:
             child.stdout.close()
             status = child.wait()
+            if status != 0:
+                clear(Path(job.folder))
         if error is not None:
             raise error
         if status != 0:
@@ -257,7 +262,7 @@ def _result(job: SolverJob) -> SolverResult:
     snapshot = newest(Path(job.folder))
     assert snapshot is not None
     kept = {
-        int(path.stem.rpartition("_")[2]): path for path in (Path(job.folder) / "kept").glob("iteration_*.caffemodel")
+        int(path.stem.rpartition("_")[2]): path for path in (Path(job.folder) / KEPT).glob("iteration_*.caffemodel")
     }
     history = tuple(Iteration(**line) for line in snapshot.history())
     return SolverResult(snapshot.caffemodel, history, dict(sorted(kept.items())))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.training.solving import SolverJob
 
 CLASSES = 3
@@ -45,6 +48,30 @@ WEIGHTED = LAST_LAYER.replace(
        layer { name: "loss" type: "InfogainLoss" bottom: "fc" bottom: "label" bottom: "weight" top: "loss" }""",
 )
 
+PICTURES = LAST_LAYER.replace("shape { dim: 1 dim: 8 }", "shape { dim: 1 dim: 3 dim: 224 dim: 224 }").replace(
+    'layer { name: "fc" type: "InnerProduct" bottom: "data"',
+    """layer { name: "pool" type: "Pooling" bottom: "data" top: "pool"
+               pooling_param { pool: AVE kernel_size: 56 stride: 56 } }
+       layer { name: "small" type: "Power" bottom: "pool" top: "small" power_param { scale: 0.02 } }
+       layer { name: "fc" type: "InnerProduct" bottom: "small\"""",
+)
+
+
+def write_pictures(folder: Path, count: int = 12, classes: int = CLASSES) -> Path:
+    """Write noise whose colour tells its class, and the list of it."""
+    folder.mkdir()
+    generator = np.random.default_rng(3)
+    rows = []
+    for number in range(count):
+        label = number % classes
+        pixels = generator.integers(0, 120, (40 + number, 60, 3), np.uint8)
+        pixels[..., label] += 100
+        path = folder / f"{number}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append({"source": str(path), "label": label, "sha256": file_sha256(path)})
+    (folder / "pictures.json").write_text(json.dumps(rows))
+    return folder / "pictures.json"
+
 
 def write_arrays(folder: Path, shape: tuple[int, ...] = (FEATURES,), rows: int = 50, classes: int = CLASSES) -> Path:
     """Write rows whose class is in their values."""
@@ -60,7 +87,11 @@ def write_arrays(folder: Path, shape: tuple[int, ...] = (FEATURES,), rows: int =
 def make_job(place: Path, text: str = LAST_LAYER, **fields: Any) -> SolverJob:
     """Write a network and its rows into a folder, and give a job of 20 quick iterations in `run`."""
     (place / "train.prototxt").write_text(text)
-    if not (place / "rows").exists():
+    if text == PICTURES:
+        fields = {"arrays": None, "pictures": str(place / "pictures" / "pictures.json")} | fields
+        if not (place / "pictures").exists():
+            write_pictures(place / "pictures")
+    elif not (place / "rows").exists():
         write_arrays(place / "rows", (2, 6, 6) if text == DROPPING else (FEATURES,))
     usual: dict[str, Any] = {"base_rate": 0.05, "iterations": 20, "snapshot_every": 5, "threads": 1}
     paths = {"net": str(place / "train.prototxt"), "folder": str(place / "run"), "arrays": str(place / "rows")}

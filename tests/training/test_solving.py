@@ -21,7 +21,7 @@ from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solv
 from tests.support import run
 from tests.training.networks import CLASSES, DROPPING, LAST_LAYER, WEIGHTED, make_job, write_arrays
 
-_UNTIL = """
+UNTIL = """
 import os, signal, sys
 from nsfw_caffe.training.solving import SolverJob, solve
 
@@ -132,21 +132,21 @@ def test_a_killed_training_goes_on_with_the_same_bits(solver: str, tmp_path: Pat
     job = make_job(tmp_path, DROPPING, solver=solver, **(SOLVERS[solver] | {"iterations": 60, "snapshot_every": 7}))
     unbroken = solve(dataclasses.replace(job, folder=str(tmp_path / "unbroken")))
     for moment in sorted(random.Random(solver).sample(range(1, 60), 3)):
-        child = run("-c", _UNTIL, job.to_json(), str(moment))
+        child = run("-c", UNTIL, job.to_json(), str(moment))
         assert child.returncode in (-signal.SIGKILL, 0), child.stderr
     resumed = solve(job, resume=True)
     assert file_sha256(resumed.caffemodel) == file_sha256(unbroken.caffemodel)
-    assert _losses(resumed) == _losses(unbroken)
+    assert losses(resumed) == losses(unbroken)
 
 
-def _losses(result: SolverResult) -> list[tuple[int, float, float]]:
+def losses(result: SolverResult) -> list[tuple[int, float, float]]:
     return [(iteration.number, iteration.loss, iteration.rate) for iteration in result.history]
 
 
 def test_a_snapshot_may_be_moved(tmp_path: Path) -> None:
     job = make_job(tmp_path, DROPPING, iterations=4000, snapshot_every=100)
     unbroken = solve(dataclasses.replace(job, folder=str(tmp_path / "unbroken")))
-    run("-c", _UNTIL, job.to_json(), "500")
+    run("-c", UNTIL, job.to_json(), "500")
     assert list((tmp_path / "run").glob("snapshot-*"))
     (tmp_path / "run").rename(tmp_path / "elsewhere")
     resumed = solve(dataclasses.replace(job, folder=str(tmp_path / "elsewhere")), resume=True)
@@ -344,3 +344,18 @@ def test_two_trainings_in_one_folder_do_not_meet(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TrainingError, match="another training is at work in"):
             solve(make_job(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder, reason in ((tmp_path / "file" / "run", "Not a directory"), (tmp_path / "file", "File exists")):
+        with pytest.raises(TrainingError, match=rf"file.* cannot be written \({reason}\)"):
+            solve(make_job(tmp_path, folder=str(folder)))
+
+
+def test_what_was_half_written_goes_when_caffe_has_died(tmp_path: Path) -> None:
+    job = make_job(tmp_path, LAST_LAYER.replace('type: "xavier"', 'type: "unheard of"'))
+    (tmp_path / "run" / ".snapshot.part").mkdir(parents=True)
+    with pytest.raises(TrainingError):
+        solve(job)
+    assert not (tmp_path / "run" / ".snapshot.part").exists()
