@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from nsfw_caffe.caffe_to_onnx.convert import convert
-from nsfw_caffe.engines.base import EngineNotInstalledError, require_engine
+from nsfw_caffe.engines.base import installed_engines, require_engine
 from nsfw_caffe.engines.caffe import last_words
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
 from nsfw_caffe.model.network import layers_in_test, read_prototxt
 from nsfw_caffe.model.random_weights import write_random_caffemodel
 from nsfw_caffe.networks.catalogue import NETWORKS, build
 from nsfw_caffe.networks.cost import Cost, cost
-from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
+from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.system import processes
 
 ROUNDS = 20
@@ -140,7 +140,7 @@ def measure(
     costs = {network: cost(network) for network in networks}
     for network in networks:
         _require_one_input(network)
-    engines = _there(engines)
+    engines = [require_engine(ScoringOptions(engine=name)) for name in engines or installed_engines()]
     set_ups = [(engine, count) for engine in engines for count in threads]
     groups = list(_groups(list(costs.values()), len(set_ups), processes.available_memory() // 2))
     steps = _Steps(len(costs) * (1 + len(set_ups)) + len(groups) * rounds, progress)
@@ -156,21 +156,6 @@ def _require_one_input(network: str) -> None:
     if len(inputs) != 1:
         found = f"inputs {', '.join(inputs)}" if inputs else "no input"
         raise ModelError(f"{network}: it has {found}; to be measured a network needs exactly one input")
-
-
-def _there(engines: Sequence[EngineName] | None) -> list[EngineName]:
-    """Return the engines that were named, or those that are installed; EngineUnavailable if one, or each, is not."""
-    found, reasons = [], []
-    for name in engines or ENGINES:
-        try:
-            found.append(require_engine(ScoringOptions(engine=name)))
-        except EngineNotInstalledError as error:
-            if engines:
-                raise
-            reasons.append(str(error))
-    if not found:
-        raise EngineNotInstalledError("\n  ".join(reasons))
-    return found
 
 
 def _groups(costs: Sequence[Cost], processes_each: int, memory: int) -> Iterator[list[Cost]]:
