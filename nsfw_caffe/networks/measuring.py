@@ -31,9 +31,6 @@ from nsfw_caffe.system import processes
 ROUNDS = 20
 """Turns that each process has."""
 
-_FLOAT = 4
-"""Bytes of a weight."""
-
 _HELD = 2.5
 """What a loaded network holds, in times the size of its weights: 1.7 to 2.3 with VGG-16, by engine."""
 
@@ -163,8 +160,7 @@ def _groups(costs: Sequence[Cost], processes_each: int, memory: int) -> Iterator
     group: list[Cost] = []
     held = 0
     for counted in costs:
-        weights = _FLOAT * (counted.parameters + counted.statistics)
-        needed = processes_each * (_PROCESS + int(_HELD * weights) + counted.activation_bytes)
+        needed = processes_each * (_PROCESS + int(_HELD * counted.weight_bytes) + counted.activation_bytes)
         if group and held + needed > memory:
             yield group
             group, held = [], 0
