@@ -153,7 +153,7 @@ def test_public_names() -> None:
     assert set(nsfw_caffe.__all__) == {
         "Classifier", "EngineUnavailable", "ImageError", "Limits", "ModelError", "NsfwCaffeError", "Record", "Result",
         "ScanResult", "ScoreError", "ScoringOptions", "__version__", "classify", "classify_batch", "evaluate",
-        "read_results", "scan", "spark",
+        "networks", "read_results", "scan", "spark",
     }  # fmt: skip
     assert all(hasattr(nsfw_caffe, name) for name in nsfw_caffe.__all__)
 

@@ -12,10 +12,8 @@ from pathlib import Path
 
 from nsfw_caffe.caffe_to_onnx import layers, windows
 from nsfw_caffe.caffe_to_onnx.graph import Layer, Value
-from nsfw_caffe.model.layer import refusal
+from nsfw_caffe.model.layer import ANY, miscount, refusal
 from nsfw_caffe.model.schema.caffe_pb2 import TRAIN, LayerParameter
-
-_ANY = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,14 @@ _WINDOW = ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_
 RULES = {
     "BatchNorm": Rule(layers.batch_norm, "batch_norm_param", ("use_global_stats", "eps"), in_place=True),
     "Bias": Rule(layers.bias, "bias_param", ("axis", "num_axes"), (1, 2), in_place=True),
-    "Concat": Rule(layers.concat, "concat_param", ("axis", "concat_dim"), (1, _ANY)),
+    "Concat": Rule(layers.concat, "concat_param", ("axis", "concat_dim"), (1, ANY)),
     "Convolution": Rule(
         windows.convolution,
         "convolution_param",
         (*_WINDOW, "num_output", "bias_term", "group", "dilation", "axis"),
     ),
     "Dropout": Rule(layers.dropout, "dropout_param", in_place=True),
-    "Eltwise": Rule(layers.eltwise, "eltwise_param", ("operation", "coeff"), (2, _ANY)),
+    "Eltwise": Rule(layers.eltwise, "eltwise_param", ("operation", "coeff"), (2, ANY)),
     "Flatten": Rule(layers.flatten, "flatten_param", ("axis", "end_axis")),
     "InnerProduct": Rule(layers.inner_product, "inner_product_param", ("num_output", "bias_term", "axis", "transpose")),
     "LRN": Rule(layers.lrn, "lrn_param", ("local_size", "alpha", "beta", "norm_region", "k")),
@@ -52,7 +50,7 @@ RULES = {
     "Reshape": Rule(layers.reshape, "reshape_param", ("shape", "axis", "num_axes")),
     "Scale": Rule(layers.scale, "scale_param", ("axis", "num_axes", "bias_term"), (1, 2), in_place=True),
     "Softmax": Rule(layers.softmax, "softmax_param", ("axis",), in_place=True),
-    "Split": Rule(layers.split, "", tops=(1, _ANY)),
+    "Split": Rule(layers.split, "", tops=(1, ANY)),
 }
 """By type of layer. `Input` is not among them: it makes no node."""
 
@@ -92,7 +90,7 @@ def refuse_unknown(layer: LayerParameter, prototxt: Path) -> None:
             raise refusal(prototxt, layer, f"{field.name} is not supported here")
     if layer.phase == TRAIN and layer.HasField("phase"):
         raise refusal(prototxt, layer, "phase: TRAIN makes it work as in training")
-    for kind, count, (least, most) in (("bottom", len(layer.bottom), rule.bottoms), ("top", len(layer.top), rule.tops)):
-        if not least <= count <= most:
-            wanted = str(least) if least == most else f"{least} to {most}" if most < _ANY else f"{least} or more"
-            raise refusal(prototxt, layer, f"{count} {kind} blobs; {wanted} are supported")
+    wrong = miscount(layer, rule.bottoms, rule.tops)
+    if wrong is not None:
+        found, wanted = wrong
+        raise refusal(prototxt, layer, f"{found}; {wanted} are supported")

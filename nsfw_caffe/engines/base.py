@@ -72,6 +72,24 @@ def require_engine(options: ScoringOptions) -> EngineName:
     return _installed(options)[0]
 
 
+def installed_engines() -> list[EngineName]:
+    """List the engines that are installed; EngineUnavailable where there is none, or one is broken."""
+    found, reasons = [], []
+    for name in ENGINES:
+        try:
+            _module(name).require(ScoringOptions(engine=name))
+            found.append(name)
+        except EngineNotInstalledError as error:
+            reasons.append(str(error))
+    if not found:
+        raise EngineUnavailable("\n  ".join(reasons))
+    return found
+
+
+def _module(name: EngineName) -> Any:  # noqa: ANN401
+    return importlib.import_module(f"nsfw_caffe.engines.{name}")
+
+
 def _installed(options: ScoringOptions) -> tuple[EngineName, Any]:
     """Give the name and the module of the engine, which for "auto" is the first that is installed."""
     candidates = ENGINES if options.engine == "auto" else (options.engine,)
@@ -79,7 +97,7 @@ def _installed(options: ScoringOptions) -> tuple[EngineName, Any]:
         candidates = ("openvino",)  # the only one that has it, whatever else is installed
     reasons = []
     for name in candidates:
-        module: Any = importlib.import_module(f"nsfw_caffe.engines.{name}")
+        module = _module(name)
         try:
             module.require(options)
         except EngineNotInstalledError as error:
@@ -93,7 +111,7 @@ def _installed(options: ScoringOptions) -> tuple[EngineName, Any]:
             if options.engine == "auto":
                 _log.info("engine 'auto' is %s%s", name, "".join(f"; not {reason}" for reason in reasons))
             return name, module
-    raise EngineNotInstalledError("\n  ".join(reasons))
+    raise EngineUnavailable("\n  ".join(reasons))
 
 
 def threads_a_picture(options: ScoringOptions, callers: int) -> int:

@@ -11,6 +11,10 @@ from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter
 Shape: TypeAlias = tuple[int, ...]
 
 
+ANY = 1 << 30
+"""The largest number of blobs where there is no limit."""
+
+
 class CheckedLayer:
     """What a prototxt says of a layer, and the errors that name both."""
 
@@ -36,6 +40,15 @@ class CheckedLayer:
 def refusal(prototxt: Path | str, layer: LayerParameter, reason: str) -> ModelError:
     """Make the error that names a file and a layer in it."""
     return ModelError(f"{prototxt}: layer {layer.name!r} of type {layer.type}: {reason}")
+
+
+def miscount(layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int]) -> tuple[str, str] | None:
+    """Say how many bottoms or tops a layer has, and how many it may have, from least to most; None if right."""
+    for kind, count, (least, most) in (("bottom", len(layer.bottom), bottoms), ("top", len(layer.top), tops)):
+        if not least <= count <= most:
+            wanted = str(least) if least == most else f"{least} to {most}" if most < ANY else f"{least} or more"
+            return f"{count} {kind} blobs", wanted
+    return None
 
 
 def format_shape(shape: Shape) -> str:

@@ -85,6 +85,11 @@ class Cost:
         return sum(layer.statistics for layer in self.layers)
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of parameters and statistics in float32, which are what a caffemodel holds."""
+        return _FLOAT32 * (self.parameters + self.statistics)
+
+    @property
     def multiply_adds(self) -> int:
         """Multiplications with an addition, of Convolution, Deconvolution and InnerProduct."""
         return sum(layer.multiply_adds for layer in self.layers)

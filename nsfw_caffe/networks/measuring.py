@@ -18,21 +18,18 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from nsfw_caffe.caffe_to_onnx.convert import convert
-from nsfw_caffe.engines.base import EngineNotInstalledError, require_engine
+from nsfw_caffe.engines.base import installed_engines, require_engine
 from nsfw_caffe.engines.caffe import last_words
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
 from nsfw_caffe.model.network import layers_in_test, read_prototxt
 from nsfw_caffe.model.random_weights import write_random_caffemodel
 from nsfw_caffe.networks.catalogue import NETWORKS, build
 from nsfw_caffe.networks.cost import Cost, cost
-from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
+from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.system import processes
 
 ROUNDS = 20
 """Turns that each process has."""
-
-_FLOAT = 4
-"""Bytes of a weight."""
 
 _HELD = 2.5
 """What a loaded network holds, in times the size of its weights: 1.7 to 2.3 with VGG-16, by engine."""
@@ -140,7 +137,7 @@ def measure(
     costs = {network: cost(network) for network in networks}
     for network in networks:
         _require_one_input(network)
-    engines = _there(engines)
+    engines = [require_engine(ScoringOptions(engine=name)) for name in engines or installed_engines()]
     set_ups = [(engine, count) for engine in engines for count in threads]
     groups = list(_groups(list(costs.values()), len(set_ups), processes.available_memory() // 2))
     steps = _Steps(len(costs) * (1 + len(set_ups)) + len(groups) * rounds, progress)
@@ -158,28 +155,12 @@ def _require_one_input(network: str) -> None:
         raise ModelError(f"{network}: it has {found}; to be measured a network needs exactly one input")
 
 
-def _there(engines: Sequence[EngineName] | None) -> list[EngineName]:
-    """Return the engines that were named, or those that are installed; EngineUnavailable if one, or each, is not."""
-    found, reasons = [], []
-    for name in engines or ENGINES:
-        try:
-            found.append(require_engine(ScoringOptions(engine=name)))
-        except EngineNotInstalledError as error:
-            if engines:
-                raise
-            reasons.append(str(error))
-    if not found:
-        raise EngineNotInstalledError("\n  ".join(reasons))
-    return found
-
-
 def _groups(costs: Sequence[Cost], processes_each: int, memory: int) -> Iterator[list[Cost]]:
     """Part networks into groups whose processes can live at once; one that needs more than there is goes alone."""
     group: list[Cost] = []
     held = 0
     for counted in costs:
-        weights = _FLOAT * (counted.parameters + counted.statistics)
-        needed = processes_each * (_PROCESS + int(_HELD * weights) + counted.activation_bytes)
+        needed = processes_each * (_PROCESS + int(_HELD * counted.weight_bytes) + counted.activation_bytes)
         if group and held + needed > memory:
             yield group
             group, held = [], 0

@@ -26,9 +26,6 @@ _TOTALS = (
     "pynetbuilder_parameters",
 )
 
-_FLOAT = 4
-"""Bytes of a weight."""
-
 
 @dataclass(frozen=True)
 class OwnEvaluation:
@@ -156,7 +153,7 @@ def _totals(counted: Cost) -> list[tuple[str, str]]:
         ("multiply-adds", f"{counted.multiply_adds:,}"),
         ("parameters", f"{counted.parameters:,}"),
         ("BatchNorm's statistics", f"{counted.statistics:,}"),
-        ("weights in float32", size(_FLOAT * (counted.parameters + counted.statistics))),
+        ("weights in float32", size(counted.weight_bytes)),
         ("blobs between layers", size(counted.activation_bytes)),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 
 class _ForkGuard:
@@ -43,11 +43,9 @@ class _ForkGuard:
 _guard = _ForkGuard()
 
 
-@contextmanager
-def no_fork() -> Iterator[None]:
+def no_fork() -> AbstractContextManager[None]:
     """Have other threads' `os.fork` wait meanwhile, which `subprocess` does not call."""
-    with _guard.at_work():
-        yield
+    return _guard.at_work()
 
 
 def _in_child() -> None:

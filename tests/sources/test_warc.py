@@ -186,7 +186,7 @@ def test_address_with_a_space_prints_nothing(path: Path, capfd: pytest.CaptureFi
 def test_named_warc_without_warcio_says_how_to_get_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "warcio", None)
     path = pack(tmp_path / "x.warc")
-    with pytest.raises(ResultsError, match=r"pip install 'nsfw-caffe\[scan\]'"):
+    with pytest.raises(ResultsError, match=r"pip install '\.\[scan\]' from the checkout"):
         find_items([str(path)], Selection())
 
 

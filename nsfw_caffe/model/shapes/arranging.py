@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from nsfw_caffe.model.layer import CheckedLayer, Shape
+from nsfw_caffe.model.layer import ANY, CheckedLayer, Shape
 from nsfw_caffe.model.schema.caffe_pb2 import EltwiseParameter
-from nsfw_caffe.model.shapes.base import ANY, MANY, Made, Rule, ShapedLayer, listed
+from nsfw_caffe.model.shapes.base import MANY, Made, Rule, ShapedLayer, listed
 
 
 def _eltwise(layer: ShapedLayer) -> Made:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from nsfw_caffe.model.layer import CheckedLayer, Shape, format_shape
+from nsfw_caffe.model.layer import ANY, CheckedLayer, Shape, format_shape
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter
 
 Shapes: TypeAlias = list[Shape]
 
-ANY = 1 << 30
 MANY = (1, ANY)
 NONE = (0, 0)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.layer import Shape, format_shape, refusal
+from nsfw_caffe.model.layer import Shape, format_shape, miscount, refusal
 from nsfw_caffe.model.network import layers_in_test
 from nsfw_caffe.model.schema.caffe_pb2 import BlobShape, LayerParameter, NetParameter
 from nsfw_caffe.model.shapes import arranging, data, layers, losses
-from nsfw_caffe.model.shapes.base import ANY, Made, ShapedLayer, Shapes
+from nsfw_caffe.model.shapes.base import Made, ShapedLayer, Shapes
 
 RULES = layers.RULES | arranging.RULES | losses.RULES | data.RULES
 """By type of layer; what is missing needs data, or runs code of its own."""
@@ -52,10 +52,10 @@ def layer_shapes(layer: LayerParameter, bottoms: Shapes, prototxt: Path | str) -
     if rule is None:
         raise refusal(prototxt, layer, "the shapes of this type cannot be told without Caffe")
     shaped = ShapedLayer(layer, prototxt, bottoms)
-    for kind, count, (least, most) in (("bottom", len(bottoms), rule.bottoms), ("top", len(layer.top), rule.tops)):
-        if not least <= count <= most:
-            wanted = str(least) if least == most else f"{least} to {most}" if most < ANY else f"{least} or more"
-            raise shaped.refuse(f"{count} {kind} blobs; it takes {wanted}")
+    wrong = miscount(layer, rule.bottoms, rule.tops)
+    if wrong is not None:
+        found, wanted = wrong
+        raise shaped.refuse(f"{found}; it takes {wanted}")
     weights, tops = len(layer.loss_weight), max(len(layer.top), 1)
     shaped.require(weights in {0, tops}, f"{weights} loss_weight for {tops} top blobs")
     made = rule.make(shaped)
