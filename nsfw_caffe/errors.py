@@ -87,3 +87,7 @@ class LabelsUnreadable(EvaluationError, ResultsUnreadable):  # noqa: N818 - a st
 
 class TrainingError(NsfwCaffeError):
     """Training cannot start, or go on."""
+
+
+class SolverLost(TrainingError):  # noqa: N818 - a state, named as one
+    """A solver was killed, or one of several that train together has gone: going on from the last snapshot may help."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,11 @@ import numpy.typing as npt
 from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.layer import Shape, format_shape
 from nsfw_caffe.system.reading import reason
+from nsfw_caffe.training.solver_job import Share, SolverJob
 
 Array: TypeAlias = npt.NDArray[Any]
+
+_Rows = TypeVar("_Rows", int, npt.NDArray[np.int64])
 
 _CHUNK = 1 << 24
 """Bytes of the data that are looked at at once."""
@@ -39,7 +42,24 @@ class Feed(Protocol):
         """Let go of files and processes."""
 
 
-class Order:
+class Order(Protocol):
+    """Says which rows a batch has."""
+
+    def rows(self, number: int) -> npt.NDArray[np.int64]:
+        """Return the rows of a batch."""
+
+    def draw(self, number: int) -> tuple[int, int]:
+        """Return which random numbers a batch's pictures take: of which update or batch, and of how many past those."""
+
+
+def order_of(job: SolverJob, rows: int) -> Order:
+    """Return the order of a job's rows."""
+    if job.share is not None:
+        return ShardedOrder(job, job.share, rows)
+    return ShuffledOrder(rows, job.batch_size, job.seed)
+
+
+class ShuffledOrder:
     """Every row once an epoch, shuffled anew each time, by the seed alone."""
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
@@ -58,13 +78,68 @@ class Order:
             start += len(part)
         return np.concatenate(found)
 
+    def draw(self, number: int) -> tuple[int, int]:
+        """Give each batch random numbers of its own."""
+        return number, 0
+
+
+class ShardedOrder:
+    """A solver's part of the batches of several that train together, whose pictures it alone needs.
+
+    A place in the batch is a lane: place p has the rows p, p + lanes, p + 2 lanes and so on, and no others, shuffled
+    anew each time; those with one row less have one of theirs twice. A solver has a part of the lanes, so that its rows
+    are its own for good, and the batches are the same however many solvers there are.
+    """
+
+    def __init__(self, job: SolverJob, share: Share, rows: int) -> None:
+        self._batch_size, self._iter_size = job.batch_size, job.iter_size
+        self._mine = job.batch_size * job.iter_size
+        self._lanes = self._mine * share.ranks
+        self._first = self._mine * share.rank
+        self._length = -(-share.rows // self._lanes)
+        if share.rows < self._lanes:
+            raise TrainingError(f"a batch of {self._lanes} is more than the {share.rows} pictures there are")
+        expected = np.count_nonzero(shard_of(np.arange(share.rows), self._lanes, share.ranks) == share.rank)
+        if rows != expected:
+            raise TrainingError(f"solver {share.rank} of {share.ranks} has {rows} pictures; it should have {expected}")
+        self._epoch = functools.lru_cache(2)(lambda epoch: self._shuffled((job.seed, 0, epoch), share.rows))
+
+    def _shuffled(self, seed: tuple[int, ...], rows: int) -> npt.NDArray[np.int64]:
+        """Return an epoch's rows, by iteration and place, numbered as the solver has them."""
+        generator = np.random.default_rng(seed)
+        table = np.arange(self._length * self._lanes)
+        if len(table) > rows:
+            short = table[rows:] % self._lanes
+            table[rows:] = generator.integers(0, self._length - 1, len(short)) * self._lanes + short
+        shuffled = generator.permuted(table.reshape(self._length, self._lanes), axis=0)
+        mine: npt.NDArray[np.int64] = shuffled[:, self._first : self._first + self._mine]
+        return mine // self._lanes * self._mine + mine % self._lanes - self._first
+
+    def rows(self, number: int) -> npt.NDArray[np.int64]:
+        """Return the rows of a batch."""
+        update, part = divmod(number, self._iter_size)
+        epoch, line = divmod(update, self._length)
+        mine: npt.NDArray[np.int64] = self._epoch(epoch)[line]
+        return mine[part * self._batch_size : (part + 1) * self._batch_size]
+
+    def draw(self, number: int) -> tuple[int, int]:
+        """Give each picture the random numbers of its place in the whole batch."""
+        update, part = divmod(number, self._iter_size)
+        return update, self._first + part * self._batch_size
+
+
+def shard_of(rows: _Rows, lanes: int, ranks: int) -> _Rows:
+    """Return which solver has each row, of several whose batches together have so many places."""
+    return rows % lanes // (lanes // ranks)
+
 
 class ArrayFeed:
     """Rows of arrays in files, which are mapped rather than read."""
 
-    def __init__(self, folder: Path, batch_size: int, seed: int) -> None:
-        self._data, self._labels, self._weights = load_arrays(folder)
-        self._order = Order(len(self._labels), batch_size, seed)
+    def __init__(self, job: SolverJob) -> None:
+        assert job.arrays is not None
+        self._data, self._labels, self._weights = load_arrays(Path(job.arrays))
+        self._order = order_of(job, len(self._labels))
 
     def batch(self, number: int) -> Batch:
         """Give a batch."""

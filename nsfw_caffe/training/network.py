@@ -57,6 +57,16 @@ class TrainedNetwork:
         }
 
     @property
+    def learning(self) -> list[tuple[str, int]]:
+        """The blobs that are learned: each layer's name and the blob's number."""
+        return [
+            (made.layer.name, number)
+            for made in self.shapes
+            for number in range(len(made.blobs))
+            if number >= len(made.layer.param) or made.layer.param[number].lr_mult
+        ]
+
+    @property
     def values(self) -> int:
         """How many values all learned blobs have."""
         return sum(_count(shape) for made in self.shapes for shape in made.blobs)

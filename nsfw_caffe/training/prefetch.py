@@ -23,7 +23,7 @@ from nsfw_caffe.model.layer import Shape, format_shape
 from nsfw_caffe.preprocessing.formats import Settings, pillow_settings
 from nsfw_caffe.system import processes
 from nsfw_caffe.system.reading import reason
-from nsfw_caffe.training.feeding import Batch, Order, check_labels
+from nsfw_caffe.training.feeding import Batch, check_labels, order_of
 from nsfw_caffe.training.solver_job import SolverJob
 
 _AHEAD = 2
@@ -96,7 +96,7 @@ class PictureFeed:
     def __init__(self, job: SolverJob, data_shape: Shape, classes: int, first: int) -> None:
         assert job.pictures is not None
         self._labels = load_pictures(Path(job.pictures), classes).labels
-        self._order = Order(len(self._labels), job.batch_size, job.seed)
+        self._order = order_of(job, len(self._labels))
         self._shape = data_shape
         self._next = self._asked = first
         self._last = job.iterations * job.iter_size
@@ -117,7 +117,7 @@ class PictureFeed:
     def _ask(self) -> None:
         if self._asked < self._last:
             number, self._asked = self._asked, self._asked + 1
-            self._worker(number).ask(number, self._order.rows(number))
+            self._worker(number).ask(self._order.draw(number), self._order.rows(number))
 
     def _worker(self, number: int) -> _Worker:
         return self._workers[number % len(self._workers)]
@@ -153,9 +153,9 @@ class _Worker:
         with self._told():
             self._connection.send(set_up)
 
-    def ask(self, number: int, rows: npt.NDArray[np.int64]) -> None:
+    def ask(self, draw: tuple[int, int], rows: npt.NDArray[np.int64]) -> None:
         with self._told():
-            self._connection.send((number, rows))
+            self._connection.send((draw, rows))
 
     def take(self, shape: Shape) -> npt.NDArray[np.float32]:
         """Wait for a batch."""

@@ -24,7 +24,7 @@ _AUGMENTATION = 1
 
 
 def main(descriptor: str) -> None:
-    """Answer each number of a batch with None and its pictures' bytes, or with an error, until the parent goes."""
+    """Answer each order of a batch with None and its pictures' bytes, or with an error, until the parent goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_apart()
     connection: Connection = Connection(int(descriptor))
@@ -35,9 +35,9 @@ def main(descriptor: str) -> None:
         with Sources() as sources:
             preparer = Preparer(set_up, pictures, sources)
             while True:
-                number, rows = connection.recv()
+                draw, rows = connection.recv()
                 try:
-                    data = preparer.batch(number, rows)
+                    data = preparer.batch(draw, rows)
                 except NsfwCaffeError as error:
                     connection.send(TrainingError(str(error)))
                     continue
@@ -54,17 +54,21 @@ class Preparer:
         self._set_up, self._pictures, self._sources = set_up, pictures, sources
         self._codec = create_codec(set_up.jpeg, "exact")
 
-    def batch(self, number: int, rows: npt.NDArray[np.int64]) -> Tensor:
-        """Return a batch, float32 (n, 3, side, side)."""
+    def batch(self, draw: tuple[int, int], rows: npt.NDArray[np.int64]) -> Tensor:
+        """Return a batch, float32 (n, 3, side, side); `draw` is as in `Order.draw`."""
+        number, past = draw
         generator = np.random.default_rng((self._set_up.seed, _AUGMENTATION, number))
-        return np.stack([self._picture(int(row), generator) for row in rows])
+        for _ in range(past):
+            self._drawn(generator)
+        return np.stack([self._picture(int(row), *self._drawn(generator)) for row in rows])
 
-    def _picture(self, row: int, generator: np.random.Generator) -> Tensor:
-        set_up = self._set_up
+    def _drawn(self, generator: np.random.Generator) -> tuple[int, float, float, float]:
         # All is drawn for every picture, so that what the one option draws does not depend on the others.
-        low, high = set_up.scales
-        scale = int(generator.integers(low, high + 1))
-        down, right, flip = generator.random(3)
+        low, high = self._set_up.scales
+        return int(generator.integers(low, high + 1)), *generator.random(3).tolist()
+
+    def _picture(self, row: int, scale: int, down: float, right: float, flip: float) -> Tensor:
+        set_up = self._set_up
         pixels = self._decoded(row, scale)
         room = scale - set_up.side
         top, left = (int(place * (room + 1)) if set_up.crops else room // 2 for place in (down, right))

@@ -23,7 +23,8 @@ KEPT = "kept"
 """The folder, within a solver's, of weights that are kept."""
 
 _HISTORY = "history.jsonl"
-_STATE = "state.json"
+STATE = "state.json"
+"""The file that is the last to come."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -73,10 +74,10 @@ def newest(folder: Path) -> Snapshot | None:
     if not found:
         return None
     try:
-        state = json.loads((found[-1] / _STATE).read_text())
+        state = json.loads((found[-1] / STATE).read_text())
         return Snapshot(found[-1], state["iteration"], state["job"], state["threads"], state["hashes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{found[-1]} is damaged: it has no {_STATE}; remove it to start anew") from error
+        raise TrainingError(f"{found[-1]} is damaged: it has no {STATE}; remove it to start anew") from error
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _seal(part: Path, content: Content, sizes: tuple[int, int]) -> Snapshot:
     fields = {
         "iteration": content.iteration, "job": content.job, "threads": content.threads, "hashes": snapshot.hashes
     }  # fmt: skip
-    (part / _STATE).write_text(json.dumps(fields))
+    (part / STATE).write_text(json.dumps(fields))
     return snapshot
 
 

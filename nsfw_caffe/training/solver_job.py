@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from nsfw_caffe.errors import TrainingError
 
@@ -26,6 +26,15 @@ STATE_FACTOR: dict[SolverType, int] = {
     "SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2
 }  # fmt: skip
 """How many values of history a solver keeps for each that it learns: AdaDeltaPreSolve, AdamPreSolve."""
+
+
+class Share(NamedTuple):
+    """Which of the solvers that train together one is, and what all of them have."""
+
+    rank: int
+    ranks: int
+    rows: int
+    """Of all together, of which row r is the solver's whose place in the batch is r modulo the batch of all."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,9 @@ class SolverJob:
         The JPEG library of the preprocessing, as in `ScoringOptions`.
     prefetch_workers : int, optional
         Processes that prepare pictures; by default one for each core, two at the most.
+    share : Share, optional
+        Of a solver that trains together with others: `arrays` or `pictures` has its rows alone, in order, and an update
+        is the mean of all solvers'.
     """
 
     net: str
@@ -105,6 +117,7 @@ class SolverJob:
     scales: tuple[int, int] = (256, 256)
     jpeg: str = "pillow"
     prefetch_workers: int | None = None
+    share: Share | None = None
 
     def to_json(self) -> str:
         """Write the job."""
@@ -117,6 +130,8 @@ class SolverJob:
         for name in ("step_values", "class_weights", "scales"):
             if fields[name] is not None:
                 fields[name] = tuple(fields[name])
+        if fields["share"] is not None:
+            fields["share"] = Share(*fields["share"])
         return cls(**fields)
 
 

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import import_caffe
 from nsfw_caffe.errors import NsfwCaffeError, TrainingError
+from nsfw_caffe.training.averaging import CHECK_EVERY, Allreduce, Averaging
 from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
 from nsfw_caffe.training.prefetch import PictureFeed
@@ -49,8 +50,11 @@ _LOCK_SECONDS = 5
 _FLUSH_SECONDS = 0.05
 
 
-def main(parent: str) -> None:
-    """Train as the job on standard input says; what is wrong is the last line of standard output."""
+def main(parent: str, join: Callable[[Any], Allreduce] | None = None) -> None:
+    """Train as the job on standard input says; what is wrong is the last line of standard output.
+
+    `join` makes of the message's `group` what averages the gradients of several solvers.
+    """
     # Ctrl-C reaches the whole process group: the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -60,7 +64,8 @@ def main(parent: str) -> None:
     message: dict[str, Any] = json.load(sys.stdin)
     try:
         with _locked(Path(message["job"]["folder"])):
-            _train(SolverJob.from_json(json.dumps(message["job"])), message["identity"])
+            allreduce = None if join is None else join(message["group"])
+            _train(SolverJob.from_json(json.dumps(message["job"])), message["identity"], allreduce)
     except BrokenPipeError:  # nobody listens any more
         os._exit(1)
     except (NsfwCaffeError, MemoryError, OSError) as error:
@@ -69,8 +74,8 @@ def main(parent: str) -> None:
         sys.exit(1)
 
 
-def _train(job: SolverJob, identity: dict[str, Any]) -> None:
-    solver = _Solver(job, identity)
+def _train(job: SolverJob, identity: dict[str, Any], allreduce: Allreduce | None) -> None:
+    solver = _Solver(job, identity, allreduce)
     try:
         solver.run()
     finally:
@@ -78,7 +83,7 @@ def _train(job: SolverJob, identity: dict[str, Any]) -> None:
 
 
 class _Solver:
-    def __init__(self, job: SolverJob, identity: dict[str, Any]) -> None:
+    def __init__(self, job: SolverJob, identity: dict[str, Any], allreduce: Allreduce | None) -> None:
         self._job, self._identity = job, identity
         self._folder = Path(job.folder)
         weighted = job.arrays is not None and (Path(job.arrays) / "weights.npy").exists()
@@ -95,6 +100,11 @@ class _Solver:
         self._part = 0
         if job.iter_size > 1:
             self._solver.net.before_forward(self._before_layer)
+        self._averaging: Averaging | None = None
+        if allreduce is not None:
+            params = self._solver.net.params
+            self._averaging = Averaging([params[name][number] for name, number in self._network.learning], allreduce)
+            self._solver.add_callback(lambda: None, self._average)
 
     def _set_threads(self, snapshot: Snapshot | None) -> int | None:
         blas = loaded_blas()
@@ -132,19 +142,31 @@ class _Solver:
             if not math.isfinite(self._loss):
                 raise TrainingError(self._advice(number + 1))
             line = {"number": number + 1, "loss": self._loss, "rate": rate(job, number), "seconds": round(seconds, 6)}
+            if self._averaging is not None:
+                line["exchange"] = round(self._averaging.seconds, 6)
             self._history.append(json.dumps(line))
             _say(line)
             self._keep(number + 1)
 
     def _step(self, number: int) -> None:
-        # Dropout's random numbers are in no snapshot.
-        self._caffe.set_random_seed(self._job.seed + number)
+        # Dropout's random numbers are in no snapshot; solvers that train together have their own.
+        rank, ranks, _ = self._job.share or (0, 1, 0)
+        self._caffe.set_random_seed(self._job.seed + number * ranks + rank)
         self._loss = 0.0
         self._part = number * self._job.iter_size
         if self._job.iter_size == 1:
             self._fill()
         self._solver.step(1)
+        if self._averaging is None:
+            self._add_loss()
+
+    def _average(self) -> None:
+        """Do what Caffe calls between the gradients and the update."""
+        assert self._averaging is not None
         self._add_loss()
+        number = self._solver.iter + 1
+        check = number % CHECK_EVERY == 0 or number == self._job.iterations
+        self._loss = self._averaging.average(self._loss, check=check)
 
     def _before_layer(self, layer: int) -> None:
         """Give each forward pass of an iteration its own batch."""
@@ -203,7 +225,7 @@ class _Solver:
 def _open_feed(job: SolverJob, network: TrainedNetwork, first: int) -> Feed:
     """Open what gives batches, from number `first` on."""
     if job.arrays is not None:
-        return ArrayFeed(Path(job.arrays), job.batch_size, job.seed)
+        return ArrayFeed(job)
     return PictureFeed(job, network.inputs["data"], network.classes, first)
 
 

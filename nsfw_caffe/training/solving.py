@@ -9,14 +9,14 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from nsfw_caffe import errors
 from nsfw_caffe.engines.caffe import last_words
-from nsfw_caffe.errors import NsfwCaffeError, TrainingError
+from nsfw_caffe.errors import NsfwCaffeError, SolverLost, TrainingError
 from nsfw_caffe.model.layer import Shape, format_shape
 from nsfw_caffe.system import processes
 from nsfw_caffe.system.files import file_sha256
@@ -28,7 +28,7 @@ from nsfw_caffe.training.snapshots import KEPT, Snapshot, clear, newest
 from nsfw_caffe.training.solver_job import SolverJob as SolverJob
 from nsfw_caffe.training.solver_job import check_parameters
 
-_ELSEWHERE = ("folder", "snapshot_every", "test_every", "threads", "prefetch_workers")
+_ELSEWHERE = ("folder", "snapshot_every", "test_every", "threads", "prefetch_workers", "share")
 """Fields of a job that another run of it may have otherwise."""
 
 _PATHS = ("net", "folder", "weights", "arrays", "pictures")
@@ -50,12 +50,15 @@ class Iteration:
         The learning rate.
     seconds : float
         How long it took.
+    exchange : float
+        How much of that solvers that train together took to average their gradients.
     """
 
     number: int
     loss: float
     rate: float
     seconds: float
+    exchange: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,11 @@ def solve(job: SolverJob, *, resume: bool = False, progress: Progress | None = N
     0.0731
     """
     check_job(job)
-    identity = _identity(job)
-    snapshot = _check_folder(Path(job.folder), identity, resume=resume)
+    identity = identity_of(job)
+    snapshot = check_folder(Path(job.folder), identity, resume=resume)
     if snapshot is None or snapshot.iteration < job.iterations:
-        _run_child(job, identity, progress)
-    return _result(job)
+        run_child(job, identity, progress)
+    return result_of(job)
 
 
 def check_job(job: SolverJob) -> None:
@@ -149,7 +152,7 @@ def _check_weight_input(job: SolverJob, inputs: dict[str, Shape], classes: int, 
         )
 
 
-def _identity(job: SolverJob) -> dict[str, Any]:
+def identity_of(job: SolverJob) -> dict[str, Any]:
     """Return what has to be the same for a run to go on: parameters, and the files' content."""
     fields: dict[str, Any] = json.loads(job.to_json())
     for name in _ELSEWHERE:
@@ -165,7 +168,7 @@ def _identity(job: SolverJob) -> dict[str, Any]:
     return fields
 
 
-def _check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Snapshot | None:
+def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Snapshot | None:
     """Return the snapshot to go on from, if any."""
     snapshot = newest(folder)
     if snapshot is None:
@@ -191,22 +194,35 @@ def _short(value: object) -> str:
     return text[:8] if isinstance(value, str) and len(text) == 64 else text
 
 
-def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | None) -> None:
-    """Run the worker to its end; TrainingError with what it says, or with Caffe's last line."""
+def run_child(
+    job: SolverJob,
+    identity: dict[str, Any],
+    progress: Progress | None,
+    *,
+    program: str = "training.solver_worker",
+    group: object = None,
+    descriptors: Sequence[int] = (),
+) -> None:
+    """Run the worker to its end; TrainingError with what it says, or with Caffe's last line.
+
+    `program` is another one for a solver that trains together with others, `group` what it needs to find them.
+    """
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
-            processes.command("training.solver_worker", str(os.getpid())),
+            processes.command(program, str(os.getpid())),
             env=processes.environment(GLOG_minloglevel="2", GLOG_logtostderr="1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            pass_fds=descriptors,
         )
         assert child.stdin is not None
         assert child.stdout is not None
         try:
             with contextlib.suppress(BrokenPipeError), child.stdin:
-                json.dump({"job": dataclasses.asdict(_absolute(job)), "identity": identity}, child.stdin)
+                message = {"job": dataclasses.asdict(_absolute(job)), "identity": identity, "group": group}
+                json.dump(message, child.stdin)
             error = _listen(child.stdout, progress)
         except BaseException:
             child.kill()
@@ -219,7 +235,8 @@ def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | No
         if error is not None:
             raise error
         if status != 0:
-            raise TrainingError(_death(job, status, log))
+            kind = SolverLost if status == -signal.SIGKILL else TrainingError
+            raise kind(_death(job, status, log))
 
 
 def _absolute(job: SolverJob) -> SolverJob:
@@ -239,8 +256,9 @@ def _listen(output: IO[str], progress: Progress | None) -> NsfwCaffeError | None
         except ValueError:  # half a line is the last that a dying process says
             continue
         if "error" in line:
-            kind = getattr(errors, line["type"], TrainingError)
-            return kind(line["error"]) if kind is errors.EngineUnavailable else TrainingError(line["error"])
+            kinds = (errors.EngineUnavailable, errors.SolverLost)
+            kind = next((kind for kind in kinds if kind.__name__ == line["type"]), TrainingError)
+            return kind(line["error"])
         if progress is not None:
             progress(Iteration(**line))
     return None
@@ -258,7 +276,8 @@ def _death(job: SolverJob, status: int, log: IO[bytes]) -> str:
     return f"Caffe's solver {reason_}{last}"
 
 
-def _result(job: SolverJob) -> SolverResult:
+def result_of(job: SolverJob) -> SolverResult:
+    """Give what a job's folder holds when it is done."""
     snapshot = newest(Path(job.folder))
     assert snapshot is not None
     kept = {
