@@ -179,7 +179,9 @@ class _Run:
     def _collect(self, plan: RankPlan, group: str) -> None:
         try:
             self._shards.context.setJobGroup(group, "nsfw_caffe: training", interruptOnCancel=True)
-            self._hashes = self._shards.barrier().mapPartitions(functools.partial(run_rank, plan)).collect()
+            found = self._shards.barrier().mapPartitions(functools.partial(run_rank, plan))
+            # Spark does not try the last stage of a job again where it is a barrier's, so another one comes after it.
+            self._hashes = found.partitionBy(1, _first).collect()
         except Exception as error:  # noqa: BLE001 - told by the thread that has started this one
             self._failure = error
 
@@ -221,3 +223,7 @@ def _rank_of(lanes: int, workers: int, row: ShardRow) -> tuple[int, ShardRow]:
 
 def _itself(rank: int) -> int:
     return rank
+
+
+def _first(_: int) -> int:
+    return 0
