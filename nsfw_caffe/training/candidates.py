@@ -16,7 +16,7 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset
-from nsfw_caffe.training.features import Reading, outputs_of
+from nsfw_caffe.training.features import Means, outputs_of
 from nsfw_caffe.training.result import Scores
 from nsfw_caffe.training.snapshots import kept_weights
 
@@ -32,7 +32,7 @@ class Judge:
     held: Dataset
     """The pictures held out, and no others."""
     scored: int
-    reading: Reading
+    reading: Means
 
     def outputs(self, caffemodel: Path, folder: Path) -> Scores:
         """Compute the probabilities, (n, classes); what is computed is kept in a folder, to go on with."""

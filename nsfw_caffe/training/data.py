@@ -166,20 +166,27 @@ def _of_table(path: Path) -> list[LabelledSource]:
     for row, (source, label) in enumerate(zip(sources, labels, strict=True), 1):
         if not source or not label or not label.strip():
             raise TrainingError(f"{path}: row {row} has no {'label' if source else 'source'}")
-    names = {label: label.strip() for label in set(labels)}
-    if all(name.lower() in LABELS for name in names.values()):
-        names = {label: "nsfw" if LABELS[name.lower()] else "sfw" for label, name in names.items()}
+    names = names_of(set(labels))
     return [
-        LabelledSource(decode_name(source), names[label], _side(split, path))
+        LabelledSource(decode_name(source), names[label], side_of(split, str(path)))
         for source, label, split in zip(sources, labels, splits, strict=True)
     ]
 
 
-def _side(split: str | None, path: Path) -> bool | None:
+def names_of(labels: Iterable[str]) -> dict[str, str]:
+    """Give each label its class's name: sfw or nsfw where all are what evaluation knows as one of them."""
+    names = {label: label.strip() for label in labels}
+    if all(name.lower() in LABELS for name in names.values()):
+        return {label: "nsfw" if LABELS[name.lower()] else "sfw" for label, name in names.items()}
+    return names
+
+
+def side_of(split: str | None, where: str) -> bool | None:
+    """Tell whether a split is the part held out; None where it says nothing."""
     if split is None or not split.strip():
         return None
     if split.strip().lower() not in _SPLITS:
-        raise TrainingError(f"{path}: {split!r} is no split: expected {', '.join(_SPLITS)}")
+        raise TrainingError(f"{where}: {split!r} is no split: expected {', '.join(_SPLITS)}")
     return _SPLITS[split.strip().lower()]
 
 
@@ -198,7 +205,7 @@ def gather(
     """
     load_library("imagehash")
     classes = class_names(sources)
-    found = _Found(classes)
+    found = Finds(classes)
     threads = available_cores()
 
     def look_at(labelled: tuple[Item, LabelledSource]) -> tuple[Content, int | None, str | None]:
@@ -209,7 +216,7 @@ def gather(
 
     work = ordered_map(look_at, _held_items(sources), threads, _READ_AHEAD, lambda item: item[0].size or 0)
     for done, ((item, source), (content, look, error)) in enumerate(work, 1):
-        found.add(item, source, content.sha256, look, error)
+        found.add(source._replace(path=item.source), content.sha256, look, error)
         if progress is not None:
             progress("pictures read", done, None)
     return found.dataset(holdout, seed)
@@ -246,7 +253,7 @@ def _why_not(data: bytes, codec: JpegCodec, limits: Limits) -> str | None:
     return None
 
 
-class _Found:
+class Finds:
     """What has been read so far."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
@@ -255,18 +262,19 @@ class _Found:
         self._failures: list[tuple[str, str]] = []
         self._repeats = 0
 
-    def add(self, item: Item, source: LabelledSource, sha256: str | None, look: int | None, error: str | None) -> None:
+    def add(self, source: LabelledSource, sha256: str | None, look: int | None, error: str | None) -> None:
+        """Take a picture, or what is wrong with it; TrainingError where its content is labelled otherwise already."""
         if error is not None or sha256 is None:
-            self._failures.append((item.source, error or "cannot be read"))
+            self._failures.append((source.path, error or "cannot be read"))
             return
         label = self._classes.index(source.label)
         known = self._pictures.get(sha256)
         if known is None:
-            self._pictures[sha256] = Picture(item.source, label, sha256, look, source.held)
+            self._pictures[sha256] = Picture(source.path, label, sha256, look, source.held)
             return
         if known.label != label:
             raise TrainingError(
-                f"{known.source} is labelled {self._classes[known.label]}, and {item.source}, which is the same "
+                f"{known.source} is labelled {self._classes[known.label]}, and {source.path}, which is the same "
                 f"picture, {source.label}: decide for one"
             )
         self._repeats += 1
@@ -274,6 +282,7 @@ class _Found:
             self._pictures[sha256] = known._replace(held=True)
 
     def dataset(self, holdout: float, seed: int) -> Dataset:
+        """Decide which pictures are held out."""
         pictures = sorted(self._pictures.values(), key=lambda picture: picture.sha256)
         check_counts(self._classes, (picture.label for picture in pictures), self._failures)
         alike = groups_alike([picture.look for picture in pictures])

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,10 @@ from nsfw_caffe.sources.item import Content, Item, read
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import reason
-from nsfw_caffe.training.data import Dataset, LabelledSource, Progress, items
+from nsfw_caffe.training.cost import cut_batch
+from nsfw_caffe.training.data import Dataset, LabelledSource, Progress, gather, items
+from nsfw_caffe.training.solving import Progress as SolverProgress
+from nsfw_caffe.training.solving import SolverJob, SolverResult, solve
 
 _DONE, _FAILED = 1, 2
 
@@ -155,7 +158,7 @@ def _fill(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Reading:
-    """How pictures are read again, and run through a network."""
+    """How pictures are read again, and run through a network, by this machine."""
 
     sources: list[LabelledSource]
     options: ScoringOptions
@@ -163,8 +166,64 @@ class Reading:
     workers: int | None = None
     progress: Progress | None = None
 
+    @property
+    def in_between(self) -> bool:
+        """Whether pictures can be run through a network while a solver is at work."""
+        return True
 
-def features_of(dataset: Dataset, reading: Reading, network: CutNetwork, caffemodel: Path, folder: Path) -> FeatureFile:
+    def gather(self, holdout: float, seed: int) -> Dataset:
+        """Read all pictures once, and decide which are held out."""
+        return gather(
+            self.sources,
+            holdout=holdout,
+            seed=seed,
+            codec=self.codec,
+            limits=self.options.limits,
+            progress=self.progress,
+        )
+
+    def compute(
+        self, dataset: Dataset, files: ModelFiles, found: FeatureFile, missing: npt.NDArray[np.int64], what: str
+    ) -> None:
+        """Compute what a network makes of some pictures."""
+        _compute(dataset, self, files, found, missing, what)
+
+    def cut(self, batch_size: int, fitting: int) -> tuple[int, int]:
+        """Cut the pictures of an update into equal batches that fit: their size, and how many there are."""
+        return cut_batch(batch_size, fitting)
+
+    def solve(self, job: SolverJob, *, resume: bool, progress: SolverProgress | None) -> SolverResult:
+        """Train a network."""
+        return solve(job, resume=resume, progress=progress)
+
+
+class Means(Protocol):
+    """What does the work of a training: as `Reading`, whose methods these are."""
+
+    @property
+    def options(self) -> ScoringOptions:
+        """How pictures are scored."""
+
+    @property
+    def in_between(self) -> bool:
+        """Whether pictures can be run through a network while a solver is at work."""
+
+    def gather(self, holdout: float, seed: int) -> Dataset:
+        """Read all pictures once, and decide which are held out."""
+
+    def compute(
+        self, dataset: Dataset, files: ModelFiles, found: FeatureFile, missing: npt.NDArray[np.int64], what: str
+    ) -> None:
+        """Compute what a network makes of some pictures."""
+
+    def cut(self, batch_size: int, fitting: int) -> tuple[int, int]:
+        """Cut the pictures of an update into equal batches that fit: their size, and how many there are."""
+
+    def solve(self, job: SolverJob, *, resume: bool, progress: SolverProgress | None) -> SolverResult:
+        """Train a network."""
+
+
+def features_of(dataset: Dataset, reading: Means, network: CutNetwork, caffemodel: Path, folder: Path) -> FeatureFile:
     """Compute the features of a dataset's pictures that a folder does not have yet, in the dataset's order."""
     prototxt = folder / "features.prototxt"
     try:
@@ -175,12 +234,12 @@ def features_of(dataset: Dataset, reading: Reading, network: CutNetwork, caffemo
     return outputs_of(dataset, reading, files, folder, "features")
 
 
-def outputs_of(dataset: Dataset, reading: Reading, files: ModelFiles, folder: Path, what: str) -> FeatureFile:
+def outputs_of(dataset: Dataset, reading: Means, files: ModelFiles, folder: Path, what: str) -> FeatureFile:
     """Compute what any network makes of a dataset's pictures, which progress calls `what`; else as `features_of`."""
     found = FeatureFile(folder, _key(dataset, files, reading.options), len(dataset.pictures), files.outputs)
     missing = found.missing
     if len(missing):
-        _compute(dataset, reading, files, found, missing, what)
+        reading.compute(dataset, files, found, missing, what)
         found.flush()
     return found
 

@@ -19,9 +19,9 @@ from nsfw_caffe.system import processes
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.candidates import Candidates, Judge
-from nsfw_caffe.training.cost import PREFETCHING, TrainingCost, cut_batch, fitting_batch, solver_memory
+from nsfw_caffe.training.cost import PREFETCHING, TrainingCost, fitting_batch, solver_memory
 from nsfw_caffe.training.data import Dataset, only
-from nsfw_caffe.training.features import Reading
+from nsfw_caffe.training.features import Means
 from nsfw_caffe.training.last_layer import class_weights
 from nsfw_caffe.training.network import read_training_network
 from nsfw_caffe.training.options import TrainingOptions
@@ -87,7 +87,7 @@ class _Plan:
 def fine_tune(
     base: Base,
     dataset: Dataset,
-    reading: Reading,
+    reading: Means,
     folder: Path,
     options: TrainingOptions,
     scored: int,
@@ -114,9 +114,10 @@ def fine_tune(
     def progress(iteration: Iteration) -> None:
         if solving is not None:
             solving(iteration, job.iterations)
-        candidates.look(before=iteration.number)
+        if reading.in_between:
+            candidates.look(before=iteration.number)
 
-    result = solve(job, resume=resume, progress=progress)
+    result = reading.solve(job, resume=resume, progress=progress)
     candidates.look()
     caffemodel, after = candidates.chosen()
     return Tuned(caffemodel, before, after, _found(result, candidates, job, options))
@@ -128,7 +129,7 @@ def _found(result: SolverResult, candidates: Candidates, job: SolverJob, options
 
 
 def _prepare(
-    base: Base, dataset: Dataset, reading: Reading, folder: Path, options: TrainingOptions
+    base: Base, dataset: Dataset, reading: Means, folder: Path, options: TrainingOptions
 ) -> tuple[SolverJob, _Plan]:
     """Write what the solver is given."""
     balanced = options.class_weights == "balanced"
@@ -164,7 +165,7 @@ def _prepare(
     return job, plan
 
 
-def _plan(net: Path, pictures: int, reading: Reading, folder: Path, options: TrainingOptions) -> _Plan:
+def _plan(net: Path, pictures: int, reading: Means, folder: Path, options: TrainingOptions) -> _Plan:
     """Decide how a batch is cut, by the memory that there is; what was decided before a stop stays."""
     path = folder / "plan.json"
     if path.exists():
@@ -172,7 +173,7 @@ def _plan(net: Path, pictures: int, reading: Reading, folder: Path, options: Tra
     one, two = (solver_memory(read_training_network(net, size)) for size in (1, 2))
     others = default_workers() * PREFETCHING
     fitting = fitting_batch(one + others, two + others, processes.available_memory())
-    parts = cut_batch(min(options.batch_size or BATCH_SIZE, pictures), fitting)
+    parts = reading.cut(min(options.batch_size or BATCH_SIZE, pictures), fitting)
     plan = _Plan(*parts, reading.options.threads or processes.available_cores())
     _write(path, json.dumps(dataclasses.asdict(plan)))
     return plan

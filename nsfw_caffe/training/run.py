@@ -18,8 +18,8 @@ from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.cost import TrainingCost
-from nsfw_caffe.training.data import Data, Progress, class_names, gather, labelled_sources, without
-from nsfw_caffe.training.features import Reading, features_of
+from nsfw_caffe.training.data import Data, Progress, class_names, labelled_sources, without
+from nsfw_caffe.training.features import Means, Reading, features_of
 from nsfw_caffe.training.fine_tuning import Base, fine_tune
 from nsfw_caffe.training.last_layer import probabilities, train_last_layer
 from nsfw_caffe.training.libraries import check_libraries
@@ -92,26 +92,33 @@ def train(
     (('sfw', 'nsfw'), 0.97)
     """
     check_libraries()
-    folder = Path(output)
     sources = labelled_sources(data)
-    classes = class_names(sources)
-    score_class = _score_class(options, classes)
-    scored = classes.index(score_class)
     scoring = dataclasses.replace(scoring, engine=require_engine(scoring))
     reading = Reading(sources, scoring, create_codec(scoring.jpeg, scoring.decode), workers, progress)
+    return train_by(
+        reading, class_names(sources), Path(output), options=options, resume=resume, solving=solving, costs=costs
+    )
+
+
+def train_by(
+    reading: Means,
+    classes: tuple[str, ...],
+    folder: Path,
+    *,
+    options: TrainingOptions,
+    resume: bool = False,
+    solving: Callable[[Iteration, int], object] | None = None,
+    costs: Callable[[TrainingCost], object] | None = None,
+) -> TrainingResult:
+    """Do what `train` does, by any means."""
+    score_class = _score_class(options, classes)
+    scored = classes.index(score_class)
     work = work_folder(folder, resume=resume)
     start = find_start(options, work)
     first = start.first_layer(classes)
     training_form(start.with_last(first), learning=options.layers)  # there are such layers
-    dataset = gather(
-        sources,
-        holdout=options.holdout,
-        seed=options.seed,
-        codec=reading.codec,
-        limits=scoring.limits,
-        progress=progress,
-    )
-    check_state(work, options, scoring, start.network.text, dataset)
+    dataset = reading.gather(options.holdout, options.seed)
+    check_state(work, options, reading.options, start.network.text, dataset)
     features = features_of(dataset, reading, start.network, start.caffemodel, work)
     dataset, kept = without(dataset, features.failures)
     last = train_last_layer(
