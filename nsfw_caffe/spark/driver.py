@@ -17,8 +17,9 @@ from nsfw_caffe.model.locate import resolve
 from nsfw_caffe.model.spec import ModelFiles, reading
 from nsfw_caffe.options import Decode, EngineChoice, Precision, ScoringOptions
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
-from nsfw_caffe.spark.executor import Read, ShippedModel, read_content, read_paths, score_batches
+from nsfw_caffe.spark.executor import Read, ShippedModel, feature_batches, read_content, read_paths, score_batches
 from nsfw_caffe.system.files import file_sha256
+from nsfw_caffe.training.features import cut
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -131,17 +132,88 @@ def score_paths(
     return _score(df, path, "string", read, options, (prototxt, caffemodel, model, score_class))
 
 
+def features(
+    df: DataFrame,
+    content: str = "content",
+    *,
+    path: str | None = None,
+    engine: EngineChoice = "auto",
+    precision: Precision = "float32",
+    decode: Decode = "exact",
+    prototxt: _Path = None,
+    caffemodel: _Path = None,
+    model: _Path = None,
+    limits: Limits = DEFAULT_LIMITS,
+    storage_options: Mapping[str, object] | None = None,
+) -> DataFrame:
+    """Compute what the network makes of pictures before its last layer; nothing runs before the result is used.
+
+    They are what the last layer is trained on, and what other methods can take: classifiers, clusters, searches for
+    similar pictures.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+        As for `score_images`.
+    content : str, default "content"
+        The column of the pictures' files, as for `score_images`.
+    path : str, optional
+        The column of the paths instead, as for `score_paths`.
+    engine, precision, decode, prototxt, caffemodel, model, limits, storage_options
+        As for `score_images` and `score_paths`.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of `df`, and then `features` (array of float; 1024 of the original) and `error` (string), of which
+        one is null.
+
+    Raises
+    ------
+    ValueError, TypeError, ModelError, NsfwCaffeError
+        As for `score_images`.
+    TrainingError
+        If the network's last layer that learns is no InnerProduct.
+
+    Examples
+    --------
+    >>> from nsfw_caffe.spark import features
+    >>> features(pictures, engine="onnxruntime").write.parquet("features")  # doctest: +SKIP
+    """
+    options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
+    column, kind, read = content, "binary", read_content
+    if path is not None:
+        column, kind, read = path, "string", functools.partial(read_paths, dict(storage_options or {}))
+    check_frame(df, column, kind, ("features", "error"))
+    from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
+
+    files = resolve(prototxt, caffemodel, model, None)
+    network = cut(files.prototxt)
+    shipped = ship(df.sparkSession.sparkContext, with_prototxt(files, network.text))
+    added = [StructField("features", ArrayType(FloatType(), containsNull=False)), StructField("error", StringType())]
+    schema = StructType([*df.schema.fields, *added])
+    return df.mapInArrow(functools.partial(feature_batches, options, shipped, network.width, column, read), schema)
+
+
+def with_prototxt(files: ModelFiles, text: str) -> ModelFiles:
+    """Give the same weights with other layers."""
+    prototxt = Path(_spool().name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.prototxt"
+    prototxt.write_text(text)
+    return ModelFiles(prototxt, files.caffemodel, original=False)
+
+
 def _score(df: DataFrame, column: str, kind: str, read: Read, options: ScoringOptions, model: _Model) -> DataFrame:
-    _check(df, column, kind)
+    check_frame(df, column, kind, _ADDED)
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
-    shipped = _ship(df.sparkSession.sparkContext, resolve(*model), model[2])
+    shipped = ship(df.sparkSession.sparkContext, resolve(*model), model[2])
     added = (StructField(name, kind) for name, kind in zip(_ADDED, (DoubleType(), StringType()), strict=True))
     schema = StructType([*df.schema.fields, *added])
     return df.mapInArrow(functools.partial(score_batches, options, shipped, column, read), schema)
 
 
-def _check(df: DataFrame, column: str, kind: str) -> None:
+def check_frame(df: DataFrame, column: str, kind: str, added: tuple[str, ...] = ()) -> None:
+    """Raise ValueError or TypeError for a DataFrame that cannot be used."""
     try:
         from pyspark.sql.classic.dataframe import DataFrame as ClassicDataFrame
     except ImportError as error:
@@ -156,11 +228,11 @@ def _check(df: DataFrame, column: str, kind: str) -> None:
         found = f"it is {' and '.join(kinds)}" if kinds else f"the columns are {', '.join(df.columns)}"
         raise ValueError(f"column {column!r}: expected one {kind} column of this name; {found}")
     for name in df.columns:
-        if name.lower() in _ADDED:  # to Spark, names that differ in case alone are the same
-            raise ValueError(f"column {name!r} is there already: drop or rename it, for the scores go into this name")
+        if name.lower() in added:  # to Spark, names that differ in case alone are the same
+            raise ValueError(f"column {name!r} is there already: drop or rename it, for what is added has this name")
 
 
-def _ship(context: SparkContext, files: ModelFiles, model: _Path) -> ShippedModel:
+def ship(context: SparkContext, files: ModelFiles, model: _Path = None) -> ShippedModel:
     """Have Spark send the model, a folder or its two files, to each executor that comes to work for this context."""
     # Not the converted one too, which would double what is sent: an executor makes it once, in 0.3 s.
     # In folders of their own, because a user's two files may have one name.

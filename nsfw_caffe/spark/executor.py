@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from nsfw_caffe.classifier import Classifier
+from nsfw_caffe.engines.base import create_engine, require_engine
+from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import ModelError, NsfwCaffeError
-from nsfw_caffe.model.spec import reading
+from nsfw_caffe.model.spec import ModelFiles, reading
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
-from nsfw_caffe.preprocessing.steps import Source
+from nsfw_caffe.parallel.pipeline import Pipeline
+from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.steps import Source, Tensor
 from nsfw_caffe.system.files import file_sha256, file_size
 from nsfw_caffe.system.reading import read_file, reason
 
@@ -33,8 +37,12 @@ a file as a thread takes for its score."""
 _NULL = "the cell is null"
 _REASONS = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, IsADirectoryError: errno.EISDIR}
 
-Read: TypeAlias = Callable[[Iterable["pyarrow.Scalar"], int], Iterator[Source]]
-"""Turns a column's cells into sources, in order; the number is that of the threads that compute."""
+
+class Read(Protocol):
+    """Turns a column's cells into sources, in order, for so many threads that compute."""
+
+    def __call__(self, cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Source]:
+        """Read."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +60,48 @@ def score_batches(
 ) -> Iterator[pyarrow.RecordBatch]:
     """Score a column of a partition's rows, batch by batch: `score` (float64) and `error` (string) come after it."""
     import pyarrow
-    from pyspark import TaskContext
 
-    context = TaskContext.get()
-    assert context is not None
-    threads = context.cpus()
+    threads = task_cpus()
+
+    def results(sources: Iterator[Source]) -> Iterator[tuple[float | None, str | None]]:
+        found = create_classifier(options, model, threads).scan(sources, workers=threads)
+        return ((result.score, result.reason) for result in found)
+
+    return _with_results(
+        ("score", pyarrow.float64()), column, functools.partial(read, threads=threads), results, batches
+    )
+
+
+def feature_batches(
+    options: ScoringOptions,
+    model: ShippedModel,
+    width: int,
+    column: str,
+    read: Read,
+    batches: Iterable[pyarrow.RecordBatch],
+) -> Iterator[pyarrow.RecordBatch]:
+    """Compute features of a column of a partition's rows: `features` (list of float32) and `error` come after it."""
+    import pyarrow
+
+    threads = task_cpus()
+
+    def results(sources: Iterator[Source]) -> Iterator[tuple[Tensor | None, str | None]]:
+        return create_extractor(options, model, width, threads).outputs(sources)
+
+    kind = pyarrow.list_(pyarrow.float32())
+    return _with_results(("features", kind), column, functools.partial(read, threads=threads), results, batches)
+
+
+def _with_results(
+    added: tuple[str, pyarrow.DataType],
+    column: str,
+    read: Callable[[Iterable[pyarrow.Scalar]], Iterator[Source]],
+    results: Callable[[Iterator[Source]], Iterator[tuple[Any, str | None]]],
+    batches: Iterable[pyarrow.RecordBatch],
+) -> Iterator[pyarrow.RecordBatch]:
+    """Put results and errors, one of each a row, after a partition's columns, batch by batch."""
+    import pyarrow
+
     begun: deque[pyarrow.RecordBatch] = deque()
 
     def cells() -> Iterator[pyarrow.Scalar]:
@@ -65,20 +110,38 @@ def score_batches(
                 begun.append(batch)
                 yield from batch.column(column)
 
-    results = create_classifier(options, model, threads).scan(read(cells(), threads), workers=threads)
-    for first in results:
+    found = results(read(cells()))
+    name, kind = added
+    for first in found:
         batch = begun.popleft()
-        rows = [first, *islice(results, batch.num_rows - 1)]
-        scores = pyarrow.array([row.score for row in rows], pyarrow.float64())
-        errors = pyarrow.array([row.reason for row in rows], pyarrow.string())
-        yield pyarrow.RecordBatch.from_arrays(
-            [*batch.columns, scores, errors], names=[*batch.schema.names, "score", "error"]
-        )
+        values, errors = zip(first, *islice(found, batch.num_rows - 1), strict=True)
+        arrays = [*batch.columns, pyarrow.array(values, kind), pyarrow.array(errors, pyarrow.string())]
+        yield pyarrow.RecordBatch.from_arrays(arrays, names=[*batch.schema.names, name, "error"])
+
+
+def task_cpus() -> int:
+    """Return how many cores the task has."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    assert context is not None
+    cpus: int = context.cpus()
+    return cpus
 
 
 @functools.cache
 def create_classifier(options: ScoringOptions, model: ShippedModel, threads: int) -> Classifier:
     """Create the Classifier, once in a worker process for each such call: Spark gives it one task after the other."""
+    paths = _paths_of(model)
+    options = dataclasses.replace(options, threads=threads)
+    if len(paths) > 2:  # a model folder
+        return Classifier.from_options(options, model=paths[0].parent, score_class=model.score_class)
+    prototxt, caffemodel = paths
+    return Classifier.from_options(options, prototxt=prototxt, caffemodel=caffemodel, score_class=model.score_class)
+
+
+def _paths_of(model: ShippedModel) -> list[Path]:
+    """Return where a model's files are on this executor; ModelError if they are not what was sent."""
     from pyspark import SparkFiles
 
     paths = [Path(SparkFiles.get(model.folder), name) for name in model.names]
@@ -88,11 +151,33 @@ def create_classifier(options: ScoringOptions, model: ShippedModel, threads: int
             is_whole = file_size(path) is not None and file_sha256(path) == sha256
         if not is_whole:
             raise ModelError(f"{path} is missing or damaged: it is not what the driver has sent; run the job again")
-    options = dataclasses.replace(options, threads=threads)
-    if len(paths) > 2:  # a model folder
-        return Classifier.from_options(options, model=paths[0].parent, score_class=model.score_class)
-    prototxt, caffemodel = paths
-    return Classifier.from_options(options, prototxt=prototxt, caffemodel=caffemodel, score_class=model.score_class)
+    return paths
+
+
+class Extractor:
+    """A network whose outputs are taken as they are."""
+
+    def __init__(self, files: ModelFiles, options: ScoringOptions) -> None:
+        self._pipeline = Pipeline(
+            LoadedEngines(create_engine(files, options), files, options), create_codec(options.jpeg, options.decode)
+        )
+        self._threads = options.threads
+
+    def outputs(self, sources: Iterable[Source]) -> Iterator[tuple[Tensor | None, str | None]]:
+        """Give each source's outputs, or what is wrong with it."""
+        for _, (found, *_) in self._pipeline.score(sources, self._threads):
+            if isinstance(found, NsfwCaffeError):
+                yield None, found.reason
+            else:
+                yield cast(Tensor, found), None
+
+
+@functools.cache
+def create_extractor(options: ScoringOptions, model: ShippedModel, width: int, threads: int) -> Extractor:
+    """Create what computes so many outputs a picture, as `create_classifier` does."""
+    prototxt, caffemodel = _paths_of(model)
+    options = dataclasses.replace(options, engine=require_engine(options), threads=threads)
+    return Extractor(ModelFiles(prototxt, caffemodel, original=False, features=width), options)
 
 
 def read_content(cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Source]:  # noqa: ARG001 - a `Read`

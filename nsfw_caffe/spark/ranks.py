@@ -49,7 +49,7 @@ class Cluster:
     Attributes
     ----------
     workers : int
-        Solvers, and so tasks that run at the same time.
+        Solvers, and so tasks that run at the same time; `train` decides it.
     timeout : float
         Seconds that one waits for another, or for the cluster to have room for all.
     port : int
@@ -62,7 +62,7 @@ class Cluster:
         What fsspec is given besides that URI.
     """
 
-    workers: int
+    workers: int = 1
     timeout: float = 300.0
     port: int = 0
     driver_port: int = 0
@@ -128,16 +128,21 @@ def _bring(shared: SharedFolder, folder: Path) -> None:
 
 def _wait_for_room(context: SparkContext, cluster: Cluster) -> None:
     """Wait for executors that are on their way; TrainingError where there are too few for all ranks at once."""
-    scala = context._jsc.sc()
-    profile = scala.resourceProfileManager().defaultResourceProfile()
     deadline = time.monotonic() + cluster.timeout
-    while (slots := scala.maxNumConcurrentTasks(profile)) < cluster.workers:
+    while (room := slots(context)) < cluster.workers:
         if time.monotonic() > deadline:
             raise TrainingError(
-                f"workers={cluster.workers}: the cluster has room for {slots} tasks at a time "
+                f"workers={cluster.workers}: the cluster has room for {room} tasks at a time "
                 f"(waited {cluster.timeout:g} s); take fewer workers, or more executors"
             )
         time.sleep(_POLL_SECONDS)
+
+
+def slots(context: SparkContext) -> int:
+    """Return how many tasks can run at the same time."""
+    scala = context._jsc.sc()
+    found: int = scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile())
+    return found
 
 
 class _Run:
