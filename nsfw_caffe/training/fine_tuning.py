@@ -30,6 +30,7 @@ from nsfw_caffe.training.result import FineTuning, Scores
 from nsfw_caffe.training.snapshots import newest
 from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solve
 from nsfw_caffe.training.training_form import training_form
+from nsfw_caffe.training.unpacking import unpack
 
 BATCH_SIZE = 16
 BASE_RATE = 1e-4
@@ -133,7 +134,11 @@ def _prepare(
     """Write what the solver is given."""
     balanced = options.class_weights == "balanced"
     trained = only(dataset, held=False)
-    rows = [{"source": p.source, "label": p.label, "sha256": p.sha256} for p in trained.pictures]
+    places = unpack(trained, reading, folder / "unpacked")
+    rows = [
+        {"source": place, "label": picture.label, "sha256": picture.sha256}
+        for place, picture in zip(places, trained.pictures, strict=True)
+    ]
     net, pictures = folder / "train.prototxt", folder / "pictures.json"
     form = training_form(base.network, learning=options.layers, weighted=balanced)
     _write(net, text_format.MessageToString(form))
