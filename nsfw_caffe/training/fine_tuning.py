@@ -178,7 +178,8 @@ def _plan(net: Path, pictures: int, reading: Reading, folder: Path, options: Tra
     others = default_workers() * PREFETCHING
     fitting = fitting_batch(one + others, two + others, processes.available_memory())
     parts = cut_batch(min(options.batch_size or BATCH_SIZE, pictures), fitting)
-    plan = _Plan(*parts, reading.options.threads or processes.available_cores())
+    # One core is for the pictures, and threads of OpenBLAS that wait for it spin.
+    plan = _Plan(*parts, reading.options.threads or max(1, processes.available_cores() - 1))
     _write(path, json.dumps(dataclasses.asdict(plan)))
     return plan
 
