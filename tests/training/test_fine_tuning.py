@@ -183,7 +183,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-@pytest.mark.parametrize("free", [0, 200_000])
+@pytest.mark.parametrize("free", [pytest.param(0, marks=pytest.mark.slow), 200_000])
 def test_a_full_disk_is_one_clear_error_and_training_goes_on_when_there_is_room(
     free: int, small_disk: Path, unclear: Path
 ) -> None:
