@@ -26,12 +26,14 @@ from nsfw_caffe.model.spec import ModelFiles, model_files
 from nsfw_caffe.networks.catalogue import NETWORKS, build
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Data, Dataset, Progress, class_names, gather, labelled_sources, without
 from nsfw_caffe.training.features import CutNetwork, cut, features_of, last_layer_blobs
 from nsfw_caffe.training.last_layer import LastLayer, new_layer, probabilities, train_last_layer
 from nsfw_caffe.training.libraries import check_libraries
 from nsfw_caffe.training.options import DEFAULTS, TrainingOptions
+from nsfw_caffe.training.reporting import files_to_read
 from nsfw_caffe.training.result import Asked, Found, TrainingResult, figures, measure
 from nsfw_caffe.training.solving import Iteration
 
@@ -266,13 +268,15 @@ def _write(
     except OSError as error:
         raise TrainingError(f"{caffemodel} cannot be written ({reason(error)}); --resume goes on") from error
     asked = dataclasses.asdict(options) | {"weights": None if options.weights is None else str(options.weights)}
+    details = {**_details(result, last, dataset, asked), "weights_sha256": file_sha256(start.caffemodel)}
     write_model_folder(
         result.folder,
         _deploy(start.network, last.layer),
         caffemodel,
         result.classes,
         score_class=result.score_class,
-        details={"training": _details(result, last, dataset, asked)},
+        details={"training": details},
+        others=files_to_read(result, details),
     )
 
 
