@@ -65,7 +65,7 @@ def _gains(result: TrainingResult) -> Iterator[tuple[str, Comparison]]:
 
 def _settings(result: TrainingResult, details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     asked = details["options"]
-    original = asked["weights"] is None
+    original, tuned = asked["weights"] is None, result.fine_tuning
     yield "network", asked["network"]
     yield "weights it began with", "Yahoo's open_nsfw, BSD-2-Clause" if original else "a caffemodel of the user's"
     yield "their SHA-256", details["weights_sha256"]
@@ -78,9 +78,8 @@ def _settings(result: TrainingResult, details: Mapping[str, Any]) -> Iterator[tu
     yield "class weights", ", ".join(each) or "none"
     yield "last layer", f"{details['iterations']:,} updates of {details['batch_size']:,} pictures"
     yield "last layer: first learning rate", f"{details['base_rate']:.4g}"
-    chosen = " (chosen on folds of the pictures trained on)" if asked["decay"] is None else ""
+    chosen = " (chosen on folds of the pictures trained on)" if asked["decay"] is None or tuned is not None else ""
     yield "last layer: weight decay (L2)", f"{result.decay:g}{chosen}"
-    tuned = result.fine_tuning
     if tuned is not None:
         size = f"{tuned.batch_size}" if tuned.iter_size == 1 else f"{tuned.iter_size} x {tuned.batch_size}"
         yield "fine-tuning", f"{len(tuned.history):,} updates of {size} pictures, of {_in_words(tuned.layers)}"

@@ -150,7 +150,7 @@ def test_without_its_report_there_is_no_model(tmp_path: Path, trained: Path, mon
 
     output = tmp_path / "model"
     with monkeypatch.context() as patched:
-        patched.setattr("nsfw_caffe.training.run.files_to_read", fail)
+        patched.setattr("nsfw_caffe.training.output.files_to_read", fail)
         with pytest.raises(MemoryError):
             quick(trained / "data", output)
     assert [path.name for path in output.iterdir()] == [".training"]
