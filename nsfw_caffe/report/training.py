@@ -30,6 +30,11 @@ MEASURES = ("measure", "model", "#value", "#interval")
 GAINS = ("gain in AUC", "#value", "#interval", "#by chance")
 """What each of `gain_rows` has."""
 
+BEFORE = "before"
+"""What the original is called."""
+
+_BEFORE = " Before: the original's score, which was made to tell nsfw from sfw."
+
 _RATES = {"accuracy": "accuracy", "FPR": "fpr", "FNR": "fnr"}
 """What is said of each model at the threshold."""
 
@@ -194,6 +199,7 @@ def about_measures(training: Training) -> str:
         f"All on the same {count_of(training.accuracy.total, 'picture')} held out, which nothing was trained on. A "
         f"picture is taken for {scored} where its score is {threshold:g} or more. Accuracy: the share of all for which "
         f"that is right; FPR: the share of the rest that is taken for {scored}; FNR: the share of {scored} that is not."
+        f"{_BEFORE if training.models[0][0] == BEFORE else ''}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from nsfw_caffe.evaluate.comparison import Comparison, compare
 from nsfw_caffe.evaluate.libraries import library_versions
 from nsfw_caffe.report.model_card import model_card
-from nsfw_caffe.report.training import Learned, Training, training_report
+from nsfw_caffe.report.training import BEFORE, Learned, Training, training_report
 from nsfw_caffe.training.result import THRESHOLD, TrainingResult
 
 REPORT, CARD = "report.html", "README.md"
@@ -23,7 +23,7 @@ def files_to_read(result: TrainingResult, details: Mapping[str, Any]) -> dict[st
 def reported(result: TrainingResult, details: Mapping[str, Any]) -> Training:
     """Give a training as its report takes it."""
     tuned = result.fine_tuning
-    evaluations = {"before": result.before, "last layer": result.last, "after": result.after}
+    evaluations = {BEFORE: result.before, "last layer": result.last, "after": result.after}
     learned = [Learned("last", "the last layer", [step.loss for step in result.history])]
     if tuned is not None:
         losses = [step.loss for step in tuned.history]
