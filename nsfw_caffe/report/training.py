@@ -16,7 +16,7 @@ from nsfw_caffe.report.evaluation import FEW
 from nsfw_caffe.report.formatting import count_of, number, numbers, p_value, percent, percents, round_percent, share
 from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, Report, Section, Table
 from nsfw_caffe.report.thumbnails import thumbnails
-from nsfw_caffe.report.training_plots import areas_plot, loss_plot, rocs_plot, thinned
+from nsfw_caffe.report.training_plots import areas_plot, loss_plot, rocs_plot
 
 _NAMED = 100
 """How many pictures of a kind, those left out for example, are named."""
@@ -137,7 +137,8 @@ def warnings(training: Training) -> Iterator[str]:
             yield f"Warning: the gain {what} is a loss beyond chance: the new model is worse on these pictures."
         elif interval is not None and interval.low <= 0:
             yield (
-                f"Warning: the gain {what} is within chance: these pictures do not show that the new model is better."
+                f"Warning: the gain {what} is within chance: these pictures do not show that the new model is better "
+                "than that."
             )
     for name, count in training.held_out.items():
         if count < FEW:
@@ -285,11 +286,12 @@ def _confused(training: Training) -> list[Part]:
 def _learning(training: Training) -> Iterator[Part]:
     for learned in training.learned:
         if len(learned.losses):
-            _, means = thinned(learned.losses)
+            tenth = -(-len(learned.losses) // 10)
+            first, last = np.mean(learned.losses[:tenth]), np.mean(learned.losses[-tenth:])
             updates = count_of(len(learned.losses), "update")
             yield Paragraph(
-                f"{learned.layers[0].upper()}{learned.layers[1:]}: {updates}; the loss was {means[0]:.4f} in the "
-                f"beginning and {means[-1]:.4f} at the end."
+                f"{learned.layers[0].upper()}{learned.layers[1:]}: {updates}; the mean loss was {first:.4f} "
+                f"in the first tenth of them and {last:.4f} in the last."
             )
             yield Figure(loss_plot(learned.name, learned.layers, learned.losses))
         if learned.chosen is not None:

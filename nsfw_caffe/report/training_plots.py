@@ -16,6 +16,7 @@ from nsfw_caffe.report.formatting import count_of, numbers
 from nsfw_caffe.report.plots import rates_axes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _POINTS = 300
@@ -82,17 +83,20 @@ def _loss(updates: Curve, means: Curve, figure: Figure) -> None:
     axes.plot(updates, means, color=FIRST)
     axes.set(xlim=(0, updates[-1]), xlabel="update", ylabel="loss")
     axes.set_ylim(bottom=0)
-    axes.grid()
-    axes.xaxis.set_major_formatter("{x:,.0f}")
+    _count_updates(axes)
 
 
 def _areas(checked: Sequence[tuple[int, float]], chosen: int, figure: Figure) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     axes = figure.add_subplot()
     axes.plot(*zip(*checked, strict=True), color=FIRST)
     axes.plot(chosen, dict(checked)[chosen], "o", color=SECOND, clip_on=False, zorder=3)
     axes.set(xlabel="update", ylabel="area under the ROC curve")
+    _count_updates(axes)
+
+
+def _count_updates(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.grid()
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -225,6 +225,12 @@ def test_the_card_s_commands_take_any_name(tmp_path: Path) -> None:
     assert ast.literal_eval(called) == "my \"model's`"
 
 
+def test_how_far_the_loss_fell_is_said() -> None:
+    losses = [step.loss for step in TUNED.history]
+    said = f"All layers: 100 updates; the mean loss was {np.mean(losses[:10]):.4f} in the first tenth of them and"
+    assert f"{said} {np.mean(losses[-10:]):.4f} in the last." in words(report(result(tuning=TUNED)).to_text())
+
+
 def test_losses_are_thinned_to_means() -> None:
     few, many = [3.0, 2.0, 1.0], list(map(float, range(100_001)))
     assert [values.tolist() for values in thinned(few)] == [[1, 2, 3], few]
@@ -233,6 +239,10 @@ def test_losses_are_thinned_to_means() -> None:
     assert means[0] == np.mean(many[: int(ends[0])])
     assert means[-1] == np.mean(many[int(ends[-2]) :])
     assert len(to_svg(loss_plot("last", "the last layer", many))) < 30_000
+    figure = Figure()
+    loss_plot("last", "the last layer", list(range(20))).draw(figure)
+    ticks = figure.axes[0].get_xticks()
+    assert ticks.tolist() == ticks.round().tolist()
 
 
 def test_the_curves_are_the_evaluations_own() -> None:
