@@ -19,7 +19,9 @@ from google.protobuf import text_format
 
 from nsfw_caffe.errors import ModelError, TrainingError
 from nsfw_caffe.model.blobs import fill_blob
+from nsfw_caffe.model.check import check_blobs
 from nsfw_caffe.model.folder import PROTOTXT, part_of, publish, require_room
+from nsfw_caffe.model.network import layers_in_test
 from nsfw_caffe.model.schema.caffe_pb2 import TEST, TRAIN, BlobProto, NetParameter
 from nsfw_caffe.model.spec import MEAN_BGR
 from nsfw_caffe.options import ScoringOptions
@@ -33,7 +35,7 @@ from nsfw_caffe.training.last_layer import class_weights
 from nsfw_caffe.training.libraries import check_libraries
 from nsfw_caffe.training.options import DEFAULTS, TrainingOptions
 from nsfw_caffe.training.solver_job import SolverJob, solver_prototxt
-from nsfw_caffe.training.start import Start, find_start
+from nsfw_caffe.training.start import find_start
 from nsfw_caffe.training.training_form import training_form
 
 FED = "fed"
@@ -141,11 +143,15 @@ def write_prototxts(
     codec = create_codec(scoring.jpeg, scoring.decode)
     with tempfile.TemporaryDirectory() as work:
         start = find_start(options, Path(work))
+    last = start.first_layer(classes)
+    weights = start.weights(last)
+    layers = layers_in_test(start.with_last(last))
+    check_blobs(layers, NetParameter.FromString(weights), Path(f"{options.network}.prototxt"), start.caffemodel)
     found = gather(
         sources, holdout=options.holdout, seed=options.seed, codec=codec, limits=scoring.limits, progress=progress
     )
     dataset, unlisted = _listed(found)
-    _write(target, _files(dataset, start, options))
+    _write(target, {WEIGHTS: weights, **_files(dataset, start.with_last(last), options)})
     counts = dataset.counts(held=False), dataset.counts(held=True)
     return Prototxts(target, classes, *counts, unlisted, found.failures, found.repeats, found.too_near)
 
@@ -167,9 +173,7 @@ def _why_unlisted(picture: Picture) -> str | None:
     return None
 
 
-def _files(dataset: Dataset, start: Start, options: TrainingOptions) -> dict[str, bytes]:
-    last = start.first_layer(dataset.classes)
-    network = start.with_last(last)
+def _files(dataset: Dataset, network: NetParameter, options: TrainingOptions) -> dict[str, bytes]:
     balanced = options.class_weights == "balanced"
     tests = _tests(int(dataset.held.sum()))
     job = solver_job(options, int((~dataset.held).sum()))
@@ -180,7 +184,6 @@ def _files(dataset: Dataset, start: Start, options: TrainingOptions) -> dict[str
         NETWORK: (_HEADER + text_format.MessageToString(train_val)).encode(),
         SOLVER: (_HEADER + solver).encode(),
         PROTOTXT: text_format.MessageToString(network).encode(),
-        WEIGHTS: start.weights(last),
         README: _readme(dataset, job, tests, options).encode(),
     }
     for held, name in enumerate(LISTS):
