@@ -26,11 +26,12 @@ from nsfw_caffe.model.schema.caffe_pb2 import TEST, TRAIN, BlobProto, NetParamet
 from nsfw_caffe.model.spec import MEAN_BGR
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec
-from nsfw_caffe.preprocessing.resize import RESIZE
 from nsfw_caffe.results.names import visible
 from nsfw_caffe.sources.reopening import split_member
 from nsfw_caffe.system.reading import reason
+from nsfw_caffe.training.cost import MOST, cut_batch
 from nsfw_caffe.training.data import Data, Dataset, Picture, Progress, class_names, gather, labelled_sources, without
+from nsfw_caffe.training.fine_tuning import BATCH_SIZE, recipe_of
 from nsfw_caffe.training.last_layer import class_weights
 from nsfw_caffe.training.libraries import check_libraries
 from nsfw_caffe.training.options import DEFAULTS, TrainingOptions
@@ -48,12 +49,6 @@ README = "README.md"
 
 _READ_BY_OPENCV = ("BMP", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """Formats, by Pillow's names, that any usual build of OpenCV reads; Caffe ends where a picture cannot be read."""
-
-_AT_ONCE = 8
-"""Pictures a forward pass, at the most: some 2 GB for the original's network."""
-
-_BATCH_SIZE = 16
-_EPOCHS = 5
 
 _TESTED_AT_ONCE = 32
 
@@ -133,6 +128,8 @@ def write_prototxts(
     {'sfw': 820, 'nsfw': 790}
     """
     check_libraries()
+    if options.scales[0] != options.scales[1]:
+        raise TrainingError(f"scales={options.scales!r}: Caffe's layer ImageData resizes all pictures alike")
     target = Path(folder)
     sources = labelled_sources(data)
     classes = class_names(sources)
@@ -176,9 +173,10 @@ def _why_unlisted(picture: Picture) -> str | None:
 def _files(dataset: Dataset, network: NetParameter, options: TrainingOptions) -> dict[str, bytes]:
     balanced = options.class_weights == "balanced"
     tests = _tests(int(dataset.held.sum()))
-    job = solver_job(options, int((~dataset.held).sum()))
+    count = int((~dataset.held).sum())
+    job = recipe_of(options, count, cut_batch(min(options.batch_size or BATCH_SIZE, count), MOST))
     form = training_form(network, learning=options.layers)
-    train_val = _train_val(form, job.batch_size, tests.batch_size, balanced=balanced)
+    train_val = _train_val(form, (job.batch_size, tests.batch_size), options.scales[0], balanced=balanced)
     solver = solver_prototxt(job, NETWORK, _for_the_command(job, len(dataset.pictures), tests))
     files = {
         NETWORK: (_HEADER + text_format.MessageToString(train_val)).encode(),
@@ -191,25 +189,6 @@ def _files(dataset: Dataset, network: NetParameter, options: TrainingOptions) ->
     if balanced:
         files[MATRIX] = _matrix(class_weights(dataset.labels[~dataset.held], len(dataset.classes)))
     return files
-
-
-def solver_job(options: TrainingOptions, count: int) -> SolverJob:
-    """Say what Caffe's solver is to do with so many pictures: the authors' recipe, at a rate that does no harm."""
-    asked = min(options.batch_size or _BATCH_SIZE, count)
-    size = _largest_divisor(asked, _AT_ONCE)
-    updates = options.iterations or math.ceil((options.epochs or _EPOCHS) * count / asked)
-    return SolverJob(
-        NETWORK,
-        ".",
-        base_rate=options.base_rate or 1e-4,
-        policy="step",
-        step_size=math.ceil(updates * 2 / 3),
-        decay=0.0005 if options.decay is None else options.decay,
-        iterations=updates,
-        batch_size=size,
-        iter_size=asked // size,
-        seed=options.seed,
-    )
 
 
 class _Tests(NamedTuple):
@@ -242,11 +221,11 @@ def _for_the_command(job: SolverJob, count: int, tests: _Tests) -> dict[str, obj
     }
 
 
-def _train_val(form: NetParameter, batch_size: int, tested_at_once: int, *, balanced: bool) -> NetParameter:
+def _train_val(form: NetParameter, sizes: tuple[int, int], scale: int, *, balanced: bool) -> NetParameter:
     """Give a network's form for training both kinds of sources, and what is measured of the pictures held out."""
     made = NetParameter(name=form.name)
     (side,) = (layer.input_param.shape[0].dim[3] for layer in form.layer if list(layer.top) == ["data"])
-    for phase, source, size in zip((TRAIN, TEST), LISTS, (batch_size, tested_at_once), strict=True):
+    for phase, source, size in zip((TRAIN, TEST), LISTS, sizes, strict=True):
         layer = made.layer.add(name="data", type="ImageData", top=["data", "label"])
         layer.include.add(phase=phase, not_stage=[FED])
         layer.transform_param.crop_size = side
@@ -254,12 +233,12 @@ def _train_val(form: NetParameter, batch_size: int, tested_at_once: int, *, bala
         layer.transform_param.mean_value.extend(MEAN_BGR)
         options = layer.image_data_param
         options.source, options.batch_size, options.shuffle = source, size, phase == TRAIN
-        options.new_height, options.new_width = RESIZE
+        options.new_height = options.new_width = scale
     made.layer.extend(form.layer)
     for layer in made.layer:
         if layer.type == "Input":
             layer.include.add(stage=[FED])
-            layer.input_param.shape[0].dim[0] = batch_size
+            layer.input_param.shape[0].dim[0] = sizes[0]
         elif layer.type == "SoftmaxWithLoss" and balanced:
             layer.type = "InfogainLoss"
             layer.infogain_loss_param.source = MATRIX

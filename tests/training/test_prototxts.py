@@ -21,14 +21,14 @@ from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import preprocess
 from nsfw_caffe.training import TrainingOptions, write_prototxts
 from nsfw_caffe.training.feeding import Order
-from nsfw_caffe.training.prototxts import solver_job
+from nsfw_caffe.training.fine_tuning import recipe_of
 from nsfw_caffe.training.solving import SolverJob, solve
 from nsfw_caffe.training.training_form import training_form
 from tests.support import nsfw_caffe as command
 from tests.support import run
 from tests.training.pictures import draw, labelled
 
-OPTIONS = TrainingOptions(batch_size=2, iterations=3, holdout=0.3)
+OPTIONS = TrainingOptions(layers="all", batch_size=2, iterations=3, holdout=0.3)
 
 FILES = [
     "README.md", "class_weights.binaryproto", "deploy.prototxt", "solver.prototxt", "start.caffemodel", "test.txt",
@@ -75,10 +75,16 @@ def written(tmp_path_factory: pytest.TempPathFactory, model_files: ModelFiles) -
     return folder / "caffe"
 
 
+def learning(folder: Path) -> set[str]:
+    layers = read_prototxt(folder / "train_val.prototxt").layer
+    frozen = {layer.name for layer in layers if layer.param and not any(param.lr_mult for param in layer.param)}
+    return {layer.name for layer in layers if layer.type in ("Convolution", "Scale", "InnerProduct")} - frozen
+
+
 def own_losses(place: Path, written: Path, data: np.ndarray, labels: np.ndarray, job: SolverJob) -> list[float]:
     """Train with this library's own solver, from the network for scoring on."""
     place.mkdir()
-    form = training_form(read_prototxt(written / "deploy.prototxt"), learning="last", weighted=True)
+    form = training_form(read_prototxt(written / "deploy.prototxt"), learning="all", weighted=True)
     (place / "net.prototxt").write_text(text_format.MessageToString(form))
     np.save(place / "data.npy", data)
     np.save(place / "labels.npy", labels)
@@ -96,8 +102,8 @@ def test_pycaffe_gets_the_losses_of_this_librarys_own_solver(tmp_path: Path, wri
     codec = create_codec("pillow", "exact")
     data = np.stack([preprocess(source, codec) for source, _ in pictures])
     labels = np.array([label for _, label in pictures])
-    job = solver_job(OPTIONS, len(pictures))
-    assert (job.batch_size, job.iter_size, job.iterations, job.base_rate) == (2, 1, 3, 1e-4)
+    job = recipe_of(OPTIONS, len(pictures), (2, 1))
+    assert (job.iterations, job.base_rate, job.step_size) == (3, 1e-4, 2)
     order = Order(len(pictures), job.batch_size, job.seed)
     rows = [order.rows(number) for number in range(job.iterations)]
     np.savez(tmp_path / "given.npz", data=[data[row] for row in rows], labels=[labels[row] for row in rows])
@@ -128,8 +134,9 @@ def test_the_network_reads_lists_or_is_fed(written: Path) -> None:
         assert layer.transform_param.mirror == (phase == TRAIN)
         assert list(layer.transform_param.mean_value) == [104, 117, 123]
     assert [(layer.name, list(layer.include[0].stage)) for layer in fed] == [("data", ["fed"]), ("label", ["fed"])]
-    learning = {layer.name for layer in network.layer if any(param.lr_mult for param in layer.param)}
-    assert learning == {"fc_nsfw"}
+    assert learning(written) == {
+        layer.name for layer in network.layer if layer.type in ("Convolution", "Scale", "InnerProduct")
+    }
 
 
 def test_lists_have_the_split_and_the_solver_tests_it_once(written: Path) -> None:
@@ -155,13 +162,14 @@ def test_class_weights_are_what_infogain_loss_reads(tmp_path: Path, written: Pat
     blob = BlobProto.FromString((written / "class_weights.binaryproto").read_bytes())
     assert list(blob.shape.dim) == [1, 1, 2, 2]
     assert blob_values(blob) == pytest.approx([18 / (2 * 7), 0, 0, 18 / (2 * 11)])
-    options = TrainingOptions(batch_size=2, iterations=3, class_weights="none")
+    options = TrainingOptions(layers="last", batch_size=2, iterations=3, class_weights="none")
     write_prototxts(written.parent / "data", tmp_path / "caffe", options=options)
     assert not (tmp_path / "caffe" / "class_weights.binaryproto").exists()
     (loss,) = [
         layer for layer in read_prototxt(tmp_path / "caffe" / "train_val.prototxt").layer if layer.name == "loss"
     ]
     assert loss.type == "SoftmaxWithLoss"
+    assert learning(tmp_path / "caffe") == {"fc_nsfw"}
 
 
 def test_weights_are_the_originals_and_a_new_last_layer_for_other_classes(
@@ -220,6 +228,13 @@ def test_weights_that_fit_nothing_are_refused(tmp_path: Path, written: Path) -> 
     with pytest.raises(ModelError, match=r"none\.caffemodel.*no weights for layer"):
         write_prototxts(written.parent / "data", tmp_path / "caffe", options=TrainingOptions(weights=weights))
     assert not (tmp_path / "caffe").exists()
+
+
+def test_scales_that_image_data_has_not_are_refused(tmp_path: Path, written: Path) -> None:
+    with pytest.raises(TrainingError, match="ImageData resizes all pictures alike"):
+        write_prototxts(written.parent / "data", tmp_path / "caffe", options=TrainingOptions(scales=(256, 480)))
+    write_prototxts(written.parent / "data", tmp_path / "caffe", options=TrainingOptions(scales=(300, 300)))
+    assert "new_height: 300\n" in (tmp_path / "caffe" / "train_val.prototxt").read_text()
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, written: Path) -> None:
