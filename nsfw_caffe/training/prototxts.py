@@ -354,5 +354,6 @@ pycaffe may be built without ImageData, as this library's is. In the stage `{FED
     solver.net.blobs["label"].data[...] = labels  # whole numbers from 0 to {{most}}: others corrupt Caffe's memory
     solver.step(1)
 
-An update is one such step where `iter_size` is 1. `test_nets[0]` has the same Inputs, to be filled before each test.
+With an `iter_size` above 1 a step takes so many batches. `solver.net.before_forward(f)` has `f(0)` called before each,
+to fill the Inputs. `solver.test_nets[0]` has Inputs too, to be filled before it tests.
 """
