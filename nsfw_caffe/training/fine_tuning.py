@@ -144,29 +144,39 @@ def _prepare(
     _write(net, text_format.MessageToString(form))
     _write(pictures, json.dumps(rows))
     plan = _plan(net, len(rows), reading, folder, options)
-    updates = options.iterations or -(-(options.epochs or EPOCHS) * len(rows) // (plan.batch_size * plan.iter_size))
-    job = SolverJob(
-        str(net),
-        str(folder / "solver"),
+    recipe = recipe_of(options, len(rows), (plan.batch_size, plan.iter_size))
+    job = dataclasses.replace(
+        recipe,
+        net=str(net),
+        folder=str(folder / "solver"),
         weights=str(base.caffemodel),
         pictures=str(pictures),
-        base_rate=options.base_rate or BASE_RATE,
-        policy="step",
-        step_size=max(1, -(-_FALL[0] * updates // _FALL[1])),
-        momentum=MOMENTUM,
-        decay=DECAY if options.decay is None else options.decay,
-        iterations=updates,
-        batch_size=plan.batch_size,
-        iter_size=plan.iter_size,
         snapshot_seconds=_SNAPSHOT_SECONDS,
-        test_every=-(-updates // _CHECKS),
-        seed=options.seed,
+        test_every=-(-recipe.iterations // _CHECKS),
         threads=plan.threads,
         class_weights=class_weights(trained.labels, len(dataset.classes)) if balanced else None,
         scales=options.scales,
         jpeg=reading.options.jpeg,
     )
     return job, plan
+
+
+def recipe_of(options: TrainingOptions, pictures: int, parts: tuple[int, int]) -> SolverJob:
+    """Say how Caffe's solver trains on so many pictures, in batches of a size and so many an update; not on which."""
+    updates = options.iterations or -(-(options.epochs or EPOCHS) * pictures // (parts[0] * parts[1]))
+    return SolverJob(
+        "",
+        "",
+        base_rate=options.base_rate or BASE_RATE,
+        policy="step",
+        step_size=max(1, -(-_FALL[0] * updates // _FALL[1])),
+        momentum=MOMENTUM,
+        decay=DECAY if options.decay is None else options.decay,
+        iterations=updates,
+        batch_size=parts[0],
+        iter_size=parts[1],
+        seed=options.seed,
+    )
 
 
 def _plan(net: Path, pictures: int, reading: Reading, folder: Path, options: TrainingOptions) -> _Plan:
