@@ -15,6 +15,7 @@ from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import Source
+from nsfw_caffe.sources.item import Item, read
 from nsfw_caffe.spark.executor import Read, ShippedModel, create_extractor, task_cpus
 from nsfw_caffe.system.reading import UnreadableError, read_source
 from nsfw_caffe.training.data import look_of
@@ -51,9 +52,9 @@ def wanted_of(hashes: Iterable[str], rows: Iterable[int]) -> Wanted:
 
 
 def examine_batches(
-    options: ScoringOptions, read: Read, batches: Iterable[pyarrow.RecordBatch]
+    options: ScoringOptions, reader: Read, batches: Iterable[pyarrow.RecordBatch]
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Put `sha256`, `look` (a perceptual hash, 8 bytes) and `error` in the place of pictures."""
+    """Put `sha256`, `format`, `look` (a perceptual hash, 8 bytes) and `error` in the place of pictures."""
     import pyarrow
 
     codec, threads = create_codec(options.jpeg, options.decode), task_cpus()
@@ -65,23 +66,23 @@ def examine_batches(
                 begun.append(batch)
                 yield from batch.column(CELL)
 
-    def examine(source: Source) -> tuple[str | None, bytes | None, str | None]:
-        content = _content(source, options)
-        if isinstance(content, str):
-            return None, None, content
-        look, error = look_of(content, codec, options.limits)
-        packed = None if look is None else look.to_bytes(8, "big")
-        return hashlib.sha256(content).hexdigest(), packed, error
+    def examine(source: Source) -> tuple[str | None, str | None, bytes | None, str | None]:
+        data = _content(source, options)
+        if isinstance(data, str):
+            return None, None, None, data
+        content = read(Item("", member=lambda: data), options.limits)
+        look, error = look_of(data, codec, options.limits)
+        return content.sha256, content.format, None if look is None else look.to_bytes(8, "big"), error
 
-    found = ordered_map(examine, read(cells(), threads), threads)
-    kinds = (pyarrow.string(), pyarrow.binary(), pyarrow.string())
+    found = ordered_map(examine, reader(cells(), threads), threads)
+    kinds = (pyarrow.string(), pyarrow.string(), pyarrow.binary(), pyarrow.string())
     for _, first in found:
         batch = begun.popleft()
         rows = [first, *(row for _, row in islice(found, batch.num_rows - 1))]
         kept = batch.drop_columns([CELL])
         arrays = [pyarrow.array(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
         yield pyarrow.RecordBatch.from_arrays(
-            [*kept.columns, *arrays], names=[*kept.schema.names, "sha256", "look", "error"]
+            [*kept.columns, *arrays], names=[*kept.schema.names, "sha256", "format", "look", "error"]
         )
 
 
@@ -89,7 +90,7 @@ def output_batches(
     options: ScoringOptions,
     model: ShippedModel,
     width: int,
-    read: Read,
+    reader: Read,
     wanted: Broadcast[Wanted],
     batches: Iterable[pyarrow.RecordBatch],
 ) -> Iterator[pyarrow.RecordBatch]:
@@ -99,7 +100,7 @@ def output_batches(
     rows: deque[int] = deque()
 
     def contents() -> Iterator[bytes]:
-        for row, content in _wanted(options, read, wanted, batches):
+        for row, content in _wanted(options, reader, wanted, batches):
             rows.append(row)
             yield content
 
@@ -113,21 +114,21 @@ def output_batches(
 
 
 def content_batches(
-    options: ScoringOptions, read: Read, wanted: Broadcast[Wanted], batches: Iterable[pyarrow.RecordBatch]
+    options: ScoringOptions, reader: Read, wanted: Broadcast[Wanted], batches: Iterable[pyarrow.RecordBatch]
 ) -> Iterator[pyarrow.RecordBatch]:
     """Give `row` and `content` of the pictures that are wanted."""
     import pyarrow
 
-    found = _wanted(options, read, wanted, batches)
+    found = _wanted(options, reader, wanted, batches)
     yield from _batches(found, ("row", "content"), (pyarrow.int64(), pyarrow.binary()), rows=1)
 
 
 def _wanted(
-    options: ScoringOptions, read: Read, wanted: Broadcast[Wanted], batches: Iterable[pyarrow.RecordBatch]
+    options: ScoringOptions, reader: Read, wanted: Broadcast[Wanted], batches: Iterable[pyarrow.RecordBatch]
 ) -> Iterator[tuple[int, bytes]]:
     cells = (cell for batch in batches for cell in batch.column(CELL))
     known: Wanted = wanted.value
-    for source in read(cells, task_cpus()):
+    for source in reader(cells, task_cpus()):
         content = _content(source, options)
         if not isinstance(content, str):
             row = known.row(hashlib.sha256(content).hexdigest())

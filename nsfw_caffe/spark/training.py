@@ -17,6 +17,7 @@ from nsfw_caffe.engines.base import require_engine
 from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.sources.item import Content
 from nsfw_caffe.spark.driver import check_frame, ship
 from nsfw_caffe.spark.executor import Read, read_content, read_paths
 from nsfw_caffe.spark.rank_task import ShardRow
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
 
 _SCORING = ScoringOptions()
+
+_FLOAT = 4
+_AT_ONCE = 64 << 20
+"""Bytes of outputs that the driver takes at once."""
 
 
 def train(
@@ -189,7 +194,7 @@ def _cluster_for(df: DataFrame, options: TrainingOptions, workers: int | None, c
 
 
 class _Executors:
-    """The executors as what does the work of a training: `nsfw_caffe.training.features.Means`."""
+    """The executors as what does the work of a training: `nsfw_caffe.training.means.Means`."""
 
     in_between = False
     """Solvers take all the room that there is."""
@@ -213,12 +218,14 @@ class _Executors:
     def gather(self, holdout: float, seed: int) -> Dataset:
         """Have all pictures read once, and decide which are held out."""
         examine = functools.partial(examine_batches, self.options, self._read)
-        kinds = f"{LABEL} string, {NAME} string, {SPLIT} string, sha256 string, look binary, error string"
+        texts = ", ".join(f"{name} string" for name in (LABEL, NAME, SPLIT, "sha256", "format"))
+        kinds = f"{texts}, look binary, error string"
         found = Finds(self.classes)
         for row in self._frame.mapInArrow(examine, kinds).collect():
             look = None if row.look is None else int.from_bytes(row.look, "big")
             side = side_of(row[SPLIT], f"column {SPLIT!r}")
-            found.add(LabelledSource(row[NAME], self._names[row[LABEL]], side), row.sha256, look, row.error)
+            content = Content(sha256=row.sha256, format=row.format)
+            found.add(LabelledSource(row[NAME], self._names[row[LABEL]], side), content, look, row.error)
         return found.dataset(holdout, seed)
 
     def compute(
@@ -232,11 +239,12 @@ class _Executors:
         shipped = ship(context, files)
         compute = functools.partial(output_batches, self.options, shipped, files.outputs, self._read, wanted)
         outputs = self._frame.mapInArrow(compute, "row long, output binary, error string")
-        outputs.persist(StorageLevel.DISK_ONLY)
         left = set(missing.tolist())
+        few = len(missing) * files.outputs * _FLOAT <= _AT_ONCE
         try:
-            outputs.count()
-            for row in outputs.toLocalIterator(prefetchPartitions=True):
+            if not few:  # computed by all at the same time, and then fetched one partition after the other
+                outputs.persist(StorageLevel.DISK_ONLY).count()
+            for row in outputs.collect() if few else outputs.toLocalIterator(prefetchPartitions=True):
                 if row.row in left:
                     left.remove(row.row)
                     if row.error is None:
@@ -250,6 +258,10 @@ class _Executors:
             wanted.destroy()
         for number in left:
             found.fail(number, "it has gone since it was read first")
+
+    def places(self, dataset: Dataset, folder: Path) -> list[str]:  # noqa: ARG002 - as for all means
+        """Give the pictures' names: executors have them by their contents."""
+        return [picture.source for picture in dataset.pictures]
 
     def cut(self, batch_size: int, fitting: int) -> tuple[int, int]:
         """Cut a worker's part of a batch into equal parts that fit; the batch of all stays what it is."""

@@ -16,7 +16,8 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset
-from nsfw_caffe.training.features import Means, outputs_of
+from nsfw_caffe.training.features import outputs_of
+from nsfw_caffe.training.means import Means
 from nsfw_caffe.training.result import Scores
 from nsfw_caffe.training.snapshots import kept_weights
 

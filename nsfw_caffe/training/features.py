@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +25,14 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.parallel.pipeline import FEW, Pipeline
-from nsfw_caffe.preprocessing.jpeg import JpegCodec
 from nsfw_caffe.sources.item import Content, Item, read
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import reason
-from nsfw_caffe.training.cost import cut_batch
-from nsfw_caffe.training.data import Dataset, LabelledSource, Progress, gather, items
-from nsfw_caffe.training.solving import Progress as SolverProgress
-from nsfw_caffe.training.solving import SolverJob, SolverResult, solve
+from nsfw_caffe.training.data import Dataset, LabelledSource, items
+
+if TYPE_CHECKING:
+    from nsfw_caffe.training.means import Means, Reading
 
 _DONE, _FAILED = 1, 2
 
@@ -156,73 +155,6 @@ def _fill(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How pictures are read again, and run through a network, by this machine."""
-
-    sources: list[LabelledSource]
-    options: ScoringOptions
-    codec: JpegCodec
-    workers: int | None = None
-    progress: Progress | None = None
-
-    @property
-    def in_between(self) -> bool:
-        """Whether pictures can be run through a network while a solver is at work."""
-        return True
-
-    def gather(self, holdout: float, seed: int) -> Dataset:
-        """Read all pictures once, and decide which are held out."""
-        return gather(
-            self.sources,
-            holdout=holdout,
-            seed=seed,
-            codec=self.codec,
-            limits=self.options.limits,
-            progress=self.progress,
-        )
-
-    def compute(
-        self, dataset: Dataset, files: ModelFiles, found: FeatureFile, missing: npt.NDArray[np.int64], what: str
-    ) -> None:
-        """Compute what a network makes of some pictures."""
-        _compute(dataset, self, files, found, missing, what)
-
-    def cut(self, batch_size: int, fitting: int) -> tuple[int, int]:
-        """Cut the pictures of an update into equal batches that fit: their size, and how many there are."""
-        return cut_batch(batch_size, fitting)
-
-    def solve(self, job: SolverJob, *, resume: bool, progress: SolverProgress | None) -> SolverResult:
-        """Train a network."""
-        return solve(job, resume=resume, progress=progress)
-
-
-class Means(Protocol):
-    """What does the work of a training: as `Reading`, whose methods these are."""
-
-    @property
-    def options(self) -> ScoringOptions:
-        """How pictures are scored."""
-
-    @property
-    def in_between(self) -> bool:
-        """Whether pictures can be run through a network while a solver is at work."""
-
-    def gather(self, holdout: float, seed: int) -> Dataset:
-        """Read all pictures once, and decide which are held out."""
-
-    def compute(
-        self, dataset: Dataset, files: ModelFiles, found: FeatureFile, missing: npt.NDArray[np.int64], what: str
-    ) -> None:
-        """Compute what a network makes of some pictures."""
-
-    def cut(self, batch_size: int, fitting: int) -> tuple[int, int]:
-        """Cut the pictures of an update into equal batches that fit: their size, and how many there are."""
-
-    def solve(self, job: SolverJob, *, resume: bool, progress: SolverProgress | None) -> SolverResult:
-        """Train a network."""
-
-
 def features_of(dataset: Dataset, reading: Means, network: CutNetwork, caffemodel: Path, folder: Path) -> FeatureFile:
     """Compute the features of a dataset's pictures that a folder does not have yet, in the dataset's order."""
     prototxt = folder / "features.prototxt"
@@ -254,7 +186,7 @@ def _key(dataset: Dataset, files: ModelFiles, options: ScoringOptions) -> str:
     return digest.hexdigest()[:16]
 
 
-def _compute(
+def compute(
     dataset: Dataset,
     reading: Reading,
     files: ModelFiles,
@@ -262,13 +194,14 @@ def _compute(
     missing: npt.NDArray[np.int64],
     what: str,
 ) -> None:
+    """Compute what a network makes of some of a dataset's pictures, in this process and workers of its own."""
     options, workers = reading.options, reading.workers
     wanted = {dataset.pictures[row].source: int(row) for row in missing}
     total, done = len(dataset.pictures), len(dataset.pictures) - len(wanted)
     under_way: deque[int] = deque()
 
     def contents() -> Iterator[bytes]:
-        chosen = _wanted(reading.sources, wanted)
+        chosen = wanted_items(reading.sources, wanted)
         with_rows = ordered_map(
             lambda item: read(item, options.limits), chosen, max(4, available_cores() // 4), _READ_AHEAD,
             lambda item: item.size or 0,
@@ -304,7 +237,8 @@ def _what_happened(content: Content) -> str:
     return content.error or "it has changed since it was read first"
 
 
-def _wanted(sources: list[LabelledSource], wanted: dict[str, int]) -> Iterator[Item]:
+def wanted_items(sources: list[LabelledSource], wanted: Container[str]) -> Iterator[Item]:
+    """Find some sources again; each can be read after the next is asked for."""
     taken: set[str] = set()
     for item, _ in items(sources):
         if item.source in wanted and item.source not in taken and item.error is None:

@@ -42,7 +42,7 @@ class Feed(Protocol):
         """Let go of files and processes."""
 
 
-class Order(Protocol):
+class RowOrder(Protocol):
     """Says which rows a batch has."""
 
     def rows(self, number: int) -> npt.NDArray[np.int64]:
@@ -52,14 +52,14 @@ class Order(Protocol):
         """Return which random numbers a batch's pictures take: of which update or batch, and of how many past those."""
 
 
-def order_of(job: SolverJob, rows: int) -> Order:
+def order_of(job: SolverJob, rows: int) -> RowOrder:
     """Return the order of a job's rows."""
     if job.share is not None:
         return ShardedOrder(job, job.share, rows)
-    return ShuffledOrder(rows, job.batch_size, job.seed)
+    return Order(rows, job.batch_size, job.seed)
 
 
-class ShuffledOrder:
+class Order:
     """Every row once an epoch, shuffled anew each time, by the seed alone."""
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:

@@ -21,8 +21,8 @@ from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.candidates import Candidates, Judge
 from nsfw_caffe.training.cost import PREFETCHING, TrainingCost, fitting_batch, solver_memory
 from nsfw_caffe.training.data import Dataset, only
-from nsfw_caffe.training.features import Means
 from nsfw_caffe.training.last_layer import class_weights
+from nsfw_caffe.training.means import Means
 from nsfw_caffe.training.network import read_training_network
 from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.prefetch import default_workers
@@ -134,35 +134,49 @@ def _prepare(
     """Write what the solver is given."""
     balanced = options.class_weights == "balanced"
     trained = only(dataset, held=False)
-    rows = [{"source": p.source, "label": p.label, "sha256": p.sha256} for p in trained.pictures]
+    places = reading.places(trained, folder / "unpacked")
+    rows = [
+        {"source": place, "label": picture.label, "sha256": picture.sha256}
+        for place, picture in zip(places, trained.pictures, strict=True)
+    ]
     net, pictures = folder / "train.prototxt", folder / "pictures.json"
     form = training_form(base.network, learning=options.layers, weighted=balanced)
     _write(net, text_format.MessageToString(form))
     _write(pictures, json.dumps(rows))
     plan = _plan(net, len(rows), reading, folder, options)
-    updates = options.iterations or -(-(options.epochs or EPOCHS) * len(rows) // (plan.batch_size * plan.iter_size))
-    job = SolverJob(
-        str(net),
-        str(folder / "solver"),
+    recipe = recipe_of(options, len(rows), (plan.batch_size, plan.iter_size))
+    job = dataclasses.replace(
+        recipe,
+        net=str(net),
+        folder=str(folder / "solver"),
         weights=str(base.caffemodel),
         pictures=str(pictures),
-        base_rate=options.base_rate or BASE_RATE,
-        policy="step",
-        step_size=max(1, -(-_FALL[0] * updates // _FALL[1])),
-        momentum=MOMENTUM,
-        decay=DECAY if options.decay is None else options.decay,
-        iterations=updates,
-        batch_size=plan.batch_size,
-        iter_size=plan.iter_size,
         snapshot_seconds=_SNAPSHOT_SECONDS,
-        test_every=-(-updates // _CHECKS),
-        seed=options.seed,
+        test_every=-(-recipe.iterations // _CHECKS),
         threads=plan.threads,
         class_weights=class_weights(trained.labels, len(dataset.classes)) if balanced else None,
         scales=options.scales,
         jpeg=reading.options.jpeg,
     )
     return job, plan
+
+
+def recipe_of(options: TrainingOptions, pictures: int, parts: tuple[int, int]) -> SolverJob:
+    """Say how Caffe's solver trains on so many pictures, in batches of a size and so many an update; not on which."""
+    updates = options.iterations or -(-(options.epochs or EPOCHS) * pictures // (parts[0] * parts[1]))
+    return SolverJob(
+        "",
+        "",
+        base_rate=options.base_rate or BASE_RATE,
+        policy="step",
+        step_size=max(1, -(-_FALL[0] * updates // _FALL[1])),
+        momentum=MOMENTUM,
+        decay=DECAY if options.decay is None else options.decay,
+        iterations=updates,
+        batch_size=parts[0],
+        iter_size=parts[1],
+        seed=options.seed,
+    )
 
 
 def _plan(net: Path, pictures: int, reading: Means, folder: Path, options: TrainingOptions) -> _Plan:
@@ -174,7 +188,8 @@ def _plan(net: Path, pictures: int, reading: Means, folder: Path, options: Train
     others = default_workers() * PREFETCHING
     fitting = fitting_batch(one + others, two + others, processes.available_memory())
     parts = reading.cut(min(options.batch_size or BATCH_SIZE, pictures), fitting)
-    plan = _Plan(*parts, reading.options.threads or processes.available_cores())
+    # One core is for the pictures, and threads of OpenBLAS that wait for it spin.
+    plan = _Plan(*parts, reading.options.threads or max(1, processes.available_cores() - 1))
     _write(path, json.dumps(dataclasses.asdict(plan)))
     return plan
 

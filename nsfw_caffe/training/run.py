@@ -19,10 +19,11 @@ from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.cost import TrainingCost
 from nsfw_caffe.training.data import Data, Progress, class_names, labelled_sources, without
-from nsfw_caffe.training.features import Means, Reading, features_of
+from nsfw_caffe.training.features import features_of
 from nsfw_caffe.training.fine_tuning import Base, fine_tune
 from nsfw_caffe.training.last_layer import probabilities, train_last_layer
 from nsfw_caffe.training.libraries import check_libraries
+from nsfw_caffe.training.means import Means, Reading
 from nsfw_caffe.training.options import DEFAULTS, TrainingOptions
 from nsfw_caffe.training.output import write_model
 from nsfw_caffe.training.result import Asked, Found, TrainingResult, measure

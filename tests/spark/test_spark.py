@@ -5,7 +5,6 @@ import re
 import runpy
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,8 @@ from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.spark import score_images, score_paths
 from tests.model.folders import CLASSES, of_original, of_three_classes
+from tests.spark.sessions import environment as environment
+from tests.spark.sessions import start_session
 from tests.support import PHOTOS, REPOSITORY, run
 
 if TYPE_CHECKING:
@@ -45,31 +46,14 @@ LOCAL, CLUSTER = "local[2]", "local-cluster[2,1,1024]"
 NAMES = ("score", "error")
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Point SPARK_HOME at links to PySpark's own folder: a local cluster writes into the one or the other."""
-    import pyspark
-
-    home: Path = tmp_path_factory.mktemp("spark")
-    for entry in Path(pyspark.__file__).parent.iterdir():
-        (home / entry.name).symlink_to(entry)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARK_HOME", str(home))
-        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
-        yield home
-        _stop()
-
-
 @pytest.fixture
 def local(environment: Path) -> SparkSession:
-    return _session(LOCAL, environment)
+    return start_session(LOCAL, environment)
 
 
 @pytest.fixture
 def cluster(environment: Path) -> SparkSession:
-    return _session(CLUSTER, environment)
+    return start_session(CLUSTER, environment)
 
 
 @pytest.fixture(scope="module")
@@ -94,29 +78,6 @@ def _scan(classifier: nsfw_caffe.Classifier, folder: Path) -> dict[str, tuple[fl
         path.name: (result.score, result.error and result.error.removeprefix(f"{path}: "))
         for path, result in zip(paths, classifier.scan(paths), strict=True)
     }
-
-
-def _session(master: str, home: Path) -> SparkSession:
-    """Return a session on this master; a process has one at a time."""
-    from pyspark.sql import SparkSession
-
-    active = SparkSession.getActiveSession()
-    if active is not None and active.sparkContext.master != master:
-        _stop()
-    options: dict[str, bool | float | int | str | None] = {
-        "spark.ui.enabled": "false",
-        "spark.sql.warehouse.dir": str(home / "warehouse"),
-    }
-    options["spark.executorEnv.PYTHONPATH"] = os.environ["PYTHONPATH"]
-    return SparkSession.builder.master(master).config(map=options).getOrCreate()
-
-
-def _stop() -> None:
-    from pyspark.sql import SparkSession
-
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        active.stop()
 
 
 def _read(session: SparkSession, folder: Path) -> DataFrame:
@@ -388,7 +349,7 @@ def test_the_example_writes_parquet_once(
         (1, folder, out, f"{re.escape(str(out))} is there already: delete it, or name another folder\n"),
         (1, "/missing", tmp_path / "new", "/missing: there is no such folder\n"),
     ):
-        _session(LOCAL, environment)
+        start_session(LOCAL, environment)
         capsys.readouterr()
         assert main([str(source), str(target), "--engine", ENGINE]) == status
         streams = capsys.readouterr()
