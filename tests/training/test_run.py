@@ -14,7 +14,7 @@ from nsfw_caffe.model.network import read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import EngineName, ScoringOptions
-from nsfw_caffe.training import TrainingOptions, TrainingResult, features, train
+from nsfw_caffe.training import TrainingOptions, TrainingResult, features, means, train
 from nsfw_caffe.training.features import cut
 from nsfw_caffe.training.result import THRESHOLD
 from tests.support import made_once
