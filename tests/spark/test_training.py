@@ -74,6 +74,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_start, "build", lambda _: SMALL)
     monkeypatch.setattr(fine_tuning, "_SNAPSHOT_SECONDS", 0.2)
+    monkeypatch.setattr(fine_tuning, "_CHECKS", 2)
 
 
 def frame(session: SparkSession, data: Path) -> DataFrame:
@@ -102,6 +103,7 @@ def unbroken(environment: Path, data: Path, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_start, "build", lambda _: SMALL)
+        patch.setattr(fine_tuning, "_CHECKS", 2)
         return train_all(start_session(CLUSTER, environment), data, folder / "model", 2)
 
 
@@ -153,31 +155,30 @@ def test_a_killed_executor_changes_nothing(
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from nsfw_caffe.training import start
-from tests.spark import test_training
+from nsfw_caffe.spark.rank_task import ShardRow
+from nsfw_caffe.spark.ranks import Cluster, shards_of, solve_together
 from tests.spark.sessions import start_session
+from tests.spark.test_training import CLUSTER
+from tests.training.networks import PICTURES, make_job
 
-def kill(iteration, total):
-    if iteration.exchange and iteration.number == 10:
+def kill(iteration):
+    if iteration.number == 10:
         os.kill(os.getpid(), signal.SIGKILL)
 
-start.build = lambda _: test_training.SMALL
-home, data, output = map(Path, sys.argv[1:])
-session = start_session(test_training.CLUSTER, home)
-test_training.train_all(session, data, output, 2, solving=kill)
+home, place = map(Path, sys.argv[1:])
+job = make_job(place, PICTURES, iterations=10_000)
+rows = [ShardRow(row, row % 3, (place / f"pictures/{row}.png").read_bytes()) for row in range(12)]
+context = start_session(CLUSTER, home).sparkContext
+solve_together(job, shards_of(context.parallelize(rows, 2), job, 2), Cluster(2), progress=kill)
 """
 
 
-def test_a_killed_driver_leaves_no_process(environment: Path, data: Path, tmp_path: Path) -> None:
-    mark = f"NSFW_CAFFE_MARK={tmp_path}"
-    os.environ["NSFW_CAFFE_MARK"] = str(tmp_path)
-    try:
-        child = run("-c", DRIVER, environment, data, tmp_path / "model")
-    finally:
-        del os.environ["NSFW_CAFFE_MARK"]
+def test_a_killed_driver_leaves_no_process(environment: Path, tmp_path: Path) -> None:
+    mark = {"NSFW_CAFFE_MARK": str(tmp_path)}
+    child = run("-c", DRIVER, environment, tmp_path, environment=mark)
     assert child.returncode == -signal.SIGKILL, child.stderr
     deadline = time.monotonic() + 30
-    while (left := _with_mark(mark)) and time.monotonic() < deadline:
+    while (left := _with_mark(f"NSFW_CAFFE_MARK={tmp_path}")) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left
 

@@ -182,7 +182,7 @@ def test_pictures_that_go_meanwhile_are_left_out(
     tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = shutil.copytree(trained / "data", tmp_path / "data")
-    compute = means.compute
+    compute = features.compute
 
     def compute_later(*arguments: Any) -> None:
         (data / "red" / "000.png").unlink()
