@@ -154,9 +154,13 @@ class _Rank:
         Path(paths["pictures"]).write_text(json.dumps(_write_pictures(self._folder / "pictures", rows)))
         assert job.share is not None
         if self._rank:
-            paths |= {"snapshot_every": 0, "test_every": 0}
+            paths |= {"snapshot_every": 0, "snapshot_seconds": 0.0, "test_every": 0}
         return dataclasses.replace(
-            job, share=job.share._replace(rank=self._rank), threads=job.threads or self._context.cpus(), **paths
+            job,
+            share=job.share._replace(rank=self._rank),
+            threads=self._context.cpus(),
+            prefetch_workers=job.prefetch_workers or 1,  # it is many times as fast as a solver
+            **paths,
         )
 
     def _listen(self) -> socket.socket:
