@@ -157,6 +157,8 @@ class _Solver:
         batch: Batch = self._feed.batch(self._part)
         self._part += 1
         check_labels(batch.labels, self._network.classes, "a batch")
+        if batch.data.shape != self._blobs["data"].shape:  # NumPy would repeat what is too little
+            raise TrainingError(f"a batch is {batch.data.shape}: the data has changed since it was checked")
         self._blobs["data"][...] = batch.data
         self._blobs["label"].reshape(-1)[...] = batch.labels
         if batch.weights is not None:
