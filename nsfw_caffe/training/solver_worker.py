@@ -29,6 +29,7 @@ from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
 from nsfw_caffe.training.prefetch import PictureFeed
 from nsfw_caffe.training.snapshots import (
+    DIVERGED,
     KEPT,
     Content,
     Snapshot,
@@ -204,6 +205,8 @@ class _Solver:
                 raise TrainingError(self._advice(iteration))
 
     def _advice(self, iteration: int) -> str:
+        with contextlib.suppress(OSError):
+            (self._folder / DIVERGED).touch()
         kept = newest(self._folder)
         last = "" if kept is None else f"; the snapshot of iteration {kept.iteration} stays"
         return (
