@@ -111,8 +111,12 @@ def test_the_best_weights_become_the_model(tmp_path: Path, unclear: Path) -> Non
     assert blobs(tmp_path / "model", "conv_stage0") != blobs(unclear / "small.caffemodel", "conv_stage0")
     assert blobs(tmp_path / "model", "bn_stage0") == blobs(unclear / "small.caffemodel", "bn_stage0")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
-        "deploy.prototxt", "model.caffemodel", "model.json"
+        "README.md", "deploy.prototxt", "model.caffemodel", "model.json", "report.html"
     ]  # fmt: skip
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"| AUC | last layer | {checked[0]:.4f} |" in card
+    assert f"| AUC | after | {checked[found.chosen]:.4f} |" in card
+    assert f"| fine-tuning: weights taken | those of update {found.chosen} |" in card
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["fine_tuning"] == {
         "layers": "all", "iterations": 20, "batch_size": 8, "iter_size": 1, "chosen": found.chosen,
         "checked": [list(pair) for pair in found.checked],
