@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nsfw_caffe.errors import EvaluationError, ImageError, ResultsError, TrainingError
+from nsfw_caffe.errors import EvaluationError, ImageError, ModelError, ResultsError, TrainingError
 from nsfw_caffe.evaluate.labelled import require
 from nsfw_caffe.evaluate.load import LABELS, read_table
+from nsfw_caffe.model.folder import checked_classes
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
 from nsfw_caffe.preprocessing.jpeg import JPEG_FORMATS, JpegCodec
@@ -23,11 +24,13 @@ from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.preprocessing.steps import preprocess
 from nsfw_caffe.results.names import decode_name
-from nsfw_caffe.sources.archive import is_archive
+from nsfw_caffe.sources.archive import is_archive, without_ending
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.item import Content, Item, read
+from nsfw_caffe.sources.reopening import split_member
 from nsfw_caffe.sources.selection import Selection
 from nsfw_caffe.system.processes import available_cores
+from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.libraries import load as load_library
 
 LEAST = 10
@@ -43,6 +46,9 @@ _SPLITS = {"train": False, "training": False, "test": True, "holdout": True, "he
 """What the column `split` may say, and whether that is the part held out."""
 
 _SELECTION = Selection()
+
+_NAMED = Selection(hidden=True)
+"""For what a table names itself."""
 
 _READ_AHEAD = 2
 """Files a thread that may wait, as a whole in memory."""
@@ -126,14 +132,46 @@ def class_names(sources: Iterable[LabelledSource]) -> tuple[str, ...]:
             f"there is {'one class' if found else 'no class'} ({', '.join(found) or 'nothing is labelled'}): "
             "training needs pictures of two or more"
         )
-    return tuple(sorted(found))
+    if found <= _SPLITS.keys():
+        raise TrainingError(
+            f"the classes are {', '.join(sorted(found))}: give a folder that has a folder a class, or a table whose "
+            "column split says which pictures are held out"
+        )
+    try:
+        return checked_classes(sorted(found), "labels")
+    except ModelError as error:
+        raise TrainingError(str(error)) from error
 
 
 def items(sources: Iterable[LabelledSource]) -> Iterator[tuple[Item, LabelledSource]]:
-    """Find the pictures of labelled sources; a member can be read until the next one is asked for."""
+    """Find the pictures of labelled sources; a member can be read until the next one is asked for.
+
+    Members that are named one by one come last, and each archive is read once.
+    """
+    members: dict[str, dict[str, list[LabelledSource]]] = {}
     for source in sources:
+        parts = split_member(source.path) if "!" in source.path else None
+        if parts is not None:
+            members.setdefault(parts[0], {}).setdefault(source.path, []).append(source)
+            continue
         for item in find_items([source.path], _SELECTION):
             yield item, source
+    for archive, named in members.items():
+        yield from _members(archive, named)
+
+
+def _members(archive: str, named: dict[str, list[LabelledSource]]) -> Iterator[tuple[Item, LabelledSource]]:
+    why = "the archive has no such member"
+    for item in find_items([archive], _NAMED):
+        if item.source == archive:
+            why = item.error or why
+        rows = named.pop(item.source, [])
+        held = item.hold() if rows else None
+        for source in rows:
+            yield held or Item(item.source, error="the archive breaks off in it"), source
+    for name, rows in named.items():
+        for source in rows:
+            yield Item(name, error=why), source
 
 
 def _paths(named: _Path | Iterable[_Path]) -> list[str]:
@@ -142,13 +180,17 @@ def _paths(named: _Path | Iterable[_Path]) -> list[str]:
 
 def _of_folders(path: Path) -> list[LabelledSource]:
     found = []
-    for entry in sorted(path.iterdir()):
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read ({reason(error)})") from error
+    for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
             found.append(LabelledSource(str(entry), entry.name, None))
         elif is_archive(entry.name):
-            found.append(LabelledSource(str(entry), entry.name.partition(".")[0], None))
+            found.append(LabelledSource(str(entry), without_ending(entry.name), None))
     if not found:
         raise TrainingError(
             f"{path}: there is no folder in it: put each class's pictures into one, named for the class"
@@ -161,7 +203,9 @@ def _of_table(path: Path) -> list[LabelledSource]:
         table = read_table(path, {"source", "label", "split"})
         require(table, ["source", "label"], path)
     except (EvaluationError, ResultsError) as error:
-        raise TrainingError(str(error)) from error
+        raise TrainingError(
+            f"{error}; a table has the columns source, label and, if wanted, split, and a CSV is in UTF-8 with commas"
+        ) from error
     sources, labels = table["source"].to_pylist(), table["label"].to_pylist()
     splits = table["split"].to_pylist() if "split" in table.column_names else [None] * len(sources)
     for row, (source, label) in enumerate(zip(sources, labels, strict=True), 1):
@@ -266,6 +310,10 @@ class _Found:
         if known is None:
             self._pictures[sha256] = Picture(item.source, label, sha256, look, source.held, content.format)
             return
+        if known.label != label and known.source == item.source:
+            raise TrainingError(
+                f"{item.source} is labelled both {self._classes[known.label]} and {source.label}: decide for one"
+            )
         if known.label != label:
             raise TrainingError(
                 f"{known.source} is labelled {self._classes[known.label]}, and {item.source}, which is the same "

@@ -29,7 +29,7 @@ from nsfw_caffe.training.result import Asked, Found, TrainingResult, measure
 from nsfw_caffe.training.solving import Iteration
 from nsfw_caffe.training.start import find_start
 from nsfw_caffe.training.training_form import training_form
-from nsfw_caffe.training.work import check_state, remove, work_folder
+from nsfw_caffe.training.work import as_it_was, check_state, remove, work_folder
 
 _SCORING = ScoringOptions()
 
@@ -99,19 +99,20 @@ def train(
     scored = classes.index(score_class)
     scoring = dataclasses.replace(scoring, engine=require_engine(scoring))
     reading = Reading(sources, scoring, create_codec(scoring.jpeg, scoring.decode), workers, progress)
-    work = work_folder(folder, resume=resume)
-    start = find_start(options, work)
-    first = start.first_layer(classes)
-    training_form(start.with_last(first), learning=options.layers)  # there are such layers
-    dataset = gather(
-        sources,
-        holdout=options.holdout,
-        seed=options.seed,
-        codec=reading.codec,
-        limits=scoring.limits,
-        progress=progress,
-    )
-    check_state(work, options, scoring, start.network.text, dataset)
+    with as_it_was(folder):
+        work = work_folder(folder, resume=resume)
+        start = find_start(options, work)
+        first = start.first_layer(classes)
+        training_form(start.with_last(first), learning=options.layers)  # there are such layers
+        dataset = gather(
+            sources,
+            holdout=options.holdout,
+            seed=options.seed,
+            codec=reading.codec,
+            limits=scoring.limits,
+            progress=progress,
+        )
+        check_state(work, options, scoring, start.network.text, dataset)
     features = features_of(dataset, reading, start.network, start.caffemodel, work)
     dataset, kept = without(dataset, features.failures)
     last = train_last_layer(
