@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nsfw_caffe.results.record import Record
     from nsfw_caffe.scanning.scan import ScanResult, scan
     from nsfw_caffe.training.options import TrainingOptions
-    from nsfw_caffe.training.run import TrainingResult, train
+    from nsfw_caffe.training.result import TrainingResult
+    from nsfw_caffe.training.run import train
 
 __all__ = [
     "Classifier",
@@ -58,7 +59,8 @@ _MODULES = {
     "results.record": ("Record",),
     "scanning.scan": ("ScanResult", "scan"),
     "training.options": ("TrainingOptions",),
-    "training.run": ("TrainingResult", "train"),
+    "training.result": ("TrainingResult",),
+    "training.run": ("train",),
 }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nsfw_caffe.evaluate.evaluation import Evaluation
     from nsfw_caffe.training.data import Data
-    from nsfw_caffe.training.run import TrainingResult
+    from nsfw_caffe.training.result import TrainingResult
     from nsfw_caffe.training.solving import Iteration
 
 _DESCRIPTION = """\

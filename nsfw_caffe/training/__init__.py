@@ -3,9 +3,12 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.training.options import TrainingOptions
-    from nsfw_caffe.training.run import TrainingResult, train
+    from nsfw_caffe.training.result import TrainingResult
+    from nsfw_caffe.training.run import train
 
 __all__ = ["TrainingOptions", "TrainingResult", "train"]
+
+_WHERE = {"TrainingOptions": "options", "TrainingResult": "result", "train": "run"}
 
 
 def __getattr__(name: str) -> object:
@@ -14,7 +17,7 @@ def __getattr__(name: str) -> object:
 
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"nsfw_caffe.training.{'options' if name == 'TrainingOptions' else 'run'}")
+    module = import_module(f"nsfw_caffe.training.{_WHERE[name]}")
     value: object = getattr(module, name)
     globals()[name] = value
     return value

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,6 @@ from google.protobuf import text_format
 from nsfw_caffe._version import __version__
 from nsfw_caffe.engines.base import require_engine
 from nsfw_caffe.errors import ModelError, TrainingError
-from nsfw_caffe.evaluate.comparison import Comparison, compare
-from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
-from nsfw_caffe.evaluate.intervals import Share
-from nsfw_caffe.evaluate.labelled import LabelledScores
-from nsfw_caffe.evaluate.options import Options
 from nsfw_caffe.model.folder import default_score_class, require_room, write_model_folder
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.network import read_caffemodel
@@ -33,10 +28,11 @@ from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Data, Dataset, Progress, class_names, gather, labelled_sources, without
-from nsfw_caffe.training.features import CutNetwork, Features, cut, features_of, last_layer_blobs
+from nsfw_caffe.training.features import CutNetwork, cut, features_of, last_layer_blobs
 from nsfw_caffe.training.last_layer import LastLayer, new_layer, probabilities, train_last_layer
 from nsfw_caffe.training.libraries import check_libraries
 from nsfw_caffe.training.options import DEFAULTS, TrainingOptions
+from nsfw_caffe.training.result import Asked, Found, TrainingResult, figures, measure
 from nsfw_caffe.training.solving import Iteration
 
 _WORK = ".training"
@@ -44,71 +40,7 @@ _WORK = ".training"
 
 _STATE = "state.json"
 
-_THRESHOLD = 0.5
-
 _SCORING = ScoringOptions()
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingResult:
-    """What a training has made, and what it is worth on the pictures held out.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-        The model folder, for ``Classifier(model=...)`` and ``--model``.
-    classes : tuple of str
-        In the order of the network's outputs.
-    score_class : str
-        The class that the score is of, and that the figures call nsfw.
-    trained_on, held_out : mapping
-        How many pictures of each class.
-    before, after : Evaluation
-        The original's scores, and the new model's, on the same pictures held out; `before` is None where the weights
-        that training began with are none of the original's.
-    accuracy_before, accuracy : Share
-        Verdicts that are right: before, at 0.5; after, the most probable of all classes. With an interval.
-    majority : float
-        What always answering with the most frequent class gets right.
-    comparison : Comparison or None
-        Whether the areas under the two ROC curves differ by more than chance (DeLong, paired).
-    decay : float
-        The weight decay.
-    history : tuple of Iteration
-        The solver's.
-    balanced : bool
-        Scores are probabilities for data in which all classes are as frequent; else, for data mixed as it was.
-    failures : tuple of (str, str)
-        Pictures left out, with what is wrong with each.
-    repeats, too_near : int
-        Sources left out because their content was there already; pictures left out of what was trained on because one
-        that looks the same is held out.
-    """
-
-    folder: Path
-    classes: tuple[str, ...]
-    score_class: str
-    trained_on: Mapping[str, int]
-    held_out: Mapping[str, int]
-    before: Evaluation | None
-    after: Evaluation
-    accuracy_before: Share | None
-    accuracy: Share
-    majority: float
-    comparison: Comparison | None
-    decay: float
-    history: tuple[Iteration, ...]
-    balanced: bool
-    failures: tuple[tuple[str, str], ...]
-    repeats: int
-    too_near: int
-
-    @property
-    def gain_is_chance(self) -> bool:
-        """Whether the new model's area under the ROC curve is not surely larger than the original's."""
-        if self.comparison is None or self.comparison.difference_interval is None:
-            return False
-        return self.comparison.difference_interval.low <= 0
 
 
 @dataclass(frozen=True)
@@ -204,7 +136,14 @@ def train(
         progress=solving,
     )
     held = np.asarray(found.rows[kept[dataset.held]])
-    result = _measure(dataset, held, last, start, folder, score_class, balanced=options.class_weights == "balanced")
+    original = None if start.original_last is None else probabilities(held, _with_parameters(start))[:, 1]
+    result = measure(
+        Asked(folder, score_class, balanced=options.class_weights == "balanced"),
+        dataset,
+        Found(original, probabilities(held, last.layer)),
+        decay=last.decay,
+        history=last.history,
+    )
     _write(result, last, start, work, options, dataset)
     shutil.rmtree(work, ignore_errors=True)
     return result
@@ -307,57 +246,12 @@ def _check_state(work: Path, state: dict[str, Any]) -> None:
         raise TrainingError(f"{path} cannot be read or written ({reason(error)}): delete {work}") from error
 
 
-def _measure(
-    dataset: Dataset, held: Features, last: LastLayer, start: _Start, folder: Path, score_class: str, *, balanced: bool
-) -> TrainingResult:
-    scored = dataset.classes.index(score_class)
-    labels = dataset.labels[dataset.held]
-    positive = labels == scored
-    pictures = [picture.source for picture, side in _with_sides(dataset) if side]
-    found = probabilities(held, last.layer)
-    before, comparison, accuracy_before = None, None, None
-    if start.original_last is not None:
-        original = probabilities(held, _with_parameters(start))[:, 1]
-        before = _evaluate(positive, original, pictures, "before")
-        comparison = compare(positive, original, found[:, scored], _THRESHOLD)
-        accuracy_before = Share(int(((original >= _THRESHOLD) == positive).sum()), len(labels), before.options.level)
-    after = _evaluate(positive, found[:, scored], pictures, "after")
-    counts = dataset.counts(held=True)
-    right = int((found.argmax(axis=1) == labels).sum())
-    return TrainingResult(
-        folder=folder,
-        classes=dataset.classes,
-        score_class=score_class,
-        trained_on=dataset.counts(held=False),
-        held_out=counts,
-        before=before,
-        after=after,
-        accuracy_before=accuracy_before,
-        accuracy=Share(right, len(labels), after.options.level),
-        majority=max(counts.values()) / len(labels),
-        comparison=comparison,
-        decay=last.decay,
-        history=last.history,
-        balanced=balanced,
-        failures=dataset.failures,
-        repeats=dataset.repeats,
-        too_near=dataset.too_near,
-    )
-
-
 def _with_parameters(start: _Start) -> LayerParameter:
     assert start.original_last is not None
     layer = LayerParameter()
     layer.CopyFrom(start.network.last)
     layer.blobs.extend(start.original_last.blobs)
     return layer
-
-
-def _evaluate(
-    positive: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], sources: list[str], name: str
-) -> Evaluation:
-    clipped = np.clip(scores, 0, 1)
-    return evaluate(LabelledScores(positive, clipped, sources, name=name), Options(thresholds=(_THRESHOLD,)))
 
 
 def _write(
@@ -406,14 +300,7 @@ def _details(result: TrainingResult, last: LastLayer, dataset: Dataset, options:
         "held_out": dict(result.held_out),
         "left_out": {"failures": len(result.failures), "repeats": result.repeats, "too_near": result.too_near},
         "data_sha256": _sha256(json.dumps([[p.sha256, p.label, side] for p, side in _with_sides(dataset)])),
-        "measures": {"before": _figures(result.before), "after": _figures(result.after)},
+        "measures": {"before": figures(result.before), "after": figures(result.after)},
         "accuracy": result.accuracy.value,
         "majority": result.majority,
     }
-
-
-def _figures(evaluation: Evaluation | None) -> dict[str, float] | None:
-    if evaluation is None:
-        return None
-    (at,) = evaluation.confusions
-    return {"auc": evaluation.roc.auc, "accuracy": at.accuracy, "fpr": at.fpr, "fnr": at.fnr}

@@ -14,8 +14,9 @@ from nsfw_caffe.model.network import read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import EngineName, ScoringOptions
-from nsfw_caffe.training import TrainingOptions, TrainingResult, features, run, train
+from nsfw_caffe.training import TrainingOptions, TrainingResult, features, train
 from nsfw_caffe.training.features import cut
+from nsfw_caffe.training.result import THRESHOLD
 from tests.support import made_once
 from tests.support import nsfw_caffe as command
 from tests.training.pictures import labelled
@@ -201,7 +202,7 @@ def test_the_deployed_network_has_the_classes(trained: Path) -> None:
     assert last.inner_product_param.num_output == 2
     details = json.loads((trained / "model" / "model.json").read_text())["training"]
     assert details["measures"]["after"]["auc"] == 1
-    assert run._THRESHOLD == 0.5
+    assert THRESHOLD == 0.5
 
 
 def test_the_command_says_what_was_learned(tmp_path: Path, trained: Path) -> None:
