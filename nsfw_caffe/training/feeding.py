@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -18,6 +19,9 @@ Array: TypeAlias = npt.NDArray[Any]
 
 _CHUNK = 1 << 24
 """Bytes of the data that are looked at at once."""
+
+_MAPPED = 1 << 22
+"""Bytes of rows that are read, here and there, before what is mapped goes; a row brings its neighbours along."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,33 @@ class ArrayFeed:
     def __init__(self, folder: Path, batch_size: int, seed: int) -> None:
         self._data, self._labels, self._weights = load_arrays(folder)
         self._order = Order(len(self._labels), batch_size, seed)
+        self._mapped = 0
 
     def batch(self, number: int) -> Batch:
         """Give a batch."""
         rows = self._order.rows(number)
         weights = None if self._weights is None else self._weights[rows]
-        return Batch(self._data[rows], self._labels[rows], weights)
+        data = self._data[rows]
+        self._mapped += data.nbytes
+        if self._mapped > _MAPPED:
+            let_go(self._data)
+            self._mapped = 0
+        return Batch(data, self._labels[rows], weights)
 
     def close(self) -> None:
         """Do nothing: maps go with the process."""
+
+
+def let_go(array: Array) -> None:
+    """Unmap what has been read or written of an array in a mapped file, so that it does not count as memory held.
+
+    What was written stays with the system, which writes it to the file.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def load_arrays(folder: Path) -> tuple[Array, Array, Array | None]:
@@ -131,3 +153,4 @@ def _check_finite(array: Array, path: Path) -> None:
         finite = np.isfinite(array[start : start + rows].reshape(len(array[start : start + rows]), -1)).all(axis=1)
         if not finite.all():
             raise TrainingError(f"{path}: row {start + int(np.argmin(finite))} has a number that is not finite")
+        let_go(array)

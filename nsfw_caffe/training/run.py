@@ -135,12 +135,12 @@ def train(
         resume=resume,
         progress=solving,
     )
-    held = np.asarray(found.rows[kept[dataset.held]])
-    original = None if start.original_last is None else probabilities(held, _with_parameters(start))[:, 1]
+    held = kept[dataset.held]
+    original = None if start.original_last is None else probabilities(found.rows, _with_parameters(start), held)[:, 1]
     result = measure(
         Asked(folder, score_class, balanced=options.class_weights == "balanced"),
         dataset,
-        Found(original, probabilities(held, last.layer)),
+        Found(original, probabilities(found.rows, last.layer, held)),
         decay=last.decay,
         history=last.history,
     )
