@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -19,9 +20,6 @@ Array: TypeAlias = npt.NDArray[Any]
 
 _CHUNK = 1 << 24
 """Bytes of the data that are looked at at once."""
-
-_MAPPED = 1 << 22
-"""Bytes of rows that are read, here and there, before what is mapped goes; a row brings its neighbours along."""
 
 
 @dataclass(frozen=True)
@@ -64,33 +62,39 @@ class Order:
 
 
 class ArrayFeed:
-    """Rows of arrays in files, which are mapped rather than read."""
+    """Rows of arrays in files, which are read when it is their turn."""
 
     def __init__(self, folder: Path, batch_size: int, seed: int) -> None:
         self._data, self._labels, self._weights = load_arrays(folder)
         self._order = Order(len(self._labels), batch_size, seed)
-        self._mapped = 0
 
     def batch(self, number: int) -> Batch:
         """Give a batch."""
         rows = self._order.rows(number)
-        weights = None if self._weights is None else self._weights[rows]
-        data = self._data[rows]
-        self._mapped += data.nbytes
-        if self._mapped > _MAPPED:
-            let_go(self._data)
-            self._mapped = 0
-        return Batch(data, self._labels[rows], weights)
+        weights = None if self._weights is None else take(self._weights, rows)
+        return Batch(take(self._data, rows), self._labels[rows], weights)
 
     def close(self) -> None:
         """Do nothing: maps go with the process."""
 
 
-def let_go(array: Array) -> None:
-    """Unmap what has been read or written of an array in a mapped file, so that it does not count as memory held.
+def take(array: Array, rows: npt.NDArray[np.int64]) -> Array:
+    """Read rows of an array; of one in a mapped file, without mapping megabytes around each, as memory that is held."""
+    if not isinstance(array, np.memmap):
+        found: Array = array[rows]
+        return found
+    found = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    bytes_ = found.reshape(len(rows), -1).view(np.uint8)
+    path = Path(str(array.filename))
+    with path.open("rb", buffering=0) as file:
+        for row, place in zip(rows.tolist(), bytes_, strict=True):
+            if os.preadv(file.fileno(), [place.data], array.offset + row * len(place)) < len(place):
+                raise TrainingError(f"{path} is cut short")
+    return found
 
-    What was written stays with the system, which writes it to the file.
-    """
+
+def let_go(array: Array) -> None:
+    """Unmap what has been read or written of an array in a mapped file; what was written, the system still writes."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base

@@ -17,7 +17,7 @@ from nsfw_caffe.model.network import read_caffemodel
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.features import Features
-from nsfw_caffe.training.feeding import let_go
+from nsfw_caffe.training.feeding import take
 from nsfw_caffe.training.libraries import load
 from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solve
 
@@ -75,8 +75,7 @@ def probabilities(features: Features, layer: LayerParameter, rows: npt.NDArray[n
 def _chunks(features: Features, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Features]]:
     """Give rows a part at a time, each with the number of its first: they may be more than memory holds."""
     for start in range(0, len(rows), _CHUNK):
-        yield start, features[rows[start : start + _CHUNK]]
-        let_go(features)
+        yield start, take(features, rows[start : start + _CHUNK])
 
 
 def matrices(layer: LayerParameter) -> tuple[Weights, Weights]:
@@ -140,7 +139,7 @@ def train_last_layer(
     classes = start.inner_product_param.num_output
     weights = class_weights(labels[rows], classes) if balanced else None
     sample = np.sort(np.random.default_rng((seed, 2)).permutation(rows)[:_ENOUGH])
-    few = np.asarray(features[sample])
+    few = take(features, sample)
     if decay is None:
         decay = choose_decay(few, labels[sample], alike[sample], balanced=balanced, seed=seed)
     size = min(batch_size or BATCH_SIZE, len(rows))
