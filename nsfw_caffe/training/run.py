@@ -29,6 +29,8 @@ from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Data, Dataset, Progress, class_names, gather, labelled_sources, without
 from nsfw_caffe.training.features import CutNetwork, cut, features_of, last_layer_blobs
+from nsfw_caffe.training.held_out import NAME as HELD_OUT
+from nsfw_caffe.training.held_out import held_out_table
 from nsfw_caffe.training.last_layer import LastLayer, new_layer, probabilities, train_last_layer
 from nsfw_caffe.training.libraries import check_libraries
 from nsfw_caffe.training.options import DEFAULTS, TrainingOptions
@@ -273,6 +275,7 @@ def _write(
         result.classes,
         score_class=result.score_class,
         details={"training": _details(result, last, dataset, asked)},
+        others={HELD_OUT: held_out_table(dataset, result.score_class)},
     )
 
 

@@ -58,6 +58,7 @@ def test_it_learns_what_is_shown(tmp_path: Path, trained: Path) -> None:
     assert [step.number for step in result.history] == list(range(1, 301))
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "deploy.prototxt",
+        "held_out.csv",
         "mine.caffemodel",
         "model.json",
     ]
