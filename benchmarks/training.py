@@ -50,7 +50,7 @@ PHASES = {
     "solver": ("Caffe's solver", "last_layer.solve"),
     "held": ("held-out pictures scored", "run.probabilities"),
     "measure": ("figures", "run.measure"),
-    "write": ("model folder written", "run._write"),
+    "write": ("model folder written", "run.write_model"),
 }
 """What a training does, one after the other: a name for the table, and the function that does it."""
 
@@ -94,6 +94,7 @@ def measured(*command: str) -> Answer:
         [sys.executable, "-m", "benchmarks.training", "--measure", *command], stdout=subprocess.PIPE, check=True
     )
     answer: Answer = json.loads(child.stdout.splitlines()[-1])
+    say(json.dumps(answer))
     return answer
 
 
@@ -168,7 +169,7 @@ def synthetic(count: str) -> Answer:
         return found.dataset(holdout, seed)
 
     def compute(dataset: data.Dataset, given: object, files: object, *others: Any) -> None:  # noqa: ARG001, ANN401
-        kept: features.FeatureFile = others[2]
+        kept: features.FeatureFile = others[0]
         width = kept.rows.shape[1]
         towards = random.standard_normal(width, np.float32) / 20
         for row, picture in enumerate(dataset.pictures):

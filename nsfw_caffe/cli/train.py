@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from nsfw_caffe.evaluate.evaluation import Evaluation
+    from nsfw_caffe.training.cost import TrainingCost
     from nsfw_caffe.training.data import Data
-    from nsfw_caffe.training.result import TrainingResult
+    from nsfw_caffe.training.result import FineTuning, TrainingResult
     from nsfw_caffe.training.solving import Iteration
 
 _DESCRIPTION = """\
@@ -47,20 +48,50 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--sfw", action="append", default=[], metavar="DIR", help="folder or archive of the other class"
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the model, to be made")
-    parser.add_argument("--layers", default="last", metavar="LAYERS", help="what learns; default: last")
+    parser.add_argument(
+        "--layers",
+        default="last",
+        metavar="LAYERS",
+        help="what learns: last (default), all, or the first stage or layer that does, such as stage3",
+    )
     parser.add_argument("--class", dest="score_class", metavar="NAME", help="class that the score is of; default: nsfw")
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
     group = parser.add_argument_group("how it is trained")
     length = group.add_mutually_exclusive_group()
-    length.add_argument("--iterations", type=positive, metavar="N", help="updates of the solver")
+    length.add_argument(
+        "--iterations", type=positive, metavar="N", help="updates of the solver, for the layers that --layers names"
+    )
     length.add_argument("--epochs", type=positive, metavar="N", help="times that each picture is seen")
     group.add_argument("--network", default="resnet50_thin", metavar="NAME", help="network; default: resnet50_thin")
     group.add_argument("--weights", type=Path, metavar="FILE", help="caffemodel to start from; default: the original")
     group.add_argument("--holdout", type=float, default=0.2, metavar="P", help="share to measure with; default: 0.2")
     group.add_argument("--seed", type=int, default=1, metavar="N", help="number that all chance follows; default: 1")
-    group.add_argument("--batch-size", type=positive, metavar="N", help="pictures of an update; default: 64")
-    group.add_argument("--base-rate", type=float, metavar="R", help="learning rate; default: one that fits")
-    group.add_argument("--decay", type=float, metavar="D", help="weight decay (L2); default: chosen on folds")
+    group.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="pictures of an update; default: 64, and 16 with more than the last layer",
+    )
+    group.add_argument(
+        "--base-rate",
+        type=float,
+        metavar="R",
+        help="learning rate; default: one that fits, and 1e-4 with more than the last layer",
+    )
+    group.add_argument(
+        "--decay",
+        type=float,
+        metavar="D",
+        help="weight decay (L2); default: chosen on folds, and 5e-4 with more than the last layer",
+    )
+    group.add_argument(
+        "--scales",
+        type=int,
+        nargs=2,
+        default=(256, 256),
+        metavar=("MIN", "MAX"),
+        help="sides that pictures are resized to before the crop, with more than the last layer; default: 256 256",
+    )
     group.add_argument(
         "--class-weights",
         choices=("balanced", "none"),
@@ -84,7 +115,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         "layers", "iterations", "epochs", "network", "weights", "holdout", "seed", "batch_size", "base_rate", "decay",
         "class_weights", "score_class",
     )  # fmt: skip
-    asked = TrainingOptions(**{name: getattr(options, name) for name in names})
+    asked = TrainingOptions(scales=tuple(options.scales), **{name: getattr(options, name) for name in names})
     scoring = ScoringOptions(engine=options.engine, device=options.device, threads=options.threads)
     if asked.weights is None:
         fetch_model(quiet=options.quiet)
@@ -101,6 +132,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 resume=options.resume,
                 progress=shown.step if shown.visible else None,
                 solving=shown.iteration if shown.visible else None,
+                costs=None if options.quiet else shown.costs,
             )
     except KeyboardInterrupt:
         complain("stopped; what was done is kept: run the same command again with --resume to go on")
@@ -131,7 +163,7 @@ class _Shown:
     def __init__(self, *, quiet: bool) -> None:
         self.visible = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self._bars = contextlib.ExitStack()
-        self._what = ""
+        self._what, self._solver = "", "solver, last layer"
         self._bar: tqdm[NoReturn] | None = None
 
     def __enter__(self) -> _Shown:
@@ -140,20 +172,37 @@ class _Shown:
     def __exit__(self, *error: object) -> None:
         self._bars.close()
 
+    def costs(self, cost: TrainingCost) -> None:
+        """Say what training more than the last layer will cost."""
+        self._bars.close()
+        self._solver, self._bar = f"solver, {visible(cost.layers)}", None
+        parts = f" in {cost.iter_size} parts" if cost.iter_size > 1 else ""
+        complain(
+            f"training {visible(cost.layers)}: {cost.iterations} updates of "
+            f"{cost.batch_size * cost.iter_size} of {cost.pictures} pictures{parts}; "
+            f"about {cost.memory / 1e9:.1f} GB of memory, {_time(cost.seconds)}"
+        )
+
     def step(self, what: str, done: int, total: int | None) -> None:
         """Show a step."""
+        if what == "held out" and self._bar is not None:  # between the solver's updates
+            return
+        self._show(what, done, total)
+
+    def _show(self, what: str, done: int, total: int | None) -> tqdm[NoReturn]:
         from tqdm import tqdm
 
         if self._bar is None or what != self._what:
             self._bars.close()
-            self._what, self._bar = what, self._bars.enter_context(tqdm(desc=what, total=total))
+            # What was done before a stop tells nothing of how fast it goes.
+            self._what, self._bar = what, self._bars.enter_context(tqdm(desc=what, total=total, initial=done - 1))
         self._bar.update(done - self._bar.n)
+        return self._bar
 
     def iteration(self, found: Iteration, total: int) -> None:
         """Show an update of the solver."""
-        self.step("solver", found.number, total)
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {found.loss:.4f}, rate {found.rate:.2g}", refresh=False)
+        bar = self._show(self._solver, found.number, total)
+        bar.set_postfix_str(f"loss {found.loss:.4f}, rate {found.rate:.2g}", refresh=False)
 
 
 def _text(result: TrainingResult) -> str:
@@ -165,7 +214,11 @@ def _text(result: TrainingResult) -> str:
     ]
     if result.before is not None and result.accuracy_before is not None:
         lines.append(f"before  {_figures(result.before)}")
+    if result.last is not None:
+        lines.append(f"last    {_figures(result.last)}")
     lines.append(f"after   {_figures(result.after)}")
+    if result.fine_tuning is not None:
+        lines.append(_chosen(result.fine_tuning))
     right, share = result.accuracy.interval, result.accuracy.value
     lines.append(
         f"right: {share:.3f} ({right.low:.3f} to {right.high:.3f}); "
@@ -179,6 +232,23 @@ def _text(result: TrainingResult) -> str:
     mixed = "in which all classes are as frequent" if result.balanced else "that is mixed as these pictures are"
     lines.append(f"scores are probabilities for data {mixed}; weight decay {result.decay:g}")
     return "\n".join(lines)
+
+
+def _chosen(found: FineTuning) -> str:
+    area = dict(found.checked)[found.chosen]
+    which = f"those after {found.chosen}" if found.chosen else "those of the last layer alone, before all of them"
+    return (
+        f"{visible(found.layers)}: {len(found.history)} updates of {found.batch_size * found.iter_size} pictures; of "
+        f"{len(found.checked)} weights the best are {which}, with AUC {area:.3f}, which is a little optimistic, since "
+        "the pictures held out chose them"
+    )
+
+
+def _time(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes >= 120:
+        return f"{minutes / 60:.1f} hours"
+    return f"{minutes:.0f} minutes" if minutes >= 10 else f"{max(0.1, minutes):.1f} minutes"
 
 
 def _counts(counts: object) -> str:

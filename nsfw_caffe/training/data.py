@@ -308,6 +308,13 @@ def check_counts(classes: tuple[str, ...], labels: Iterable[int], failures: Sequ
             )
 
 
+def only(dataset: Dataset, *, held: bool) -> Dataset:
+    """Give the pictures of one side."""
+    kept = np.flatnonzero(dataset.held == held)
+    pictures = tuple(dataset.pictures[row] for row in kept)
+    return dataclasses.replace(dataset, pictures=pictures, held=dataset.held[kept], alike=dataset.alike[kept])
+
+
 def without(dataset: Dataset, failures: Mapping[int, str]) -> tuple[Dataset, npt.NDArray[np.int64]]:
     """Leave pictures out that could not be scored after all; give the rest, and which they were."""
     kept = np.array([row for row in range(len(dataset.pictures)) if row not in failures], np.int64)

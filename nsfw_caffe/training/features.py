@@ -160,18 +160,18 @@ def _fill(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def features_of(
-    dataset: Dataset,
-    sources: list[LabelledSource],
-    network: CutNetwork,
-    caffemodel: Path,
-    options: ScoringOptions,
-    codec: JpegCodec,
-    folder: Path,
-    *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> FeatureFile:
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read again, and run through a network."""
+
+    sources: list[LabelledSource]
+    options: ScoringOptions
+    codec: JpegCodec
+    workers: int | None = None
+    progress: Progress | None = None
+
+
+def features_of(dataset: Dataset, reading: Reading, network: CutNetwork, caffemodel: Path, folder: Path) -> FeatureFile:
     """Compute the features of a dataset's pictures that a folder does not have yet, in the dataset's order."""
     prototxt = folder / "features.prototxt"
     try:
@@ -179,10 +179,15 @@ def features_of(
     except OSError as error:
         raise TrainingError(f"{prototxt} cannot be written ({reason(error)})") from error
     files = ModelFiles(prototxt, caffemodel, original=False, features=network.width)
-    found = FeatureFile(folder, _key(dataset, files, options), len(dataset.pictures), network.width)
+    return outputs_of(dataset, reading, files, folder, "features")
+
+
+def outputs_of(dataset: Dataset, reading: Reading, files: ModelFiles, folder: Path, what: str) -> FeatureFile:
+    """Compute what any network makes of a dataset's pictures, which progress calls `what`; else as `features_of`."""
+    found = FeatureFile(folder, _key(dataset, files, reading.options), len(dataset.pictures), files.outputs)
     missing = found.missing
     if len(missing):
-        _compute(dataset, sources, files, options, codec, found, missing, workers, progress)
+        _compute(dataset, reading, files, found, missing, what)
         found.flush()
     return found
 
@@ -199,21 +204,19 @@ def _key(dataset: Dataset, files: ModelFiles, options: ScoringOptions) -> str:
 
 def _compute(
     dataset: Dataset,
-    sources: list[LabelledSource],
+    reading: Reading,
     files: ModelFiles,
-    options: ScoringOptions,
-    codec: JpegCodec,
     found: FeatureFile,
     missing: npt.NDArray[np.int64],
-    workers: int | None,
-    progress: Progress | None,
+    what: str,
 ) -> None:
+    options, workers = reading.options, reading.workers
     wanted = {dataset.pictures[row].source: int(row) for row in missing}
     total, done = len(dataset.pictures), len(dataset.pictures) - len(wanted)
     under_way: deque[int] = deque()
 
     def contents() -> Iterator[bytes]:
-        chosen = _wanted(sources, wanted)
+        chosen = _wanted(reading.sources, wanted)
         with_rows = ordered_map(
             lambda item: read(item, options.limits), chosen, max(4, available_cores() // 4), _READ_AHEAD,
             lambda item: item.size or 0,
@@ -230,15 +233,15 @@ def _compute(
     try:
         if workers is None and len(missing) < FEW:
             workers = 1
-        for _, (features, *_) in Pipeline(engines, codec).score(contents(), workers):
+        for _, (features, *_) in Pipeline(engines, reading.codec).score(contents(), workers):
             row = under_way.popleft()
             if isinstance(features, NsfwCaffeError):
                 found.fail(row, features.reason)
             else:
                 found.put(row, cast(Features, features))
             done += 1
-            if progress is not None:
-                progress("features", done, total)
+            if reading.progress is not None:
+                reading.progress(what, done, total)
     finally:
         engines.close()
     for row in wanted.values():

@@ -19,6 +19,7 @@ from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.features import Features
 from nsfw_caffe.training.feeding import take
 from nsfw_caffe.training.libraries import load
+from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solve
 
 DECAYS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -125,25 +126,21 @@ def train_last_layer(
     alike: npt.NDArray[np.int64],
     folder: Path,
     *,
-    balanced: bool,
-    seed: int,
-    iterations: int | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    base_rate: float | None = None,
-    decay: float | None = None,
+    options: TrainingOptions,
     resume: bool = False,
     progress: Callable[[Iteration, int], object] | None = None,
 ) -> LastLayer:
     """Train a layer, from the blobs that it has, on some rows of features."""
     classes = start.inner_product_param.num_output
+    balanced, seed, decay = options.class_weights == "balanced", options.seed, options.decay
     weights = class_weights(labels[rows], classes) if balanced else None
     sample = np.sort(np.random.default_rng((seed, 2)).permutation(rows)[:_ENOUGH])
     few = take(features, sample)
     if decay is None:
         decay = choose_decay(few, labels[sample], alike[sample], balanced=balanced, seed=seed)
-    size = min(batch_size or BATCH_SIZE, len(rows))
-    updates = iterations or -(-(epochs or 0) * len(rows) // size) or max(_ITERATIONS, _EPOCHS * len(rows) // size)
+    size = min(options.batch_size or BATCH_SIZE, len(rows))
+    updates = options.iterations or -(-(options.epochs or 0) * len(rows) // size)
+    updates = updates or max(_ITERATIONS, _EPOCHS * len(rows) // size)
     write_arrays(folder / "arrays", features, labels, rows)
     net, initial = folder / "last_layer.prototxt", folder / "start.caffemodel"
     try:
@@ -156,7 +153,7 @@ def train_last_layer(
         str(folder / "solver"),
         weights=str(initial),
         arrays=str(folder / "arrays"),
-        base_rate=base_rate or fitting_rate(few, start, max(weights or (1,))),
+        base_rate=options.base_rate or fitting_rate(few, start, max(weights or (1,))),
         policy="poly",
         momentum=0.9,
         decay=decay,

@@ -17,9 +17,12 @@ class TrainingOptions:
     Attributes
     ----------
     layers : str
-        "last": the last layer alone, on features of the others, which stay as they are.
+        What learns. "last": the last layer alone, on features of the others, which stay as they are. "all", or the name
+        of a stage or layer that is the first to learn ("stage3"): after the last layer, these, on pictures that are
+        mirrored and cut out at random; what follows here is then for them, and the last layer has its defaults.
     iterations, epochs : int, optional
-        How long Caffe's solver runs, one of them: in updates, or in times that each picture is seen.
+        How long Caffe's solver runs, one of them: in updates, or in times that each picture is seen; 5 epochs by
+        default where more than the last layer learns.
     network : str
         The network's name, see `nsfw_caffe.networks.NETWORKS`.
     weights : path, optional
@@ -29,11 +32,17 @@ class TrainingOptions:
     seed : int
         Of everything that is drawn: the same data, options and seed give the same model.
     batch_size : int, optional
-        Pictures of an update; 64 by default, or as many as there are.
+        Pictures of an update; 64 by default, or as many as there are. For more than the last layer, 16, in as many
+        parts as memory asks for.
     base_rate : float, optional
-        The solver's first learning rate; by default one that fits the size of the features.
+        The solver's first learning rate; by default one that fits the size of the features. For more than the last
+        layer, 1e-4, a tenth of it after two thirds of the updates, and five times as much for the last layer.
     decay : float, optional
-        The weight decay (L2); by default the one of several that does best on folds of the pictures trained on.
+        The weight decay (L2); by default the one of several that does best on folds of the pictures trained on. For
+        more than the last layer, 5e-4.
+    scales : (int, int)
+        The least and the greatest side that pictures are resized to before 224 of it are cut out, where more than the
+        last layer learns: (256, 480) as in the paper of ResNet. By default that of scoring, 256.
     class_weights : str
         "balanced" has each class count the same, however many pictures it has, and scores are probabilities for data in
         which all classes are as frequent; with "none", for data that is mixed as the pictures trained on are.
@@ -62,12 +71,13 @@ class TrainingOptions:
     batch_size: int | None = None
     base_rate: float | None = None
     decay: float | None = None
+    scales: tuple[int, int] = (256, 256)
     class_weights: Literal["balanced", "none"] = "balanced"
     score_class: str | None = None
 
     def __post_init__(self) -> None:
-        if self.layers != "last":
-            raise TrainingError(f"layers={self.layers!r}: expected 'last'")
+        if not isinstance(self.layers, str) or not self.layers:
+            raise TrainingError(f"layers={self.layers!r}: expected 'last', 'all', or the name of a stage or layer")
         if self.iterations is not None and self.epochs is not None:
             raise TrainingError(f"iterations={self.iterations} and epochs={self.epochs}: give one of them")
         for name in ("iterations", "epochs", "batch_size"):
@@ -82,6 +92,9 @@ class TrainingOptions:
             raise TrainingError(f"base_rate={self.base_rate!r}: expected a number above 0")
         if self.decay is not None and not (0 <= self.decay < math.inf):
             raise TrainingError(f"decay={self.decay!r}: expected a number from 0")
+        low, high = self.scales
+        if not (_is_whole(low) and _is_whole(high) and 256 <= low <= high <= 4096):
+            raise TrainingError(f"scales={self.scales!r}: expected two sides from 256 to 4096, the smaller one first")
         if self.class_weights not in ("balanced", "none"):
             raise TrainingError(f"class_weights={self.class_weights!r}: expected 'balanced' or 'none'")
         if self.network != "resnet50_thin" and self.weights is None:

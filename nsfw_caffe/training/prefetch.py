@@ -90,6 +90,11 @@ def check_pictures(job: SolverJob, data_shape: Shape, classes: int) -> None:
         )
 
 
+def default_workers() -> int:
+    """Say how many processes make pictures ready."""
+    return min(processes.available_cores(), _MOST_WORKERS)
+
+
 class PictureFeed:
     """Batches of pictures, one after the other, made ready ahead by processes that take turns."""
 
@@ -103,7 +108,7 @@ class PictureFeed:
         set_up = PrefetchSetUp(
             job.pictures, job.jpeg, pillow_settings(), job.seed, data_shape[3], job.flips, job.crops, job.scales
         )
-        count = job.prefetch_workers or min(processes.available_cores(), _MOST_WORKERS)
+        count = job.prefetch_workers or default_workers()
         self._workers: list[_Worker] = []
         try:
             for _ in range(count):

@@ -133,6 +133,12 @@ def _seal(part: Path, content: Content, sizes: tuple[int, int]) -> Snapshot:
     return snapshot
 
 
+def kept_weights(folder: Path) -> dict[int, Path]:
+    """Give the weights that are kept of a solver's iterations, by their numbers."""
+    paths = (folder / KEPT).glob("iteration_*.caffemodel")
+    return dict(sorted((int(path.stem.rpartition("_")[2]), path) for path in paths))
+
+
 def clear(folder: Path) -> None:
     """Remove what a process that has died was writing."""
     shutil.rmtree(folder / _PART, ignore_errors=True)

@@ -57,6 +57,8 @@ class SolverJob:
         Updates; pictures at once; how many such batches one update is the mean of.
     snapshot_every, test_every
         Iterations between snapshots, and between the weights that are kept for a look at them; 0 is at the end alone.
+    snapshot_seconds : float
+        Seconds after which there is a snapshot in any case; 0 is never.
     seed : int
         Of order, augmentation, fillers and dropout.
     threads : int, optional
@@ -97,6 +99,7 @@ class SolverJob:
     iter_size: int = 1
     snapshot_every: int = 0
     test_every: int = 0
+    snapshot_seconds: float = 0.0
     seed: int = 1
     threads: int | None = None
     class_weights: tuple[float, ...] | None = None
@@ -163,7 +166,7 @@ def _check_numbers(job: SolverJob) -> None:
     ranges = {
         "base_rate": (0.0, math.inf), "decay": (0.0, math.inf), "clip_gradients": (0.0, math.inf),
         "momentum": (0.0, 1.0), "momentum2": (0.0, 1.0), "rms_decay": (0.0, 1.0), "delta": (0.0, math.inf),
-        "gamma": (-math.inf, math.inf), "power": (-math.inf, math.inf),
+        "gamma": (-math.inf, math.inf), "power": (-math.inf, math.inf), "snapshot_seconds": (0.0, math.inf),
     }  # fmt: skip
     for name, (least, below) in ranges.items():
         value = getattr(job, name)

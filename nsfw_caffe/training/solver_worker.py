@@ -24,6 +24,7 @@ import numpy as np
 from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import import_caffe
 from nsfw_caffe.errors import NsfwCaffeError, TrainingError
+from nsfw_caffe.system.processes import own_memory
 from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
 from nsfw_caffe.training.prefetch import PictureFeed
@@ -47,6 +48,9 @@ _LOCK_SECONDS = 5
 """How long a solver that has been left alone may take to go."""
 
 _FLUSH_SECONDS = 0.05
+
+_SNAPSHOT_SHARE = 20
+"""How many times as long as a snapshot takes lies between two, at the least, where they are due by the clock."""
 
 
 def main(parent: str) -> None:
@@ -93,6 +97,7 @@ class _Solver:
         self._losses = [(self._solver.net.blobs[top].data, weight) for top, weight in self._network.losses.items()]
         self._loss = 0.0
         self._part = 0
+        self._snapshot_due = self._after(0.0)
         if job.iter_size > 1:
             self._solver.net.before_forward(self._before_layer)
 
@@ -135,6 +140,7 @@ class _Solver:
             self._history.append(json.dumps(line))
             _say(line)
             self._keep(number + 1)
+        _say({"peak_memory": own_memory("VmHWM")}, 0)
 
     def _step(self, number: int) -> None:
         # Dropout's random numbers are in no snapshot.
@@ -174,10 +180,18 @@ class _Solver:
             self._check_weights(iteration)
         if job.test_every and (last or iteration % job.test_every == 0):
             write_weights(self._folder / KEPT / f"iteration_{iteration}.caffemodel", size, self._solver.net.save)
-        if last or (job.snapshot_every and iteration % job.snapshot_every == 0):
+        due = job.snapshot_every and iteration % job.snapshot_every == 0
+        if last or due or time.monotonic() >= self._snapshot_due:
+            start = time.monotonic()
             content = Content(iteration, self._identity, self._threads, "".join(f"{line}\n" for line in self._history))
             sizes = (size, STATE_FACTOR[job.solver] * _FLOAT * self._learnable())
             write_snapshot(self._folder, content, sizes, self._solver.snapshot)
+            self._snapshot_due = self._after(time.monotonic() - start)
+
+    def _after(self, taken: float) -> float:
+        """Say when a snapshot is due after one that has taken so many seconds: it must not be all that is done."""
+        seconds = self._job.snapshot_seconds
+        return time.monotonic() + max(seconds, _SNAPSHOT_SHARE * taken) if seconds else math.inf
 
     def _learnable(self) -> int:
         return sum(blob.count for blobs in self._solver.net.params.values() for blob in blobs)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -24,11 +24,11 @@ from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.feeding import check_arrays
 from nsfw_caffe.training.network import check_weights, read_training_network
 from nsfw_caffe.training.prefetch import check_pictures
-from nsfw_caffe.training.snapshots import KEPT, Snapshot, clear, newest
+from nsfw_caffe.training.snapshots import Snapshot, clear, kept_weights, newest
 from nsfw_caffe.training.solver_job import SolverJob as SolverJob
 from nsfw_caffe.training.solver_job import check_parameters
 
-_ELSEWHERE = ("folder", "snapshot_every", "test_every", "threads", "prefetch_workers")
+_ELSEWHERE = ("folder", "snapshot_every", "snapshot_seconds", "test_every", "threads", "prefetch_workers")
 """Fields of a job that another run of it may have otherwise."""
 
 _PATHS = ("net", "folder", "weights", "arrays", "pictures")
@@ -70,11 +70,14 @@ class SolverResult:
         All iterations, those before a resume too.
     kept : dict of int to Path
         The weights after every `test_every` iterations.
+    peak_memory : int or None
+        The most bytes of memory that the solver's process had; None where all had been done already.
     """
 
     caffemodel: Path
     history: tuple[Iteration, ...]
     kept: dict[int, Path]
+    peak_memory: int | None = field(default=None, compare=False)
 
 
 Progress: TypeAlias = Callable[[Iteration], object]
@@ -113,9 +116,10 @@ def solve(job: SolverJob, *, resume: bool = False, progress: Progress | None = N
     check_job(job)
     identity = _identity(job)
     snapshot = _check_folder(Path(job.folder), identity, resume=resume)
+    peak_memory = None
     if snapshot is None or snapshot.iteration < job.iterations:
-        _run_child(job, identity, progress)
-    return _result(job)
+        peak_memory = _run_child(job, identity, progress)
+    return _result(job, peak_memory)
 
 
 def check_job(job: SolverJob) -> None:
@@ -191,8 +195,8 @@ def _short(value: object) -> str:
     return text[:8] if isinstance(value, str) and len(text) == 64 else text
 
 
-def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | None) -> None:
-    """Run the worker to its end; TrainingError with what it says, or with Caffe's last line."""
+def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | None) -> int | None:
+    """Run the worker to its end, and give its peak memory; TrainingError with what it says, or Caffe's last line."""
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             processes.command("training.solver_worker", str(os.getpid())),
@@ -207,7 +211,7 @@ def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | No
         try:
             with contextlib.suppress(BrokenPipeError), child.stdin:
                 json.dump({"job": dataclasses.asdict(_absolute(job)), "identity": identity}, child.stdin)
-            error = _listen(child.stdout, progress)
+            said = _listen(child.stdout, progress)
         except BaseException:
             child.kill()
             raise
@@ -216,10 +220,11 @@ def _run_child(job: SolverJob, identity: dict[str, Any], progress: Progress | No
             status = child.wait()
             if status != 0:
                 clear(Path(job.folder))
-        if error is not None:
-            raise error
+        if isinstance(said, NsfwCaffeError):
+            raise said
         if status != 0:
             raise TrainingError(_death(job, status, log))
+        return said
 
 
 def _absolute(job: SolverJob) -> SolverJob:
@@ -231,8 +236,8 @@ def _absolute(job: SolverJob) -> SolverJob:
     return dataclasses.replace(job, **absolute)
 
 
-def _listen(output: IO[str], progress: Progress | None) -> NsfwCaffeError | None:
-    """Pass on what the child says of iterations, and return what it says is wrong."""
+def _listen(output: IO[str], progress: Progress | None) -> NsfwCaffeError | int | None:
+    """Pass on what the child says of iterations, and return what it says is wrong, or at the end its peak memory."""
     for text in output:
         try:
             line = json.loads(text)
@@ -241,6 +246,8 @@ def _listen(output: IO[str], progress: Progress | None) -> NsfwCaffeError | None
         if "error" in line:
             kind = getattr(errors, line["type"], TrainingError)
             return kind(line["error"]) if kind is errors.EngineUnavailable else TrainingError(line["error"])
+        if "peak_memory" in line:
+            return int(line["peak_memory"])
         if progress is not None:
             progress(Iteration(**line))
     return None
@@ -258,11 +265,8 @@ def _death(job: SolverJob, status: int, log: IO[bytes]) -> str:
     return f"Caffe's solver {reason_}{last}"
 
 
-def _result(job: SolverJob) -> SolverResult:
+def _result(job: SolverJob, peak_memory: int | None) -> SolverResult:
     snapshot = newest(Path(job.folder))
     assert snapshot is not None
-    kept = {
-        int(path.stem.rpartition("_")[2]): path for path in (Path(job.folder) / KEPT).glob("iteration_*.caffemodel")
-    }
     history = tuple(Iteration(**line) for line in snapshot.history())
-    return SolverResult(snapshot.caffemodel, history, dict(sorted(kept.items())))
+    return SolverResult(snapshot.caffemodel, history, kept_weights(Path(job.folder)), peak_memory)

@@ -12,7 +12,10 @@ from nsfw_caffe.training import TrainingOptions
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"layers": "first"}, "layers='first'"),
+        ({"layers": ""}, "layers=''"),
+        ({"layers": None}, "layers=None"),
+        ({"scales": (224, 256)}, "scales=.224, 256.: expected two sides from 256 to 4096"),
+        ({"scales": (300, 256)}, "scales=.300, 256."),
         ({"iterations": 10, "epochs": 1}, "give one of them"),
         ({"iterations": 0}, "iterations=0: expected a whole number from 1"),
         ({"epochs": 1.5}, "epochs=1.5: expected a whole number from 1"),

@@ -1,0 +1,76 @@
+"""The model folder that a training makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from nsfw_caffe._version import __version__
+from nsfw_caffe.model.folder import write_model_folder
+from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.training.data import Dataset
+from nsfw_caffe.training.held_out import NAME as HELD_OUT
+from nsfw_caffe.training.held_out import held_out_table
+from nsfw_caffe.training.last_layer import LastLayer
+from nsfw_caffe.training.options import TrainingOptions
+from nsfw_caffe.training.result import FineTuning, TrainingResult, figures
+from nsfw_caffe.training.work import asked, begin_writing, data_sha256
+
+
+def write_model(
+    result: TrainingResult,
+    network: NetParameter,
+    caffemodel: Path,
+    last: LastLayer,
+    dataset: Dataset,
+    work: Path,
+    options: TrainingOptions,
+) -> None:
+    """Write the model folder, whole or not at all."""
+    begin_writing(work)
+    write_model_folder(
+        result.folder,
+        text_format.MessageToString(network),
+        caffemodel,
+        result.classes,
+        score_class=result.score_class,
+        details={"training": _details(result, last, dataset, options)},
+        others={HELD_OUT: held_out_table(dataset, result.score_class)},
+        overwrite=True,
+    )
+
+
+def _details(result: TrainingResult, last: LastLayer, dataset: Dataset, options: TrainingOptions) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "options": asked(options),
+        "decay": result.decay,
+        "base_rate": last.job.base_rate,
+        "iterations": last.job.iterations,
+        "batch_size": last.job.batch_size,
+        "class_weights": last.job.class_weights,
+        "scores_are_probabilities_for": "classes of equal frequency" if result.balanced else "data mixed as trained on",
+        "trained_on": dict(result.trained_on),
+        "held_out": dict(result.held_out),
+        "left_out": {"failures": len(result.failures), "repeats": result.repeats, "too_near": result.too_near},
+        "data_sha256": data_sha256(dataset),
+        "measures": {
+            "before": figures(result.before), "last": figures(result.last), "after": figures(result.after)
+        },
+        "accuracy": result.accuracy.value,
+        "majority": result.majority,
+        "fine_tuning": None if result.fine_tuning is None else _fine_tuning(result.fine_tuning),
+    }  # fmt: skip
+
+
+def _fine_tuning(found: FineTuning) -> dict[str, Any]:
+    return {
+        "layers": found.layers,
+        "iterations": len(found.history),
+        "batch_size": found.batch_size,
+        "iter_size": found.iter_size,
+        "checked": [list(pair) for pair in found.checked],
+        "chosen": found.chosen,
+    }
