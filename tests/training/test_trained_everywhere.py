@@ -19,7 +19,6 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.training import TrainingOptions, TrainingResult, result, run
 from tests.cli.running import call
-from tests.support import nsfw_caffe as command
 from tests.training.pictures import draw
 
 ENGINE: EngineName = "onnxruntime"
@@ -120,7 +119,7 @@ def test_what_was_held_out_gives_the_figures_of_the_training(
 
 
 def test_compare_gives_the_gain_of_the_training(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, model in (("before", ()), ("after", ("--model", trained.folder))):
         child = call(capsys, "scan", trained.data, *model, "--engine", ENGINE, "-o", tmp_path / f"{name}.csv")
@@ -132,6 +131,11 @@ def test_compare_gives_the_gain_of_the_training(
     assert gained is not None
     for name in ("auc_a", "auc_b", "difference", "corrected", "spoiled"):
         assert figures[name] == pytest.approx(getattr(gained, name)), name
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    child = call(capsys, "compare", tmp_path / "before.csv", trained.folder, *labels, "--engine", ENGINE, "--json")
+    assert child.returncode == 0, child.stderr
+    compared = json.loads(child.stdout)
+    assert (compared["figures"], compared["name_b"]) == (figures, str(trained.folder))
 
 
 @pytest.mark.usefixtures("model_files")
@@ -141,8 +145,8 @@ def test_names_that_are_no_text_are_found_again(tmp_path: Path) -> None:
         draw(data / "sfw" / f"{number}.png", 2, number)
         path = draw(data / "nsfw" / f"{number}.png", 0, number)
         path.rename(os.fsdecode(os.fsencode(path.parent) + b"/\xe9, %d.png" % number))
-    child = command("train", data, "-o", tmp_path / "own", "--iterations", "20", "--decay", "0.01", "--engine", ENGINE)
-    assert child.returncode == 0, child.stderr
+    options = TrainingOptions(iterations=20, decay=0.01)
+    run.train(data, tmp_path / "own", options=options, scoring=ScoringOptions(engine=ENGINE))
     found = nsfw_caffe.evaluate.evaluate_table(
         tmp_path / "own" / "held_out.csv",
         classifier=Classifier(model=tmp_path / "own", engine=ENGINE),
