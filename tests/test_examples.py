@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -7,6 +12,7 @@ from nbclient import NotebookClient
 import nsfw_caffe
 from nsfw_caffe.model.spec import ModelFiles
 from tests.support import PHOTOS, REPOSITORY, run
+from tests.training.pictures import draw
 
 SCRIPT = REPOSITORY / "examples" / "classify_nsfw.py"
 PHOTO = PHOTOS / "coffee.png"
@@ -37,6 +43,31 @@ def test_batch_goes_on_after_a_bad_picture(classifier: nsfw_caffe.Classifier) ->
     assert stopped.startswith("classify_batch stopped: source 0: /missing.jpg: ")
     assert failed.startswith("failed    /missing.jpg: ")
     assert scored == f"{classifier.classify(PHOTO):.6f}  {PHOTO}"
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
+def test_train_on_stamps(tmp_path: Path, model_files: ModelFiles) -> None:  # noqa: ARG001 - fetched first
+    """A package with as little in it as can be trained on."""
+    control = tmp_path / "tree" / "DEBIAN" / "control"
+    control.parent.mkdir(parents=True)
+    control.write_text(
+        "Package: stamps\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.com>\nDescription: x\n"
+    )
+    stamps = tmp_path / "tree" / "usr" / "share" / "tuxpaint" / "stamps"
+    for number in range(10):
+        draw(stamps / "animals" / "birds" / f"{number}.png", 0, number)
+        draw(stamps / ("food", "town")[number % 2] / f"{number}.png", 2, number)
+    (stamps / "animals" / "birds" / "0.ogg").write_bytes(b"a sound")
+    subprocess.run(["dpkg-deb", "--build", tmp_path / "tree", tmp_path / "stamps.deb"], check=True, capture_output=True)
+    script = REPOSITORY / "examples" / "train_on_stamps.py"
+    child = run(script, tmp_path / "work", "--package", tmp_path / "stamps.deb", "--iterations", "300")
+    title, _, before, last, majority = child.stdout.splitlines()
+    assert title.endswith("stand-ins for labels: trained on 12, measured on 8 held out"), child.stderr
+    assert re.match(r"before  \d\.\d{3} \(", before)
+    assert last.startswith("last    1.000 (")
+    assert "  1.000 (" in last
+    assert majority == "always answering with the largest class is right in 0.500"
+    assert (tmp_path / "work" / "last" / "model.json").exists()
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ NAMES = {
     "evaluate_table fnr_at_fpr fpr_at_fnr policy precision_recall roc strata thin wilson",
     "nsfw_caffe.networks": "Accuracy Cost Form LayerCost Measurement NETWORKS Network NetworkName build cost measure",
     "nsfw_caffe.spark": "score_images score_paths",
-    "nsfw_caffe.training": "TrainingOptions TrainingResult train",
+    "nsfw_caffe.training": "Prototxts TrainingOptions TrainingResult train write_prototxts",
 }
 
 

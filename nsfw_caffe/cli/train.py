@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nsfw_caffe.evaluate.evaluation import Evaluation
     from nsfw_caffe.training.cost import TrainingCost
     from nsfw_caffe.training.data import Data
+    from nsfw_caffe.training.options import TrainingOptions
     from nsfw_caffe.training.result import FineTuning, TrainingResult
     from nsfw_caffe.training.solving import Iteration
 
@@ -47,7 +48,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--sfw", action="append", default=[], metavar="DIR", help="folder or archive of the other class"
     )
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the model, to be made")
+    made = parser.add_mutually_exclusive_group(required=True)
+    made.add_argument("-o", "--output", metavar="DIR", help="folder of the model, to be made")
+    made.add_argument("--write-prototxts", metavar="DIR", help="folder of files for 'caffe train'; then end")
     parser.add_argument(
         "--layers",
         default="last",
@@ -111,6 +114,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.training.run import train
 
     data = _data(options, parser)
+    if options.write_prototxts is not None and options.resume:
+        parser.error("--resume: nothing is trained with --write-prototxts")
     names = (
         "layers", "iterations", "epochs", "network", "weights", "holdout", "seed", "batch_size", "base_rate", "decay",
         "class_weights", "score_class",
@@ -121,6 +126,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         fetch_model(quiet=options.quiet)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
+    if options.write_prototxts is not None:
+        return _write_prototxts(data, asked, options)
     try:
         with _Shown(quiet=options.quiet) as shown:
             result = train(
@@ -137,12 +144,38 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     except KeyboardInterrupt:
         complain("stopped; what was done is kept: run the same command again with --resume to go on")
         return STOPPED
-    for source, reason in result.failures[:_LISTED]:
-        complain(f"left out {source}: {reason}")
-    if len(result.failures) > _LISTED:
-        complain(f"left out {len(result.failures) - _LISTED} more pictures")
+    _complain_of(result.failures)
     say(_text(result))
     return SOME_FAILED if result.failures else OK
+
+
+def _write_prototxts(data: Data, asked: TrainingOptions, options: argparse.Namespace) -> int:
+    from nsfw_caffe.training.prototxts import NETWORK, README, SOLVER, WEIGHTS, write_prototxts
+
+    try:
+        with _Shown(quiet=options.quiet) as shown:
+            written = write_prototxts(
+                data, options.write_prototxts, options=asked, progress=shown.step if shown.visible else None
+            )
+    except KeyboardInterrupt:
+        complain("stopped; nothing was written")
+        return STOPPED
+    failures = (*written.failures, *written.unlisted)
+    _complain_of(failures)
+    say(
+        f"{visible(str(written.folder))}: {NETWORK}, {SOLVER}, {WEIGHTS} and more; {README} says how they are used\n"
+        f"to train on {_counts(written.trained_on)}; held out {_counts(written.held_out)}; "
+        f"left out {len(written.failures)} unreadable, {len(written.unlisted)} that Caffe could not read, "
+        f"{written.repeats} repeated, {written.too_near} alike"
+    )
+    return SOME_FAILED if failures else OK
+
+
+def _complain_of(failures: tuple[tuple[str, str], ...]) -> None:
+    for source, reason in failures[:_LISTED]:
+        complain(f"left out {source}: {reason}")
+    if len(failures) > _LISTED:
+        complain(f"left out {len(failures) - _LISTED} more pictures")
 
 
 def _data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Data:

@@ -250,7 +250,7 @@ def write_model_folder(
     try:
         if not overwrite:
             require_room(folder)
-        with _part_of(folder) as part:
+        with part_of(folder) as part:
             for name, content in contents.items():
                 (part / name).write_bytes(content)
             shutil.copyfile(caffemodel, part / weights)
@@ -265,7 +265,7 @@ def write_model_folder(
             }
             text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False)
             (part / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
-            _publish(part, [*contents, weights, DESCRIPTION], folder)
+            publish(part, [*contents, weights, DESCRIPTION], folder)
     except OSError as error:
         raise ModelError(f"{folder} cannot be written: {reason(error)}") from error
     return read_model_folder(folder)
@@ -283,7 +283,7 @@ def require_room(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _part_of(folder: Path) -> Iterator[Path]:
+def part_of(folder: Path) -> Iterator[Path]:
     """Make a hidden folder in one, or beside one that is not there; it is gone at the end, or has that one's name."""
     parent = folder if folder.is_dir() else folder.parent  # beside a mounted one, nothing may be written
     parent.mkdir(parents=True, exist_ok=True)
@@ -296,7 +296,7 @@ def _part_of(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _publish(part: Path, names: Sequence[str], folder: Path) -> None:
+def publish(part: Path, names: Sequence[str], folder: Path) -> None:
     """Give a folder its name, or its files their place in the one that it is in: in this order."""
     for name in names:
         force_to_disk(part / name)

@@ -95,14 +95,14 @@ def _bars(counts: Sequence[int], edges: Sequence[float], figure: Figure) -> None
 
 
 def _roc(evaluation: Evaluation, figure: Figure) -> None:
-    axes = _rates_axes(figure, "false positive rate", "true positive rate")
+    axes = rates_axes(figure, "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
     axes.plot(evaluation.roc.fpr, evaluation.roc.tpr, color=FIRST)
     _mark(axes, evaluation)
 
 
 def _roc_log(evaluation: Evaluation, figure: Figure) -> None:
-    axes = _rates_axes(figure, "false positive rate (logarithmic)", "true positive rate")
+    axes = rates_axes(figure, "false positive rate (logarithmic)", "true positive rate")
     lowest = 1 / evaluation.sfw
     chance = np.geomspace(lowest, 1, 100) if lowest < 1 else np.ones(1)
     axes.plot(chance, chance, "--", color="grey", linewidth=1)
@@ -114,7 +114,7 @@ def _roc_log(evaluation: Evaluation, figure: Figure) -> None:
 
 
 def _precision_recall(evaluation: Evaluation, figure: Figure) -> None:
-    axes = _rates_axes(figure, "recall", "precision")
+    axes = rates_axes(figure, "recall", "precision")
     share = evaluation.nsfw / (evaluation.nsfw + evaluation.sfw)
     axes.axhline(share, linestyle="--", color="grey", linewidth=1)
     curve = evaluation.precision_recall
@@ -139,7 +139,7 @@ def _scores(evaluation: Evaluation, figure: Figure) -> None:
 
 
 def _rates(evaluation: Evaluation, figure: Figure) -> None:
-    axes = _rates_axes(figure, "threshold", "rate")
+    axes = rates_axes(figure, "threshold", "rate")
     rates = evaluation.rates
     axes.plot(rates.thresholds, rates.fpr, color=FIRST, label="false positives")
     axes.plot(rates.thresholds, rates.fnr, color=SECOND, label="false negatives")
@@ -169,7 +169,8 @@ def _reliability(evaluation: Evaluation, figure: Figure) -> None:
     lower.set(xlim=(0, 1), xlabel="score", ylabel="samples")
 
 
-def _rates_axes(figure: Figure, across: str, up: str) -> Axes:
+def rates_axes(figure: Figure, across: str, up: str) -> Axes:
+    """Give axes of rates, from 0 to 1 both."""
     axes = figure.add_subplot()
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=across, ylabel=up)
     axes.grid()

@@ -168,7 +168,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a scan, an evaluation or a comparison says."""
+    """What a scan, an evaluation, a comparison or a training says."""
 
     title: str
     subtitle: str

@@ -3,12 +3,19 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe.training.options import TrainingOptions
+    from nsfw_caffe.training.prototxts import Prototxts, write_prototxts
     from nsfw_caffe.training.result import TrainingResult
     from nsfw_caffe.training.run import train
 
-__all__ = ["TrainingOptions", "TrainingResult", "train"]
+__all__ = ["Prototxts", "TrainingOptions", "TrainingResult", "train", "write_prototxts"]
 
-_WHERE = {"TrainingOptions": "options", "TrainingResult": "result", "train": "run"}
+_WHERE = {
+    "Prototxts": "prototxts",
+    "TrainingOptions": "options",
+    "TrainingResult": "result",
+    "train": "run",
+    "write_prototxts": "prototxts",
+}
 
 
 def __getattr__(name: str) -> object:

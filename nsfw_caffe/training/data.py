@@ -75,6 +75,7 @@ class Picture(NamedTuple):
     sha256: str
     look: int | None  # its perceptual hash, 64 bits; None where there is none
     held: bool | None  # where a table says on which side it is
+    format: str | None = None  # Pillow's name of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +213,7 @@ def gather(
 
     work = ordered_map(look_at, _held_items(sources), threads, _READ_AHEAD, lambda item: item[0].size or 0)
     for done, ((item, source), (content, look, error)) in enumerate(work, 1):
-        found.add(item, source, content.sha256, look, error)
+        found.add(item, source, content, look, error)
         if progress is not None:
             progress("pictures read", done, None)
     return found.dataset(holdout, seed)
@@ -258,14 +259,15 @@ class _Found:
         self._failures: list[tuple[str, str]] = []
         self._repeats = 0
 
-    def add(self, item: Item, source: LabelledSource, sha256: str | None, look: int | None, error: str | None) -> None:
+    def add(self, item: Item, source: LabelledSource, content: Content, look: int | None, error: str | None) -> None:
+        sha256 = content.sha256
         if error is not None or sha256 is None:
             self._failures.append((item.source, error or "cannot be read"))
             return
         label = self._classes.index(source.label)
         known = self._pictures.get(sha256)
         if known is None:
-            self._pictures[sha256] = Picture(item.source, label, sha256, look, source.held)
+            self._pictures[sha256] = Picture(item.source, label, sha256, look, source.held, content.format)
             return
         if known.label != label:
             raise TrainingError(

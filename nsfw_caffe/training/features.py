@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -216,7 +216,7 @@ def _compute(
     under_way: deque[int] = deque()
 
     def contents() -> Iterator[bytes]:
-        chosen = _wanted(reading.sources, wanted)
+        chosen = wanted_items(reading.sources, wanted)
         with_rows = ordered_map(
             lambda item: read(item, options.limits), chosen, max(4, available_cores() // 4), _READ_AHEAD,
             lambda item: item.size or 0,
@@ -252,7 +252,8 @@ def _what_happened(content: Content) -> str:
     return content.error or "it has changed since it was read first"
 
 
-def _wanted(sources: list[LabelledSource], wanted: dict[str, int]) -> Iterator[Item]:
+def wanted_items(sources: list[LabelledSource], wanted: Container[str]) -> Iterator[Item]:
+    """Find some sources again; each can be read after the next is asked for."""
     taken: set[str] = set()
     for item, _ in items(sources):
         if item.source in wanted and item.source not in taken and item.error is None:

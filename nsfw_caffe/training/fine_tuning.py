@@ -30,6 +30,7 @@ from nsfw_caffe.training.result import FineTuning, Scores
 from nsfw_caffe.training.snapshots import newest
 from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solve
 from nsfw_caffe.training.training_form import training_form
+from nsfw_caffe.training.unpacking import unpack
 
 BATCH_SIZE = 16
 BASE_RATE = 1e-4
@@ -133,35 +134,49 @@ def _prepare(
     """Write what the solver is given."""
     balanced = options.class_weights == "balanced"
     trained = only(dataset, held=False)
-    rows = [{"source": p.source, "label": p.label, "sha256": p.sha256} for p in trained.pictures]
+    places = unpack(trained, reading, folder / "unpacked")
+    rows = [
+        {"source": place, "label": picture.label, "sha256": picture.sha256}
+        for place, picture in zip(places, trained.pictures, strict=True)
+    ]
     net, pictures = folder / "train.prototxt", folder / "pictures.json"
     form = training_form(base.network, learning=options.layers, weighted=balanced)
     _write(net, text_format.MessageToString(form))
     _write(pictures, json.dumps(rows))
     plan = _plan(net, len(rows), reading, folder, options)
-    updates = options.iterations or -(-(options.epochs or EPOCHS) * len(rows) // (plan.batch_size * plan.iter_size))
-    job = SolverJob(
-        str(net),
-        str(folder / "solver"),
+    recipe = recipe_of(options, len(rows), (plan.batch_size, plan.iter_size))
+    job = dataclasses.replace(
+        recipe,
+        net=str(net),
+        folder=str(folder / "solver"),
         weights=str(base.caffemodel),
         pictures=str(pictures),
-        base_rate=options.base_rate or BASE_RATE,
-        policy="step",
-        step_size=max(1, -(-_FALL[0] * updates // _FALL[1])),
-        momentum=MOMENTUM,
-        decay=DECAY if options.decay is None else options.decay,
-        iterations=updates,
-        batch_size=plan.batch_size,
-        iter_size=plan.iter_size,
         snapshot_seconds=_SNAPSHOT_SECONDS,
-        test_every=-(-updates // _CHECKS),
-        seed=options.seed,
+        test_every=-(-recipe.iterations // _CHECKS),
         threads=plan.threads,
         class_weights=class_weights(trained.labels, len(dataset.classes)) if balanced else None,
         scales=options.scales,
         jpeg=reading.options.jpeg,
     )
     return job, plan
+
+
+def recipe_of(options: TrainingOptions, pictures: int, parts: tuple[int, int]) -> SolverJob:
+    """Say how Caffe's solver trains on so many pictures, in batches of a size and so many an update; not on which."""
+    updates = options.iterations or -(-(options.epochs or EPOCHS) * pictures // (parts[0] * parts[1]))
+    return SolverJob(
+        "",
+        "",
+        base_rate=options.base_rate or BASE_RATE,
+        policy="step",
+        step_size=max(1, -(-_FALL[0] * updates // _FALL[1])),
+        momentum=MOMENTUM,
+        decay=DECAY if options.decay is None else options.decay,
+        iterations=updates,
+        batch_size=parts[0],
+        iter_size=parts[1],
+        seed=options.seed,
+    )
 
 
 def _plan(net: Path, pictures: int, reading: Reading, folder: Path, options: TrainingOptions) -> _Plan:
@@ -173,7 +188,8 @@ def _plan(net: Path, pictures: int, reading: Reading, folder: Path, options: Tra
     others = default_workers() * PREFETCHING
     fitting = fitting_batch(one + others, two + others, processes.available_memory())
     parts = cut_batch(min(options.batch_size or BATCH_SIZE, pictures), fitting)
-    plan = _Plan(*parts, reading.options.threads or processes.available_cores())
+    # One core is for the pictures, and threads of OpenBLAS that wait for it spin.
+    plan = _Plan(*parts, reading.options.threads or max(1, processes.available_cores() - 1))
     _write(path, json.dumps(dataclasses.asdict(plan)))
     return plan
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from nsfw_caffe.errors import TrainingError
+from nsfw_caffe.errors import ResultsError, TrainingError
+from nsfw_caffe.report.figures import check_matplotlib
 
 
 def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
@@ -21,3 +22,7 @@ def check_libraries() -> None:
     """Find out before the work whether what training needs is there; TrainingError says how to install it."""
     for module in ("imagehash", "scipy", "sklearn", "pyarrow"):
         load(module)
+    try:
+        check_matplotlib("training's report", "train")
+    except ResultsError as error:
+        raise TrainingError(str(error)) from error

@@ -7,9 +7,11 @@ follows from the seed and the batch's number, so that no state is saved and the 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -74,6 +76,14 @@ def load_pictures(path: Path, classes: int) -> Pictures:
     # As Python's numbers: what is no int64 is no class either.
     check_labels(np.array(labels, object), classes, str(path))
     return Pictures(sources, np.array(labels, np.int64), hashes)
+
+
+def pictures_sha256(path: Path) -> str:
+    """Give a hash of what is trained on, wherever it lies: of contents, where the list has those, and labels."""
+    found = load_pictures(path, sys.maxsize)
+    rows = zip(found.sources, found.hashes, found.labels.tolist(), strict=True)
+    text = json.dumps([[source if content is None else content, label] for source, content, label in rows])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_pictures(job: SolverJob, data_shape: Shape, classes: int) -> None:

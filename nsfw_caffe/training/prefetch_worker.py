@@ -16,11 +16,13 @@ from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
 from nsfw_caffe.preprocessing.formats import set_pillow
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import Tensor, decoded, tensor_of
-from nsfw_caffe.sources.reopening import Sources, SourceUnusable
+from nsfw_caffe.sources.reopening import Sources, SourceUnusable, split_member
 from nsfw_caffe.training.prefetch import Pictures, PrefetchSetUp, load_pictures
 
 _AUGMENTATION = 1
 """Keeps its random numbers apart from those of the order."""
+
+_MOST_ARCHIVES = 50
 
 
 def main(descriptor: str) -> None:
@@ -32,7 +34,7 @@ def main(descriptor: str) -> None:
         set_up: PrefetchSetUp = connection.recv()
         set_pillow(set_up.pillow)
         pictures = load_pictures(Path(set_up.pictures), sys.maxsize)
-        with Sources() as sources:
+        with OpenSources() as sources:
             preparer = Preparer(set_up, pictures, sources)
             while True:
                 number, rows = connection.recv()
@@ -47,10 +49,33 @@ def main(descriptor: str) -> None:
         pass
 
 
+class OpenSources:
+    """Reads sources in any order: several archives stay open, for listing the members of a large one takes a second."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Sources] = {}
+
+    def __enter__(self) -> OpenSources:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for sources in self._open.values():
+            sources.__exit__()
+
+    def read(self, source: str) -> bytes:
+        """Return a source's content; SourceUnusable as of `Sources`."""
+        archive, _ = split_member(source) or ("", source)
+        sources = self._open.pop(archive, None) or Sources()
+        self._open[archive] = sources  # the last, as the one that was used last
+        if len(self._open) > _MOST_ARCHIVES:
+            self._open.pop(next(iter(self._open))).__exit__()
+        return b"".join(sources.chunks(source))
+
+
 class Preparer:
     """Makes batches ready."""
 
-    def __init__(self, set_up: PrefetchSetUp, pictures: Pictures, sources: Sources) -> None:
+    def __init__(self, set_up: PrefetchSetUp, pictures: Pictures, sources: OpenSources) -> None:
         self._set_up, self._pictures, self._sources = set_up, pictures, sources
         self._codec = create_codec(set_up.jpeg, "exact")
 
@@ -74,7 +99,7 @@ class Preparer:
     def _decoded(self, row: int, scale: int) -> npt.NDArray[np.uint8]:
         source, sha256 = self._pictures.sources[row], self._pictures.hashes[row]
         try:
-            content = b"".join(self._sources.chunks(source))
+            content = self._sources.read(source)
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
                 raise TrainingError(f"{source} is not the picture any more that it was when training began")
             return decoded(content, self._codec, side=scale)

@@ -50,6 +50,31 @@ class FineTuning:
 
 
 @dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The pictures held out, and what each model makes of them.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        Their names.
+    labels : numpy.ndarray
+        int64, (n,): the number of each one's class.
+    before : numpy.ndarray or None
+        float64, (n,): the original's scores, where training began with its weights.
+    last : numpy.ndarray or None
+        float64, (n, classes): the probabilities by the last layer's result, where more was trained than that.
+    after : numpy.ndarray
+        float64, (n, classes): the probabilities by the new model.
+    """
+
+    sources: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    before: Scores | None
+    last: Scores | None
+    after: Scores
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingResult:
     """What a training has made, and what it is worth on the pictures held out.
 
@@ -83,6 +108,8 @@ class TrainingResult:
     repeats, too_near : int
         Sources left out because their content was there already; pictures left out of what was trained on because one
         that looks the same is held out.
+    pictures : HeldOut
+        The pictures held out, one by one.
     last : Evaluation or None
         The scores of the last layer's result, on the same pictures, where more was trained than that.
     fine_tuning : FineTuning or None
@@ -106,6 +133,7 @@ class TrainingResult:
     failures: tuple[tuple[str, str], ...]
     repeats: int
     too_near: int
+    pictures: HeldOut
     last: Evaluation | None = None
     fine_tuning: FineTuning | None = None
 
@@ -178,6 +206,7 @@ def measure(
         failures=dataset.failures,
         repeats=dataset.repeats,
         too_near=dataset.too_near,
+        pictures=HeldOut(tuple(sources), labels, found.original, None if found.tuned is None else found.last, final),
         last=None if found.tuned is None else _evaluate(positive, found.last[:, scored], sources, "last layer"),
         fine_tuning=fine_tuning,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -210,26 +211,24 @@ def rate(job: SolverJob, iteration: int) -> float:
     return base
 
 
-def solver_prototxt(job: SolverJob, net: str) -> str:
-    """Write the solver for Caffe; it never tests or takes snapshots by itself."""
+def solver_prototxt(job: SolverJob, net: str, changed: Mapping[str, object] | None = None) -> str:
+    """Write the solver for Caffe; it never tests or takes snapshots by itself, unless `changed` fields say so."""
     fields: dict[str, object] = {
         "net": json.dumps(net), "type": json.dumps(job.solver), "base_lr": job.base_rate,
         "lr_policy": json.dumps(job.policy), "gamma": job.gamma, "power": job.power,
-    }  # fmt: skip
-    if job.policy in ("step", "sigmoid"):
-        fields["stepsize"] = job.step_size
-    lines = [f"{name}: {value}" for name, value in fields.items()]
-    lines += [f"stepvalue: {value}" for value in job.step_values if job.policy == "multistep"]
-    more: dict[str, object] = {
         "momentum": job.momentum, "weight_decay": job.decay, "clip_gradients": job.clip_gradients or -1,
         "max_iter": job.iterations, "iter_size": job.iter_size, "display": 0, "snapshot": 0,
         "snapshot_prefix": '"solver"', "snapshot_format": "BINARYPROTO", "snapshot_after_train": "false",
         "solver_mode": "CPU", "random_seed": job.seed,
     }  # fmt: skip
+    if job.policy in ("step", "sigmoid"):
+        fields["stepsize"] = job.step_size
     if job.solver == "Adam":
-        more |= {"momentum2": job.momentum2, "delta": job.delta}
+        fields |= {"momentum2": job.momentum2, "delta": job.delta}
     if job.solver in ("AdaGrad", "AdaDelta", "RMSProp"):
-        more["delta"] = job.delta
+        fields["delta"] = job.delta
     if job.solver == "RMSProp":
-        more["rms_decay"] = job.rms_decay
-    return "\n".join([*lines, *(f"{name}: {value}" for name, value in more.items())]) + "\n"
+        fields["rms_decay"] = job.rms_decay
+    lines = [f"{name}: {value}" for name, value in (fields | dict(changed or {})).items()]
+    lines += [f"stepvalue: {value}" for value in job.step_values if job.policy == "multistep"]
+    return "\n".join(lines) + "\n"

@@ -23,7 +23,7 @@ from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.feeding import check_arrays
 from nsfw_caffe.training.network import check_weights, read_training_network
-from nsfw_caffe.training.prefetch import check_pictures
+from nsfw_caffe.training.prefetch import check_pictures, pictures_sha256
 from nsfw_caffe.training.snapshots import Snapshot, clear, kept_weights, newest
 from nsfw_caffe.training.solver_job import SolverJob as SolverJob
 from nsfw_caffe.training.solver_job import check_parameters
@@ -33,7 +33,7 @@ _ELSEWHERE = ("folder", "snapshot_every", "snapshot_seconds", "test_every", "thr
 
 _PATHS = ("net", "folder", "weights", "arrays", "pictures")
 
-_FILES = ("net", "weights", "pictures")
+_FILES = ("net", "weights")
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,8 @@ def _identity(job: SolverJob) -> dict[str, Any]:
         for name in _FILES:
             if fields[name] is not None:
                 fields[name] = file_sha256(Path(fields[name]))
+        if job.pictures is not None:
+            fields["pictures"] = pictures_sha256(Path(job.pictures))
         if job.arrays is not None:
             fields["arrays"] = {path.name: file_sha256(path) for path in sorted(Path(job.arrays).glob("*.npy"))}
     except OSError as error:

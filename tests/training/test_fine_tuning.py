@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +47,17 @@ def unclear(tmp_path_factory: pytest.TempPathFactory) -> Path:
         label, split = drawn.choice(LABELS), "test" if number >= 50 else "train"
         path = draw(folder / "pictures" / f"{number:03}.png", drawn.choice((0, 2)), number)
         if number % 2:
-            archive = folder / f"{label}-{split}.zip"
-            if not archive.exists():
-                rows.append(f"{archive},{label},{split}")
-            with zipfile.ZipFile(archive, "a") as opened:
-                opened.write(path, path.name)
-            path.unlink()
+            path.rename(path.with_name(f"{label}-{split}-{path.name}"))
         else:
             rows.append(f"{path},{label},{split}")
+    for label, split in itertools.product(LABELS, ("train", "test")):
+        paths = sorted((folder / "pictures").glob(f"{label}-{split}-*"))
+        archive = folder / f"{label}-{split}.{'tar.gz' if (label, split) == ('dog', 'train') else 'zip'}"
+        with zipfile.ZipFile(archive, "w") if archive.suffix == ".zip" else tarfile.open(archive, "w:gz") as opened:
+            for path in paths:
+                (opened.write if isinstance(opened, zipfile.ZipFile) else opened.add)(path, path.name)
+                path.unlink()
+        rows.append(f"{archive},{label},{split}")
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder
 
@@ -111,8 +118,12 @@ def test_the_best_weights_become_the_model(tmp_path: Path, unclear: Path) -> Non
     assert blobs(tmp_path / "model", "conv_stage0") != blobs(unclear / "small.caffemodel", "conv_stage0")
     assert blobs(tmp_path / "model", "bn_stage0") == blobs(unclear / "small.caffemodel", "bn_stage0")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
-        "deploy.prototxt", "held_out.csv", "model.caffemodel", "model.json"
+        "README.md", "deploy.prototxt", "held_out.csv", "model.caffemodel", "model.json", "report.html"
     ]  # fmt: skip
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"| AUC | last layer | {checked[0]:.4f} |" in card
+    assert f"| AUC | after | {checked[found.chosen]:.4f} |" in card
+    assert f"| fine-tuning: weights taken | those of update {found.chosen} |" in card
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["fine_tuning"] == {
         "layers": "all", "iterations": 20, "batch_size": 8, "iter_size": 1, "chosen": found.chosen,
         "checked": [list(pair) for pair in found.checked],
@@ -162,6 +173,41 @@ def test_a_picture_that_has_gone_is_named_and_training_goes_on_when_it_is_back(t
     finally:
         gone.write_bytes(content)
     assert train(unclear / "labels.csv", tmp_path / "model", resume=True, **asked).fine_tuning is not None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True).returncode:
+        pytest.skip("a tmpfs cannot be mounted here; it takes root")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.mark.parametrize("free", [pytest.param(0, marks=pytest.mark.slow), 200_000])
+def test_a_full_disk_is_one_clear_error_and_training_goes_on_when_there_is_room(
+    free: int, small_disk: Path, unclear: Path
+) -> None:
+    filler = small_disk / "filler"
+
+    def fill(cost: TrainingCost) -> None:  # noqa: ARG001
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(1 << 12))
+        os.truncate(filler, max(0, filler.stat().st_size - free))
+
+    asked: dict[str, Any] = {"options": options(unclear, iterations=10), "scoring": SCORING}
+    output = small_disk / "model"
+    with pytest.raises(TrainingError, match="No space left on device"):
+        train(unclear / "labels.csv", output, costs=fill, **asked)
+    assert [path.name for path in output.iterdir()] == [".training"]
+    filler.unlink()
+    resumed = train(unclear / "labels.csv", output, resume=True, **asked)
+    assert resumed.fine_tuning is not None
+    assert len(resumed.fine_tuning.history) == 10
 
 
 COMMAND = """

@@ -57,10 +57,20 @@ def test_it_learns_what_is_shown(tmp_path: Path, trained: Path) -> None:
     assert result.held_out == {"blue": 3, "red": 3}
     assert [step.number for step in result.history] == list(range(1, 301))
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "README.md",
         "deploy.prototxt",
         "held_out.csv",
         "mine.caffemodel",
         "model.json",
+        "report.html",
+    ]
+    for name in ("README.md", "report.html"):
+        assert f"{result.before.roc.auc_interval.low:.4f} to" in (tmp_path / "mine" / name).read_text()
+    with nsfw_caffe.Classifier(model=tmp_path / "mine", engine="onnxruntime") as classifier:
+        scores = [classifier.classify(source) for source in result.pictures.sources]
+    assert np.abs(result.pictures.after[:, 1] - scores).max() < 5e-6
+    assert [result.classes[label] for label in result.pictures.labels] == [
+        Path(source).parent.name for source in result.pictures.sources
     ]
     assert sha256(tmp_path / "mine") == sha256(trained / "model")
 
@@ -133,6 +143,21 @@ def test_other_data_is_refused_when_going_on(tmp_path: Path, trained: Path) -> N
     (data / "red" / "000.png").unlink()
     with pytest.raises(TrainingError, match="was stopped, with another data"):
         quick(data, tmp_path / "model", resume=True)
+
+
+def test_without_its_report_there_is_no_model(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> dict[str, bytes]:
+        raise MemoryError
+
+    output = tmp_path / "model"
+    with monkeypatch.context() as patched:
+        patched.setattr("nsfw_caffe.training.output.files_to_read", fail)
+        with pytest.raises(MemoryError):
+            quick(trained / "data", output)
+    assert [path.name for path in output.iterdir()] == [".training"]
+    quick(trained / "data", output, resume=True)
+    assert sha256(output) == sha256(trained / "model")
+    assert (output / "report.html").exists()
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, trained: Path) -> None:
