@@ -126,10 +126,11 @@ def train(
         resume=resume,
         progress=solving,
     )
-    held = np.asarray(features.rows[kept[dataset.held]])
+    held = kept[dataset.held]
     network, caffemodel = start.with_last(last.layer), work / "trained.caffemodel"
     _write(caffemodel, start.weights(last.layer))
-    found, fine_tuning = Found(start.original_scores(held), probabilities(held, last.layer)), None
+    original = start.original_scores(features.rows, held)
+    found, fine_tuning = Found(original, probabilities(features.rows, last.layer, held)), None
     if options.layers != "last":
         tuned = fine_tune(
             Base(network, caffemodel),

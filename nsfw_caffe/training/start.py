@@ -35,9 +35,9 @@ class Start:
             return self._original()
         return new_layer(self.network.last, self.network.width, len(classes))
 
-    def original_scores(self, features: Features) -> npt.NDArray[np.float64] | None:
-        """Compute the original's scores of features; None where the weights are none of the original's."""
-        return None if self.original_last is None else probabilities(features, self._original())[:, 1]
+    def original_scores(self, features: Features, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """Compute the original's scores of some features; None where the weights are none of the original's."""
+        return None if self.original_last is None else probabilities(features, self._original(), rows)[:, 1]
 
     def _original(self) -> LayerParameter:
         assert self.original_last is not None
