@@ -98,7 +98,7 @@ def read_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
     folder = Path(path)
     described = _read_description(folder)
     where = folder / DESCRIPTION
-    classes = _classes(_member(described, "classes", list, where), where)
+    classes = checked_classes(_member(described, "classes", list, where), where)
     score_class = described.get("score_class")
     if score_class is not None and score_class not in classes:
         raise ModelError(f"{where}: score_class is {score_class!r}, which is none of the classes {', '.join(classes)}")
@@ -170,8 +170,8 @@ def _shown(value: object) -> str:
     return "missing" if value is None else reprlib.repr(value)
 
 
-def _classes(names: Sequence[object], where: Path | str) -> tuple[str, ...]:
-    """Give names of classes, if that is what they are."""
+def checked_classes(names: Sequence[object], where: Path | str) -> tuple[str, ...]:
+    """Give names of classes; ModelError where they are none, or fewer than two."""
     classes = []
     for name in names:
         if not isinstance(name, str) or not name or not name.isprintable() or name != name.strip():
@@ -239,7 +239,7 @@ def write_model_folder(
         example.
     """
     folder = Path(path)
-    names = _classes(classes, folder)
+    names = checked_classes(classes, folder)
     if score_class is not None and score_class not in names:
         raise ModelError(f"{folder}: score_class is {score_class!r}, which is none of the classes {', '.join(names)}")
     details = details or {}

@@ -40,6 +40,12 @@ def is_archive(path: str) -> bool:
     return path.lower().endswith(ZIP + TAR + WARC)
 
 
+def without_ending(name: str) -> str:
+    """Return an archive's name without what makes it one: photos of photos.tar.gz."""
+    endings = [ending for ending in ZIP + TAR + WARC if name.lower().endswith(ending)]
+    return name[: -max(map(len, endings))] if endings else name
+
+
 def is_warc(path: str) -> bool:
     """Return whether a file's name says that it is a WARC file."""
     return path.lower().endswith(WARC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections import deque
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset, LabelledSource, items
+from nsfw_caffe.training.feeding import let_go
 
 if TYPE_CHECKING:
     from nsfw_caffe.training.means import Means, Reading
@@ -92,10 +94,16 @@ class FeatureFile:
         self.rows: Features = _open(path, np.dtype(np.float32), (rows, width))
         self._states = _open(folder / f"features-{key}.state.npy", np.dtype(np.uint8), (rows,))
         self._reasons = folder / f"features-{key}.failures.json"
-        self.failures: dict[int, str] = {}
-        if self._reasons.exists():
-            self.failures = {int(row): why for row, why in json.loads(self._reasons.read_text("utf-8")).items()}
-        self._since = 0
+        self.failures = self._read_reasons()
+        self._since, self._untold = 0, False
+
+    def _read_reasons(self) -> dict[int, str]:
+        try:
+            if self._reasons.exists():
+                return {int(row): str(why) for row, why in json.loads(self._reasons.read_text("utf-8")).items()}
+        except (OSError, ValueError, AttributeError) as error:
+            raise TrainingError(f"{self._reasons} cannot be read ({reason(error)}): delete it") from error
+        return {}
 
     @property
     def missing(self) -> npt.NDArray[np.int64]:
@@ -115,8 +123,7 @@ class FeatureFile:
     def fail(self, row: int, why: str) -> None:
         """Keep what is wrong with a picture."""
         self.failures[row] = why
-        content = json.dumps({str(row): why for row, why in self.failures.items()})
-        write_file(self._reasons, content.encode("utf-8", "backslashreplace"))
+        self._untold = True
         self._mark(row, _FAILED)
 
     def _mark(self, row: int, state: int) -> None:
@@ -127,9 +134,16 @@ class FeatureFile:
 
     def flush(self) -> None:
         """Force to the disk what is there: features before what says that they are."""
+        if self._untold:
+            content = json.dumps({str(row): why for row, why in self.failures.items()})
+            try:
+                write_file(self._reasons, content.encode("utf-8", "backslashreplace"))
+            except OSError as error:
+                raise TrainingError(f"{self._reasons} cannot be written ({reason(error)})") from error
         cast(np.memmap[Any, Any], self.rows).flush()
         cast(np.memmap[Any, Any], self._states).flush()
-        self._since = 0
+        let_go(self.rows)
+        self._since, self._untold = 0, False
 
 
 def _open(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -140,9 +154,11 @@ def _open(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArra
             np.lib.format.open_memmap(part, "w+", kind, shape)
             _fill(part)  # a mapped file without room kills the process that writes to it
             part.replace(path)
+        if path.stat().st_size < math.prod(shape) * kind.itemsize:  # NumPy would make it longer
+            raise TrainingError(f"{path} is cut short: delete {path.parent}")
         array: npt.NDArray[Any] = np.lib.format.open_memmap(path, "r+")
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be written ({reason(error)})") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be written ({reason(error)}): delete it, or make room") from error
     if array.shape != shape or array.dtype != kind:
         raise TrainingError(f"{path} is {array.dtype} {array.shape}; expected {kind} {shape}: delete it")
     return array

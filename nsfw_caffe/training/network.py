@@ -201,7 +201,7 @@ def _check_fit(layer: LayerParameter, made: LayerShapes, caffemodel: Path) -> No
             f"{caffemodel}: layer {layer.name!r} has {len(layer.blobs)} blobs, but {len(made.blobs)} in the network"
         )
     for blob, wanted in zip(layer.blobs, made.blobs, strict=True):
-        found, wanted = _shape(blob, wanted)
+        found, wanted = blob_shape(blob, wanted)
         if found != wanted:
             raise TrainingError(
                 f"{caffemodel}: layer {layer.name!r} is {format_shape(found)}, but {format_shape(wanted)} "
@@ -211,7 +211,7 @@ def _check_fit(layer: LayerParameter, made: LayerShapes, caffemodel: Path) -> No
             raise TrainingError(f"{caffemodel}: layer {layer.name!r} is cut short")
 
 
-def _shape(blob: BlobProto, wanted: Shape) -> tuple[Shape, Shape]:
+def blob_shape(blob: BlobProto, wanted: Shape) -> tuple[Shape, Shape]:
     """Give both shapes as Blob::ShapeEquals compares them: in the older form of four sides, where the file has that."""
     if any(blob.HasField(name) for name in ("num", "channels", "height", "width")):
         return (blob.num, blob.channels, blob.height, blob.width), (1,) * (4 - len(wanted)) + tuple(wanted)

@@ -30,7 +30,7 @@ from nsfw_caffe.training.result import Asked, Found, TrainingResult, measure
 from nsfw_caffe.training.solving import Iteration
 from nsfw_caffe.training.start import find_start
 from nsfw_caffe.training.training_form import training_form
-from nsfw_caffe.training.work import check_state, remove, work_folder
+from nsfw_caffe.training.work import as_it_was, check_state, remove, work_folder
 
 _SCORING = ScoringOptions()
 
@@ -114,12 +114,13 @@ def train_by(
     """Do what `train` does, by any means."""
     score_class = _score_class(options, classes)
     scored = classes.index(score_class)
-    work = work_folder(folder, resume=resume)
-    start = find_start(options, work)
-    first = start.first_layer(classes)
-    training_form(start.with_last(first), learning=options.layers)  # there are such layers
-    dataset = reading.gather(options.holdout, options.seed)
-    check_state(work, options, reading.options, start.network.text, dataset)
+    with as_it_was(folder):
+        work = work_folder(folder, resume=resume)
+        start = find_start(options, work)
+        first = start.first_layer(classes)
+        training_form(start.with_last(first), learning=options.layers)  # there are such layers
+        dataset = reading.gather(options.holdout, options.seed)
+        check_state(work, options, reading.options, start.network.text, dataset)
     features = features_of(dataset, reading, start.network, start.caffemodel, work)
     dataset, kept = without(dataset, features.failures)
     last = train_last_layer(
@@ -133,10 +134,11 @@ def train_by(
         resume=resume,
         progress=solving,
     )
-    held = np.asarray(features.rows[kept[dataset.held]])
+    held = kept[dataset.held]
     network, caffemodel = start.with_last(last.layer), work / "trained.caffemodel"
     _write(caffemodel, start.weights(last.layer))
-    found, fine_tuning = Found(start.original_scores(held), probabilities(held, last.layer)), None
+    original = start.original_scores(features.rows, held)
+    found, fine_tuning = Found(original, probabilities(features.rows, last.layer, held)), None
     if options.layers != "last":
         tuned = fine_tune(
             Base(network, caffemodel),

@@ -22,6 +22,9 @@ _PART = ".snapshot.part"
 KEPT = "kept"
 """The folder, within a solver's, of weights that are kept."""
 
+DIVERGED = "diverged"
+"""The file, within a solver's folder, that says that its loss became infinite: going on would give the same."""
+
 _HISTORY = "history.jsonl"
 STATE = "state.json"
 """The file that is the last to come."""

@@ -30,6 +30,7 @@ from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
 from nsfw_caffe.training.prefetch import PictureFeed
 from nsfw_caffe.training.snapshots import (
+    DIVERGED,
     KEPT,
     Content,
     Snapshot,
@@ -185,6 +186,8 @@ class _Solver:
         batch: Batch = self._feed.batch(self._part)
         self._part += 1
         check_labels(batch.labels, self._network.classes, "a batch")
+        if batch.data.shape != self._blobs["data"].shape:  # NumPy would repeat what is too little
+            raise TrainingError(f"a batch is {batch.data.shape}: the data has changed since it was checked")
         self._blobs["data"][...] = batch.data
         self._blobs["label"].reshape(-1)[...] = batch.labels
         if batch.weights is not None:
@@ -224,6 +227,8 @@ class _Solver:
                 raise TrainingError(self._advice(iteration))
 
     def _advice(self, iteration: int) -> str:
+        with contextlib.suppress(OSError):
+            (self._folder / DIVERGED).touch()
         kept = newest(self._folder)
         last = "" if kept is None else f"; the snapshot of iteration {kept.iteration} stays"
         return (

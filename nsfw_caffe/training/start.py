@@ -12,8 +12,9 @@ from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.network import read_caffemodel
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
-from nsfw_caffe.model.spec import model_files
 from nsfw_caffe.networks.catalogue import NETWORKS, build
+from nsfw_caffe.system.reading import reason
+from nsfw_caffe.training.brought import check_brought_weights
 from nsfw_caffe.training.features import CutNetwork, Features, cut, last_layer_blobs
 from nsfw_caffe.training.last_layer import new_layer, probabilities
 from nsfw_caffe.training.options import TrainingOptions
@@ -34,9 +35,9 @@ class Start:
             return self._original()
         return new_layer(self.network.last, self.network.width, len(classes))
 
-    def original_scores(self, features: Features) -> npt.NDArray[np.float64] | None:
-        """Compute the original's scores of features; None where the weights are none of the original's."""
-        return None if self.original_last is None else probabilities(features, self._original())[:, 1]
+    def original_scores(self, features: Features, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """Compute the original's scores of some features; None where the weights are none of the original's."""
+        return None if self.original_last is None else probabilities(features, self._original(), rows)[:, 1]
 
     def _original(self) -> LayerParameter:
         assert self.original_last is not None
@@ -56,9 +57,10 @@ class Start:
         return whole
 
     def weights(self, last: LayerParameter) -> bytes:
-        """Give a caffemodel: the weights that there are, with another last layer."""
+        """Give a caffemodel: the weights that there are, with another last layer, and none of layers for training."""
         weights = read_caffemodel(self.caffemodel)
-        kept = [layer for layer in weights.layer if layer.name not in (self.network.last.name, last.name)]
+        names = {layer.name for layer in self.network.whole.layer} - {self.network.last.name, last.name}
+        kept = [layer for layer in weights.layer if layer.name in names]
         return NetParameter(name=weights.name, layer=[*kept, last]).SerializeToString()
 
 
@@ -71,7 +73,10 @@ def find_start(options: TrainingOptions, work: Path) -> Start:
         network = cut(files.prototxt)
         return Start(network, files.caffemodel, last_layer_blobs(network, files.caffemodel))
     prototxt = work / "network.prototxt"
-    prototxt.write_text(build(options.network))
+    try:
+        prototxt.write_text(build(options.network))
+    except OSError as error:
+        raise TrainingError(f"{prototxt} cannot be written ({reason(error)})") from error
     network, caffemodel = cut(prototxt), Path(options.weights)
-    model_files(prototxt, caffemodel)  # it is there
+    check_brought_weights(network.whole, network.last.name, caffemodel, options.network)
     return Start(network, caffemodel, None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset
 from nsfw_caffe.training.options import TrainingOptions
+from nsfw_caffe.training.snapshots import DIVERGED
 
 _WORK = ".training"
 _DONE = ".training.done"
@@ -41,6 +44,8 @@ def work_folder(folder: Path, *, resume: bool) -> Path:
             require_room(folder)
         except ModelError as error:
             raise TrainingError(str(error)) from error
+    if not resume and any(work.glob(f"**/{DIVERGED}")):
+        _start_anew(work)
     if (work / _STATE).exists() and not resume:
         raise TrainingError(
             f"{folder} has a training that was stopped: go on with it (--resume, resume=True), or delete {work}"
@@ -50,6 +55,30 @@ def work_folder(folder: Path, *, resume: bool) -> Path:
     except OSError as error:
         raise TrainingError(f"{work} cannot be made ({reason(error)})") from error
     return work
+
+
+def _start_anew(work: Path) -> None:
+    """Forget what a solver has done; features stay, whose files are named for what they are of."""
+    (work / _STATE).unlink(missing_ok=True)
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def as_it_was(folder: Path) -> Iterator[None]:
+    """Leave a folder as it was where something goes wrong before there is anything to go on with."""
+    made = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        work = folder / _WORK
+        if not (work / _STATE).exists() and not any(work.glob("features-*")):
+            shutil.rmtree(work, ignore_errors=True)
+            if made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        raise
 
 
 def begin_writing(work: Path) -> None:

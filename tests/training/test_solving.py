@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import json
 import os
 import random
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.blobs import blob_values
 from nsfw_caffe.model.network import read_caffemodel
 from nsfw_caffe.system.files import file_sha256
+from nsfw_caffe.training import solving
 from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solve
 from tests.support import run
-from tests.training.networks import CLASSES, DROPPING, LAST_LAYER, WEIGHTED, make_job, write_arrays
+from tests.training.networks import CLASSES, DROPPING, LAST_LAYER, PICTURES, WEIGHTED, make_job, write_arrays
 
 UNTIL = """
 import os, signal, sys
@@ -241,6 +244,71 @@ def test_a_label_out_of_range_is_refused(label: int, tmp_path: Path) -> None:
     labels[7] = label
     np.save(tmp_path / "rows" / "labels.npy", labels)
     _refused(job, f"1 labels are not from 0 to 2, the network's classes; the first is {label}, in row 7")
+
+
+def change_after_the_checks(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    run_child = solving.run_child
+
+    def run_later(*arguments: Any) -> None:
+        change()
+        run_child(*arguments)
+
+    monkeypatch.setattr(solving, "run_child", run_later)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("labels", np.full(50, 3), r"labels are not from 0 to 2, the network's classes; the first is 3"),
+        ("labels", np.full(50, -1), "the first is -1"),
+        ("labels", np.full(50, 0.7), "it has to be whole numbers"),
+        ("labels", np.zeros(49, np.int64), r"labels.npy is int64 \(49,\)"),
+        ("data", np.zeros((50, 1), np.float32), "the data has changed since it was checked"),
+        ("data", np.full((50, 8), np.nan, np.float32), "no longer finite in iteration 1"),
+    ],
+)
+def test_arrays_that_change_after_the_checks_reach_no_memory_of_caffes(
+    name: str, array: np.ndarray, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(tmp_path)
+    change_after_the_checks(monkeypatch, lambda: np.save(tmp_path / "rows" / f"{name}.npy", array))
+    with pytest.raises(TrainingError, match=message):
+        solve(job)
+
+
+@pytest.mark.parametrize("label", [3, -1, 0.7, True, "1", None])
+def test_a_list_of_pictures_that_changes_after_the_checks_is_refused(
+    label: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(tmp_path, PICTURES)
+    path = tmp_path / "pictures" / "pictures.json"
+    rows = json.loads(path.read_text())
+    rows[5]["label"] = label
+    change_after_the_checks(monkeypatch, lambda: path.write_text(json.dumps(rows)))
+    with pytest.raises(TrainingError, match=r"labels are not from 0 to 2|labels have to be whole numbers"):
+        solve(job)
+
+
+def test_rows_that_are_cut_off_meanwhile_are_an_error(tmp_path: Path) -> None:
+    """A mapped file that gets shorter is a SIGBUS for who reads it."""
+    write_arrays(tmp_path / "rows", rows=20_000)
+    job = make_job(tmp_path, iterations=5000, snapshot_every=100)
+
+    def cut(iteration: Iteration) -> None:
+        if iteration.number == 100:
+            os.truncate(tmp_path / "rows" / "data.npy", 100)
+
+    with pytest.raises(TrainingError, match=r"ended with status -7.*; the snapshot of iteration \d+ stays"):
+        solve(job, progress=cut)
+    assert not list(tmp_path.rglob("core*"))
+
+
+def test_a_rate_of_policy_poly_ends_with_the_iterations(tmp_path: Path) -> None:
+    """Caffe gives NaN past them: there is no going on."""
+    job = make_job(tmp_path, policy="poly", power=0.5)
+    assert all(np.isfinite(losses(solve(job))).ravel())
+    with pytest.raises(TrainingError, match="iterations: 20 there, 21 here"):
+        solve(dataclasses.replace(job, iterations=21), resume=True)
 
 
 def _refused(job: SolverJob, message: str) -> None:
