@@ -48,7 +48,7 @@ class Coordinator:
         self.place = Place(place.host, self._listener.getsockname()[1], place.key, place.timeout)
         self._folder, self._ranks = folder, ranks
         self._lock = threading.Lock()
-        self._present: dict[int, int] = {}
+        self._ready: dict[int, int] = {}
         self._vanished = False
         self._closed = False
         self.errors: list[str] = []
@@ -72,10 +72,10 @@ class Coordinator:
             try:
                 while True:
                     message = json.loads(connection.recv_bytes())
-                    if message["what"] == "hello":
+                    if message["what"] == "ready":
                         rank = int(message["rank"])
                         with self._lock:
-                            self._present[rank] = self._present.get(rank, 0) + 1
+                            self._ready[rank] = self._ready.get(rank, 0) + 1
                     elif message["what"] == "bye":
                         return
                     self._answer(connection, message)
@@ -84,15 +84,17 @@ class Coordinator:
             finally:
                 with self._lock:
                     if rank is not None:
-                        self._present[rank] -= 1
+                        self._ready[rank] -= 1
 
     def _answer(self, connection: Connection, message: dict[str, Any]) -> None:
         what = message["what"]
         if what == "hello":
             _send(connection, {"stop": self.fatal})
+        elif what == "ready":
+            _send(connection, {})
         elif what == "missing":
             with self._lock:
-                _send(connection, {"ranks": [rank for rank in range(self._ranks) if not self._present.get(rank)]})
+                _send(connection, {"ranks": [rank for rank in range(self._ranks) if not self._ready.get(rank)]})
         elif what == "iteration":
             self.iterations.put(message["iteration"])
         elif what == "error":
@@ -127,10 +129,6 @@ class Coordinator:
                 shutil.rmtree(path, ignore_errors=True)
         _send(connection, {})
 
-    def new_attempt(self) -> None:
-        """Forget who has vanished."""
-        self._vanished = False
-
     def close(self) -> None:
         """Wait for nobody any more."""
         self._closed = True
@@ -151,7 +149,8 @@ class Link:
         set_time_out(connected, place.timeout)
         self._connection = Connection(connected.detach())
         self._lock = threading.Lock()
-        stop = self._ask(what="hello", rank=rank)["stop"]
+        self._rank = rank
+        stop = self._ask(what="hello")["stop"]
         if stop is not None:
             raise TrainingError(stop)
 
@@ -160,8 +159,12 @@ class Link:
             _send(self._connection, message)
             return _receive(self._connection)
 
+    def ready(self) -> None:
+        """Tell that this rank only waits for the others."""
+        self._ask(what="ready", rank=self._rank)
+
     def missing(self) -> list[int]:
-        """Ask which ranks have not come."""
+        """Ask which ranks are not ready."""
         ranks: list[int] = self._ask(what="missing")["ranks"]
         return ranks
 

@@ -178,6 +178,7 @@ class _Rank:
 
     def _meet(self, port: int) -> tuple[dict[str, Any], str | None]:
         """Learn the others' addresses, and which snapshot all go on from; versions have to be the same."""
+        self._link.ready()
         mine = {"host": self._host, "port": port, "versions": _versions()}
         if self._rank == 0:
             mine["snapshot"] = self._store.newest()

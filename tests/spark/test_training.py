@@ -238,7 +238,7 @@ class _Context:
 
 def _meet(context: _Context) -> None:
     plan: Any = SimpleNamespace(place=SimpleNamespace(timeout=0.5, key=""), shared=None)
-    link: Any = SimpleNamespace(newest=lambda: None, missing=lambda: [1])
+    link: Any = SimpleNamespace(newest=lambda: None, missing=lambda: [1], ready=lambda: None)
     faked: Any = context
     _Rank(plan, faked, link, Path())._meet(4711)
 
