@@ -157,6 +157,8 @@ def _prepare(
         class_weights=class_weights(trained.labels, len(dataset.classes)) if balanced else None,
         scales=options.scales,
         jpeg=reading.options.jpeg,
+        decode=reading.options.decode,
+        limits=reading.options.limits,
     )
     return job, plan
 

@@ -10,14 +10,12 @@ from google.protobuf import text_format
 from nsfw_caffe._version import __version__
 from nsfw_caffe.model.folder import write_model_folder
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
-from nsfw_caffe.model.spec import OPEN_NSFW
-from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.training.data import Dataset
 from nsfw_caffe.training.last_layer import LastLayer
 from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.reporting import files_to_read
 from nsfw_caffe.training.result import FineTuning, TrainingResult, figures
-from nsfw_caffe.training.work import asked, begin_writing, data_sha256
+from nsfw_caffe.training.work import asked, begin_writing, data_sha256, weights_sha256
 
 
 def write_model(
@@ -59,7 +57,7 @@ def _details(result: TrainingResult, last: LastLayer, dataset: Dataset, options:
         "held_out": dict(result.held_out),
         "left_out": {"failures": len(result.failures), "repeats": result.repeats, "too_near": result.too_near},
         "data_sha256": data_sha256(dataset),
-        "weights_sha256": _weights_sha256(options),
+        "weights_sha256": weights_sha256(options),
         "measures": {
             "before": figures(result.before), "last": figures(result.last), "after": figures(result.after)
         },
@@ -67,10 +65,6 @@ def _details(result: TrainingResult, last: LastLayer, dataset: Dataset, options:
         "majority": result.majority,
         "fine_tuning": None if result.fine_tuning is None else _fine_tuning(result.fine_tuning),
     }  # fmt: skip
-
-
-def _weights_sha256(options: TrainingOptions) -> str:
-    return OPEN_NSFW.caffemodel.sha256 if options.weights is None else file_sha256(Path(options.weights))
 
 
 def _fine_tuning(found: FineTuning) -> dict[str, Any]:

@@ -144,6 +144,24 @@ def test_other_data_is_refused_when_going_on(tmp_path: Path, trained: Path) -> N
         quick(data, tmp_path / "model", resume=True)
 
 
+def test_other_weights_of_the_same_name_are_refused_when_going_on(
+    tmp_path: Path, trained: Path, model_files: ModelFiles
+) -> None:
+    weights = Path(shutil.copy(model_files.caffemodel, tmp_path / "mine.caffemodel"))
+    asked = TrainingOptions(iterations=300, decay=0.01, weights=weights)
+
+    def stop(what: str, done: int, total: int | None) -> None:  # noqa: ARG001
+        if what == "features":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(trained / "data", tmp_path / "model", options=asked, progress=stop)
+    with weights.open("ab") as file:
+        file.write(NetParameter(name="other").SerializeToString())
+    with pytest.raises(TrainingError, match="was stopped, with another weights: give the same again"):
+        quick(trained / "data", tmp_path / "model", options=asked, resume=True)
+
+
 def test_without_its_report_there_is_no_model(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> dict[str, bytes]:
         raise MemoryError
