@@ -57,7 +57,7 @@ def test_pictures_are_decoded_as_for_scoring(tmp_path: Path) -> None:
             tmp_path,
             PICTURES,
             pictures=str(pictures),
-            batch_size=1,
+            batch_size=4,
             flips=False,
             crops=False,
             decode=decode,

@@ -224,10 +224,18 @@ def test_weights_that_fit_nothing_are_refused(tmp_path: Path, trained: Path) -> 
     assert not (tmp_path / "model").exists()
 
 
-def test_a_network_without_a_last_product_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        ("Scale", "the last layer that learns is 'end' of type Scale; it has to be InnerProduct or Convolution"),
+        ("Power", "after layer 'conv10' there has to be ReLU, Pooling, Softmax and nothing else"),
+    ],
+)
+def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path, end: str, message: str) -> None:
     path = tmp_path / "net.prototxt"
-    path.write_text(nsfw_caffe.networks.build("squeezenet1_1"))
-    with pytest.raises(TrainingError, match="it has to be an InnerProduct"):
+    added = f'layer {{ name: "end" type: "{end}" bottom: "prob" top: "end" }}'
+    path.write_text(nsfw_caffe.networks.build("squeezenet1_1") + added)
+    with pytest.raises(TrainingError, match=message):
         cut(path)
 
 
