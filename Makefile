@@ -8,7 +8,7 @@ BLAS := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo test lint caffe blas strace model wheel schema bench networks fidelity docker-test clean
+.PHONY: help demo test lint caffe blas strace model wheel schema bench bench-training networks fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -58,6 +58,9 @@ schema: ## generate nsfw_caffe/model/schema/caffe_pb2 from caffe.proto
 
 bench: caffe $(VENV)/.installed-bench model ## compare the speed with the alternatives: writes benchmarks/results.md
 	$(BIN)/python benchmarks/bench.py
+
+bench-training: caffe $(VENV)/.installed-bench model ## measure training's speed and memory: writes to benchmarks/results.md
+	$(BIN)/python -m benchmarks.training
 
 networks: caffe $(VENV)/.installed-test ## compare and time the networks: writes the table and plot of docs/networks.md
 	$(BIN)/python benchmarks/networks.py

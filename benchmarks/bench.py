@@ -36,6 +36,9 @@ ROUNDS = 3
 
 REFERENCE = "original steps"
 
+BEGIN_TRAINING = "\n<!-- what `make bench-training` wrote -->\n"
+"""Where the part of results.md begins that is not this module's."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -108,7 +111,8 @@ def main() -> None:
     rows = table(outcomes, len(pictures), quick=options.quick)
     cold = cold_start(environments, pictures[0], 3 if options.quick else 10)
     text = document(rows, cold, outcomes)
-    (HERE / "results.md").write_text(text)
+    page = HERE / "results.md"
+    page.write_text(text + "".join(page.read_text().partition(BEGIN_TRAINING)[1:]))
     draw(rows)
     print(text)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from nsfw_caffe.cli import OK
 from nsfw_caffe.cli.arguments import probability
 from nsfw_caffe.cli.pages import add_figures_options, check_page_options, write_report
+from nsfw_caffe.cli.progress import Progress
+from nsfw_caffe.options import ENGINES
 
 _DESCRIPTION = """\
 Compare the scores of two scans (other engines, other precisions, a fine-tuned model) on the same labelled sources: the
-difference of the areas under the ROC curves, and every verdict that changed.
+difference of the areas under the ROC curves, and every verdict that changed. A model folder in place of a scan has the
+model score the labelled sources first.
 """
 
 
@@ -19,7 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser("compare", help="compare two sets of scores", description=_DESCRIPTION)
     parser.set_defaults(run=lambda options: _run(options, parser))
-    parser.add_argument("first", type=Path, metavar="A", help="a table with source and score: RESULTS of a scan")
+    parser.add_argument("first", type=Path, metavar="A", help="RESULTS of a scan, or a folder of a model")
     parser.add_argument("second", type=Path, metavar="B", help="another one")
     parser.add_argument(
         "--labels", type=Path, metavar="LABELS", help="a table with source and label; default: A, with a column label"
@@ -30,6 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--level", type=probability, default=0.95, metavar="P", help="confidence of the interval; default: 0.95"
     )
+    parser.add_argument("--engine", choices=(*ENGINES, "auto"), default="auto", help="engine of models; default: auto")
     add_figures_options(parser)
 
 
@@ -43,7 +48,21 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     check_libraries()
     check_page_options(options, parser, "evaluate")
     labelled = read_labelled(options.labels or options.first)
-    first, second = pair(labelled, options.first, options.second)
+    paths = (options.first, options.second)
+    runs = pair(labelled, *(_results(path, options) for path in paths))
+    first, second = (dataclasses.replace(run, name=str(path)) for run, path in zip(runs, paths, strict=True))
     compared = compare_runs(first, second, threshold=options.threshold, level=options.level)
     write_report(comparison_report(compared), to_json(compared), options)
     return OK
+
+
+def _results(path: Path, options: argparse.Namespace) -> Path:
+    """Give RESULTS: a path itself, or where it is a model's folder, what that makes of the labelled sources."""
+    from nsfw_caffe.classifier import Classifier
+    from nsfw_caffe.evaluate.labelled_data import keep_scores
+
+    if not path.is_dir():
+        return path
+    classifier = Classifier(model=path, engine=options.engine)
+    with Progress(quiet=options.quiet) as progress:
+        return keep_scores(options.labels or options.first, classifier, progress.done if progress.shown else None)

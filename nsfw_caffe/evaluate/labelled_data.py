@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nsfw_caffe.errors import EvaluationError
 from nsfw_caffe.evaluate.evaluation import Evaluation, evaluate
-from nsfw_caffe.evaluate.labelled import to_labelled_scores
+from nsfw_caffe.evaluate.labelled import require, to_labelled_scores
 from nsfw_caffe.evaluate.libraries import check_libraries
 from nsfw_caffe.evaluate.load import look_up, read_labelled, read_scores, scores_of
 from nsfw_caffe.evaluate.options import DEFAULTS, Options
@@ -142,6 +142,18 @@ def evaluate_table(
         score = _scorer([os.fspath(table)], classifier, scores, workers, progress)
         labelled = look_up(labelled, scores_of(score(sources), by), "what was scored")
     return evaluate(to_labelled_scores(labelled, os.fspath(table), by), options)
+
+
+def keep_scores(table: _Path, classifier: Classifier, progress: Progress | None = None) -> Path:
+    """Score a table's labelled sources; give the RESULTS, in the user's cache, that have the scores."""
+    from nsfw_caffe.scanning.scan import set_up_of
+
+    labelled = read_labelled(Path(table))
+    require(labelled, ["source"], table)
+    results = _kept_scores([os.fspath(table)], set_up_of(classifier))
+    score = _scorer([], classifier, results, None, progress)
+    score([decode_name(source) for source in labelled["source"].to_pylist()])
+    return results
 
 
 def _scorer(

@@ -40,6 +40,9 @@ NEAR = 4
 """Bits, of 64, in which the perceptual hashes of two pictures may differ that are taken for one; copies that were made
 smaller or compressed again differ in 0 to 4."""
 
+_PAIRS = 1 << 20
+"""Pairs of pictures that look alike that are held in memory at once."""
+
 _TABLES = (".csv", ".jsonl", ".parquet", ".sqlite")
 
 _SPLITS = {"train": False, "training": False, "test": True, "holdout": True, "held-out": True, "val": True}
@@ -397,18 +400,19 @@ def _given(pictures: list[Picture]) -> npt.NDArray[np.bool_]:
 def draw(labels: npt.NDArray[Any], alike: npt.NDArray[Any], holdout: float, seed: int) -> npt.NDArray[np.bool_]:
     """Draw what is held out: that share of each class, and of pictures that look alike all or none."""
     generator = np.random.default_rng((seed, 1))
-    held = np.zeros(len(labels), bool)
     _, group, sizes = np.unique(alike, return_inverse=True, return_counts=True)
+    chosen = np.zeros(len(sizes), bool)
     first = np.full(len(sizes), -1)
     first[group[::-1]] = labels[::-1]  # a group of several classes is drawn with its first picture's
     for label in range(int(labels.max()) + 1):
         room = max(1, round(holdout * int((labels == label).sum())))
         for candidate in generator.permutation(np.flatnonzero(first == label)):
             if sizes[candidate] <= room:
-                held[group == candidate] = True
+                chosen[candidate] = True
                 room -= int(sizes[candidate])
             if not room:
                 break
+    held: npt.NDArray[np.bool_] = chosen[group]
     return held
 
 
@@ -416,33 +420,58 @@ def groups_alike(looks: list[int | None]) -> npt.NDArray[np.int64]:
     """Give each picture the number of its group: in one are hashes NEAR bits apart or less, from one to the next."""
     known = [index for index, look in enumerate(looks) if look is not None]
     hashes, inverse = np.unique(np.array([looks[index] for index in known], np.uint64), return_inverse=True)
-    pairs = np.array(sorted(_near_pairs(hashes)), np.int64).reshape(-1, 2)
-    sparse, graph = load_library("scipy.sparse"), load_library("scipy.sparse.csgraph")
-    links = sparse.coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(hashes), len(hashes)))
-    count, component = graph.connected_components(links, directed=False) if len(hashes) else (0, np.zeros(0, int))
-    groups = count + np.arange(len(looks), dtype=np.int64)  # those without a hash are alone
-    groups[known] = component[inverse]
+    found = _groups(hashes)
+    groups = len(hashes) + np.arange(len(looks), dtype=np.int64)  # those without a hash are alone
+    groups[known] = found[inverse]
     return groups
 
 
-def _near_pairs(hashes: npt.NDArray[np.uint64]) -> set[tuple[int, int]]:
-    """Find the pairs that are near: of NEAR + 1 parts of the bits, such a pair has one part in common."""
-    found: set[tuple[int, int]] = set()
+def _groups(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Group hashes: of NEAR + 1 parts of the bits, two that are near have one part in common."""
+    groups = np.arange(len(hashes), dtype=np.int64)
     edges = np.linspace(0, 64, NEAR + 2).astype(int)
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         part = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
         order = np.argsort(part, kind="stable")
-        for bucket in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            for place in range(len(bucket) - 1):
-                rest = bucket[place + 1 :]
-                near = rest[_bits(hashes[rest] ^ hashes[bucket[place]]) <= NEAR]
-                found.update((int(bucket[place]), int(other)) for other in near)
-    return found
+        pairs: list[npt.NDArray[np.int64]] = []
+        held = 0
+        for places in _near_pairs(hashes[order], part[order]):
+            pairs.append(order[places])
+            held += len(places)
+            if held > _PAIRS:
+                groups, pairs, held = _joined(groups, pairs), [], 0
+        groups = _joined(groups, pairs)
+    return groups
 
 
-def _bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Count the bits that are set: np.bitwise_count is NumPy 2's."""
-    bits: npt.NDArray[np.int64] = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).sum(
-        axis=1, dtype=np.int64
+def _near_pairs(hashes: npt.NDArray[np.uint64], part: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Find near ones, (n, 2), among hashes in a part's order: the next one, the one after that, and so on."""
+    first = np.arange(len(part))
+    for distance in range(1, len(part)):
+        first = first[: np.searchsorted(first, len(part) - distance)]
+        first = first[part[first] == part[first + distance]]
+        if not len(first):
+            return
+        near = first[_bits(hashes[first] ^ hashes[first + distance]) <= NEAR]
+        yield np.stack([near, near + distance], axis=1)
+
+
+def _joined(groups: npt.NDArray[np.int64], pairs: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Join the groups of each pair; they are numbered in the order of the first in each."""
+    links = groups[np.concatenate(pairs)] if pairs else np.zeros((0, 2), np.int64)
+    sparse, graph = load_library("scipy.sparse"), load_library("scipy.sparse.csgraph")
+    size = (len(groups), len(groups))
+    _, found = graph.connected_components(
+        sparse.coo_matrix((np.ones(len(links), bool), (links[:, 0], links[:, 1])), size), directed=False
     )
-    return bits
+    joined: npt.NDArray[np.int64] = found[groups].astype(np.int64)
+    return joined
+
+
+def _bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Count the bits that are set, in pairs, fours, bytes, and all: np.bitwise_count is NumPy 2's."""
+    pairs, fours, bytes_, ones = (np.uint64(0xFFFFFFFFFFFFFFFF // divisor) for divisor in (3, 5, 17, 255))
+    values = values - ((values >> np.uint64(1)) & pairs)
+    values = (values & fours) + ((values >> np.uint64(2)) & fours)
+    values = (values + (values >> np.uint64(4))) & bytes_
+    return (values * ones) >> np.uint64(56)

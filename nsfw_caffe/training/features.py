@@ -32,6 +32,7 @@ from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset, LabelledSource, Progress, items
+from nsfw_caffe.training.feeding import let_go
 
 _DONE, _FAILED = 1, 2
 
@@ -109,7 +110,7 @@ class FeatureFile:
         self._states = _open(folder / f"features-{key}.state.npy", np.dtype(np.uint8), (rows,))
         self._reasons = folder / f"features-{key}.failures.json"
         self.failures = self._read_reasons()
-        self._since = 0
+        self._since, self._untold = 0, False
 
     def _read_reasons(self) -> dict[int, str]:
         try:
@@ -137,11 +138,7 @@ class FeatureFile:
     def fail(self, row: int, why: str) -> None:
         """Keep what is wrong with a picture."""
         self.failures[row] = why
-        content = json.dumps({str(row): why for row, why in self.failures.items()})
-        try:
-            write_file(self._reasons, content.encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            raise TrainingError(f"{self._reasons} cannot be written ({reason(error)})") from error
+        self._untold = True
         self._mark(row, _FAILED)
 
     def _mark(self, row: int, state: int) -> None:
@@ -152,9 +149,16 @@ class FeatureFile:
 
     def flush(self) -> None:
         """Force to the disk what is there: features before what says that they are."""
+        if self._untold:
+            content = json.dumps({str(row): why for row, why in self.failures.items()})
+            try:
+                write_file(self._reasons, content.encode("utf-8", "backslashreplace"))
+            except OSError as error:
+                raise TrainingError(f"{self._reasons} cannot be written ({reason(error)})") from error
         cast(np.memmap[Any, Any], self.rows).flush()
         cast(np.memmap[Any, Any], self._states).flush()
-        self._since = 0
+        let_go(self.rows)
+        self._since, self._untold = 0, False
 
 
 def _open(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -60,7 +62,7 @@ class Order:
 
 
 class ArrayFeed:
-    """Rows of arrays in files, which are mapped rather than read."""
+    """Rows of arrays in files, which are read when it is their turn."""
 
     def __init__(self, folder: Path, batch_size: int, seed: int) -> None:
         self._data, self._labels, self._weights = load_arrays(folder)
@@ -69,11 +71,35 @@ class ArrayFeed:
     def batch(self, number: int) -> Batch:
         """Give a batch."""
         rows = self._order.rows(number)
-        weights = None if self._weights is None else self._weights[rows]
-        return Batch(self._data[rows], self._labels[rows], weights)
+        weights = None if self._weights is None else take(self._weights, rows)
+        return Batch(take(self._data, rows), self._labels[rows], weights)
 
     def close(self) -> None:
         """Do nothing: maps go with the process."""
+
+
+def take(array: Array, rows: npt.NDArray[np.int64]) -> Array:
+    """Read rows of an array; of one in a mapped file, without mapping megabytes around each, as memory that is held."""
+    if not isinstance(array, np.memmap):
+        found: Array = array[rows]
+        return found
+    found = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    bytes_ = found.reshape(len(rows), -1).view(np.uint8)
+    path = Path(str(array.filename))
+    with path.open("rb", buffering=0) as file:
+        for row, place in zip(rows.tolist(), bytes_, strict=True):
+            if os.preadv(file.fileno(), [place.data], array.offset + row * len(place)) < len(place):
+                raise TrainingError(f"{path} is cut short")
+    return found
+
+
+def let_go(array: Array) -> None:
+    """Unmap what has been read or written of an array in a mapped file; what was written, the system still writes."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def load_arrays(folder: Path) -> tuple[Array, Array, Array | None]:
@@ -131,3 +157,4 @@ def _check_finite(array: Array, path: Path) -> None:
         finite = np.isfinite(array[start : start + rows].reshape(len(array[start : start + rows]), -1)).all(axis=1)
         if not finite.all():
             raise TrainingError(f"{path}: row {start + int(np.argmin(finite))} has a number that is not finite")
+        let_go(array)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from nsfw_caffe.model.network import read_caffemodel
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.features import Features
+from nsfw_caffe.training.feeding import take
 from nsfw_caffe.training.libraries import load
 from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.solving import Iteration, SolverJob, SolverResult, solve
@@ -29,7 +30,7 @@ _FOLDS = 3
 _ENOUGH = 2000
 """Pictures that the choice of a weight decay, and the size of features, is told from: more of them change little."""
 
-_CHUNK = 4096
+_CHUNK = 2048
 """Rows that are copied at once, so that memory stays flat."""
 
 BATCH_SIZE = 64
@@ -59,18 +60,23 @@ def class_weights(labels: Labels, classes: int) -> tuple[float, ...]:
     return tuple(float(len(labels) / (classes * count)) for count in counts)
 
 
-def probabilities(features: Features, layer: LayerParameter) -> npt.NDArray[np.float64]:
-    """Compute float64 (n, classes) of features, as InnerProduct and Softmax do."""
+def probabilities(features: Features, layer: LayerParameter, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Compute float64 (n, classes) of some rows of features, as InnerProduct and Softmax do."""
     weights, bias = matrices(layer)
-    outputs = np.concatenate(
-        [features[start : start + _CHUNK].astype(np.float64) @ weights.T for start in range(0, len(features), _CHUNK)]
-        or [np.zeros((0, len(weights)))]
-    )
+    outputs = np.zeros((len(rows), len(weights)))
+    for start, part in _chunks(features, rows):
+        outputs[start : start + len(part)] = part.astype(np.float64) @ weights.T
     outputs += bias
     outputs -= outputs.max(axis=1, keepdims=True)
     found: npt.NDArray[np.float64] = np.exp(outputs)
     found /= found.sum(axis=1, keepdims=True)
     return found
+
+
+def _chunks(features: Features, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Features]]:
+    """Give rows a part at a time, each with the number of its first: they may be more than memory holds."""
+    for start in range(0, len(rows), _CHUNK):
+        yield start, take(features, rows[start : start + _CHUNK])
 
 
 def matrices(layer: LayerParameter) -> tuple[Weights, Weights]:
@@ -89,8 +95,8 @@ def write_arrays(folder: Path, features: Features, labels: Labels, rows: npt.NDA
             shape = (len(rows), *features.shape[1:])
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(rows), _CHUNK):
-                file.write(np.ascontiguousarray(features[rows[start : start + _CHUNK]], "<f4").tobytes())
+            for _, part in _chunks(features, rows):
+                file.write(np.ascontiguousarray(part, "<f4").data)
         np.save(folder / "labels.npy", labels[rows])
     except OSError as error:
         raise TrainingError(f"{folder} cannot be written ({reason(error)})") from error
@@ -129,7 +135,7 @@ def train_last_layer(
     balanced, seed, decay = options.class_weights == "balanced", options.seed, options.decay
     weights = class_weights(labels[rows], classes) if balanced else None
     sample = np.sort(np.random.default_rng((seed, 2)).permutation(rows)[:_ENOUGH])
-    few = np.asarray(features[sample])
+    few = take(features, sample)
     if decay is None:
         decay = choose_decay(few, labels[sample], alike[sample], balanced=balanced, seed=seed)
     size = min(options.batch_size or BATCH_SIZE, len(rows))

@@ -11,6 +11,8 @@ from nsfw_caffe._version import __version__
 from nsfw_caffe.model.folder import write_model_folder
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
 from nsfw_caffe.training.data import Dataset
+from nsfw_caffe.training.held_out import NAME as HELD_OUT
+from nsfw_caffe.training.held_out import held_out_table
 from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.reporting import files_to_read
 from nsfw_caffe.training.result import FineTuning, TrainingResult, figures
@@ -38,7 +40,7 @@ def write_model(
         result.classes,
         score_class=result.score_class,
         details={"training": details},
-        others=others,
+        others={**others, HELD_OUT: held_out_table(dataset, result.score_class)},
         overwrite=True,
     )
 

@@ -196,8 +196,9 @@ def _train_on_features(task: _Task, dataset: Dataset) -> _Trained:
         resume=task.resume,
         progress=task.solving,
     )
-    held = np.asarray(features.rows[kept[dataset.held]])
-    original, alone = task.start.original_scores(held), probabilities(held, last.layer)
+    held = kept[dataset.held]
+    original = task.start.original_scores(features.rows, held)
+    alone = probabilities(features.rows, last.layer, held)
     if options.layers == "last":
         return _Trained(task.written(last.layer), dataset, Found(original, alone), last.job, last.history, None)
     tuned = task.fine_tune(last.layer, dataset)

@@ -51,9 +51,9 @@ class Start:
         generator = np.random.default_rng((self.seed, _FIRST_WEIGHTS))
         return generator.normal(self.filler.mean, self.filler.std, shape).astype(np.float32)
 
-    def original_scores(self, features: Features) -> npt.NDArray[np.float64] | None:
-        """Compute the original's scores of features; None where the weights are none of the original's."""
-        return None if self.original_last is None else probabilities(features, self._original())[:, 1]
+    def original_scores(self, features: Features, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """Compute the original's scores of some features; None where the weights are none of the original's."""
+        return None if self.original_last is None else probabilities(features, self._original(), rows)[:, 1]
 
     def _original(self) -> LayerParameter:
         assert self.original_last is not None

@@ -118,7 +118,7 @@ def test_the_best_weights_become_the_model(tmp_path: Path, unclear: Path) -> Non
     assert blobs(tmp_path / "model", "conv_stage0") != blobs(unclear / "small.caffemodel", "conv_stage0")
     assert blobs(tmp_path / "model", "bn_stage0") == blobs(unclear / "small.caffemodel", "bn_stage0")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
-        "README.md", "deploy.prototxt", "model.caffemodel", "model.json", "report.html"
+        "README.md", "deploy.prototxt", "held_out.csv", "model.caffemodel", "model.json", "report.html"
     ]  # fmt: skip
     card = (tmp_path / "model" / "README.md").read_text()
     assert f"| AUC | last layer | {checked[0]:.4f} |" in card

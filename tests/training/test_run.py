@@ -59,6 +59,7 @@ def test_it_learns_what_is_shown(tmp_path: Path, trained: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "README.md",
         "deploy.prototxt",
+        "held_out.csv",
         "mine.caffemodel",
         "model.json",
         "report.html",
