@@ -73,6 +73,7 @@ def _fine_tuning(found: FineTuning) -> dict[str, Any]:
     return {
         "layers": found.layers,
         "iterations": len(found.history),
+        "base_rate": found.history[0].rate,
         "batch_size": found.batch_size,
         "iter_size": found.iter_size,
         "checked": [list(pair) for pair in found.checked],
