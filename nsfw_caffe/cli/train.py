@@ -251,7 +251,8 @@ def _text(result: TrainingResult) -> str:
         lines.append(f"last    {_figures(result.last)}")
     lines.append(f"after   {_figures(result.after)}")
     if result.fine_tuning is not None:
-        lines.append(_chosen(result.fine_tuning))
+        began = "those that it began with" if result.last is None else "those of the last layer alone"
+        lines.append(_chosen(result.fine_tuning, began))
     right, share = result.accuracy.interval, result.accuracy.value
     lines.append(
         f"right: {share:.3f} ({right.low:.3f} to {right.high:.3f}); "
@@ -267,9 +268,9 @@ def _text(result: TrainingResult) -> str:
     return "\n".join(lines)
 
 
-def _chosen(found: FineTuning) -> str:
+def _chosen(found: FineTuning, began: str) -> str:
     area = dict(found.checked)[found.chosen]
-    which = f"those after {found.chosen}" if found.chosen else "those of the last layer alone, before all of them"
+    which = f"those after {found.chosen}" if found.chosen else f"{began}, before all of them"
     return (
         f"{visible(found.layers)}: {len(found.history)} updates of {found.batch_size * found.iter_size} pictures; of "
         f"{len(found.checked)} weights the best are {which}, with AUC {area:.3f}, which is a little optimistic, since "

@@ -98,5 +98,5 @@ def _count_updates(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.grid()
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter("{x:,.0f}")

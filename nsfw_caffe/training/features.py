@@ -46,6 +46,10 @@ _READ_AHEAD = 2
 Features = npt.NDArray[np.float32]
 
 
+_ENDS = {"InnerProduct": ["Softmax"], "Convolution": ["ReLU", "Pooling", "Softmax"]}
+"""What may come after the last layer that learns, by its type."""
+
+
 @dataclass(frozen=True)
 class CutNetwork:
     """A network without its last layer and what comes after it."""
@@ -54,11 +58,22 @@ class CutNetwork:
     text: str
     """The prototxt of what is left, whose output are the features."""
     last: LayerParameter
-    width: int
+    inputs: tuple[int, ...]
+    """The shape of the last layer's weights for one output."""
+
+    @property
+    def width(self) -> int:
+        """How many features a picture has, for an InnerProduct."""
+        return math.prod(self.inputs)
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the last layer is a Convolution: it looks at all places, whose features are too many to keep."""
+        return self.last.type == "Convolution"
 
 
 def cut(prototxt: Path) -> CutNetwork:
-    """Cut a network at its last InnerProduct; TrainingError where that is not the last layer that learns."""
+    """Cut a network at the last layer that learns; TrainingError where it ends as none does that can be trained."""
     try:
         network = read_prototxt(prototxt, allow_unknown_fields=False)
         layers = layers_in_test(network)
@@ -66,19 +81,21 @@ def cut(prototxt: Path) -> CutNetwork:
     except ModelError as error:
         raise TrainingError(str(error)) from error
     learning = [made for made in shapes if made.blobs]
-    if not learning or learning[-1].layer.type != "InnerProduct":
+    if not learning or learning[-1].layer.type not in _ENDS:
         kind = f"{learning[-1].layer.name!r} of type {learning[-1].layer.type}" if learning else "none"
-        raise TrainingError(f"{prototxt}: the last layer that learns is {kind}; it has to be an InnerProduct")
+        raise TrainingError(f"{prototxt}: the last layer that learns is {kind}; it has to be {' or '.join(_ENDS)}")
     last = learning[-1]
     position = next(index for index, layer in enumerate(layers) if layer.name == last.layer.name)
-    if [layer.type for layer in layers[position + 1 :]] != ["Softmax"]:
-        raise TrainingError(f"{prototxt}: after layer {last.layer.name!r} there has to be a Softmax and nothing else")
+    end = _ENDS[last.layer.type]
+    if [layer.type for layer in layers[position + 1 :]] != end:
+        raise TrainingError(
+            f"{prototxt}: after layer {last.layer.name!r} there has to be {', '.join(end)} and nothing else"
+        )
     kept = NetParameter()
     kept.CopyFrom(network)
     del kept.layer[:]
     kept.layer.extend(layers[:position])
-    width = int(np.prod(last.bottoms[0][1:]))
-    return CutNetwork(network, text_format.MessageToString(kept), last.layer, width)
+    return CutNetwork(network, text_format.MessageToString(kept), last.layer, tuple(last.blobs[0][1:]))
 
 
 def last_layer_blobs(network: CutNetwork, caffemodel: Path) -> LayerParameter | None:

@@ -1,4 +1,4 @@
-"""Training of more than the last layer: Caffe's solver over the whole network, on pictures."""
+"""Training on pictures, of more than a last layer that reads features: Caffe's solver over the whole network."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from google.protobuf import text_format
 
 from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.preprocessing.resize import RESIZE
 from nsfw_caffe.system import processes
 from nsfw_caffe.system.files import write_file
 from nsfw_caffe.system.reading import reason
@@ -69,6 +70,7 @@ class Tuned:
     before: Scores
     after: Scores
     found: FineTuning
+    job: SolverJob
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def fine_tune(
     result = reading.solve(job, resume=resume, progress=progress)
     candidates.look()
     caffemodel, after = candidates.chosen()
-    return Tuned(caffemodel, before, after, _found(result, candidates, job, options))
+    return Tuned(caffemodel, before, after, _found(result, candidates, job, options), job)
 
 
 def _found(result: SolverResult, candidates: Candidates, job: SolverJob, options: TrainingOptions) -> FineTuning:
@@ -133,6 +135,7 @@ def _prepare(
 ) -> tuple[SolverJob, _Plan]:
     """Write what the solver is given."""
     balanced = options.class_weights == "balanced"
+    alone = options.layers == "last"  # which learns from pictures as they are scored
     trained = only(dataset, held=False)
     places = reading.places(trained, folder / "unpacked")
     rows = [
@@ -155,8 +158,12 @@ def _prepare(
         test_every=-(-recipe.iterations // _CHECKS),
         threads=plan.threads,
         class_weights=class_weights(trained.labels, len(dataset.classes)) if balanced else None,
-        scales=options.scales,
+        flips=not alone,
+        crops=not alone,
+        scales=(RESIZE[0], RESIZE[0]) if alone else options.scales,
         jpeg=reading.options.jpeg,
+        decode=reading.options.decode,
+        limits=reading.options.limits,
     )
     return job, plan
 

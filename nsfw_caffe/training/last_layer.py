@@ -235,16 +235,17 @@ def _surprise(found: npt.NDArray[np.float64], labels: Labels, *, balanced: bool)
     return float(np.average(log_loss, weights=weights))
 
 
-def new_layer(last: LayerParameter, width: int, classes: int) -> LayerParameter:
-    """Make a last layer for some classes that knows nothing: all of them are as probable, whatever the picture."""
-    layer = LayerParameter()
+def new_layer(last: LayerParameter, weights: Weights) -> LayerParameter:
+    """Make a last layer of weights, (classes, ...), and of biases that are 0."""
+    layer, classes = LayerParameter(), len(weights)
     layer.CopyFrom(last)
     del layer.blobs[:]
-    if layer.inner_product_param.num_output != classes:
+    options = layer.inner_product_param if layer.type == "InnerProduct" else layer.convolution_param
+    if options.num_output != classes:
         # Weights of another shape must not be found by its name: Caffe aborts.
         layer.name = f"{last.name}_{classes}"
-    layer.inner_product_param.num_output = classes
-    fill_blob(layer.blobs.add(), np.zeros((classes, width), np.float32))
-    if layer.inner_product_param.bias_term:
+    options.num_output = classes
+    fill_blob(layer.blobs.add(), weights)
+    if options.bias_term:
         fill_blob(layer.blobs.add(), np.zeros(classes, np.float32))
     return layer

@@ -10,29 +10,27 @@ from google.protobuf import text_format
 from nsfw_caffe._version import __version__
 from nsfw_caffe.model.folder import write_model_folder
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
-from nsfw_caffe.model.spec import OPEN_NSFW
-from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.training.data import Dataset
 from nsfw_caffe.training.held_out import NAME as HELD_OUT
 from nsfw_caffe.training.held_out import held_out_table
-from nsfw_caffe.training.last_layer import LastLayer
 from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.reporting import files_to_read
 from nsfw_caffe.training.result import FineTuning, TrainingResult, figures
-from nsfw_caffe.training.work import asked, begin_writing, data_sha256
+from nsfw_caffe.training.solver_job import SolverJob
+from nsfw_caffe.training.work import asked, begin_writing, data_sha256, weights_sha256
 
 
 def write_model(
     result: TrainingResult,
     network: NetParameter,
     caffemodel: Path,
-    last: LastLayer,
+    job: SolverJob,
     dataset: Dataset,
     work: Path,
     options: TrainingOptions,
 ) -> None:
     """Write the model folder, whole or not at all."""
-    details = _details(result, last, dataset, options)
+    details = _details(result, job, dataset, options)
     others = files_to_read(result, details)
     begin_writing(work)
     write_model_folder(
@@ -47,21 +45,21 @@ def write_model(
     )
 
 
-def _details(result: TrainingResult, last: LastLayer, dataset: Dataset, options: TrainingOptions) -> dict[str, Any]:
+def _details(result: TrainingResult, job: SolverJob, dataset: Dataset, options: TrainingOptions) -> dict[str, Any]:
     return {
         "version": __version__,
         "options": asked(options),
         "decay": result.decay,
-        "base_rate": last.job.base_rate,
-        "iterations": last.job.iterations,
-        "batch_size": last.job.batch_size,
-        "class_weights": last.job.class_weights,
+        "base_rate": job.base_rate,
+        "iterations": job.iterations,
+        "batch_size": job.batch_size,
+        "class_weights": job.class_weights,
         "scores_are_probabilities_for": "classes of equal frequency" if result.balanced else "data mixed as trained on",
         "trained_on": dict(result.trained_on),
         "held_out": dict(result.held_out),
         "left_out": {"failures": len(result.failures), "repeats": result.repeats, "too_near": result.too_near},
         "data_sha256": data_sha256(dataset),
-        "weights_sha256": _weights_sha256(options),
+        "weights_sha256": weights_sha256(options),
         "measures": {
             "before": figures(result.before), "last": figures(result.last), "after": figures(result.after)
         },
@@ -71,14 +69,11 @@ def _details(result: TrainingResult, last: LastLayer, dataset: Dataset, options:
     }  # fmt: skip
 
 
-def _weights_sha256(options: TrainingOptions) -> str:
-    return OPEN_NSFW.caffemodel.sha256 if options.weights is None else file_sha256(Path(options.weights))
-
-
 def _fine_tuning(found: FineTuning) -> dict[str, Any]:
     return {
         "layers": found.layers,
         "iterations": len(found.history),
+        "base_rate": found.history[0].rate,
         "batch_size": found.batch_size,
         "iter_size": found.iter_size,
         "checked": [list(pair) for pair in found.checked],

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.layer import Shape, format_shape
 from nsfw_caffe.preprocessing.formats import Settings, pillow_settings
+from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.system import processes
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.feeding import Batch, check_labels, order_of
@@ -50,6 +51,8 @@ class PrefetchSetUp:
 
     pictures: str
     jpeg: str
+    decode: str
+    limits: Limits
     pillow: Settings
     seed: int
     side: int
@@ -116,8 +119,9 @@ class PictureFeed:
         self._next = self._asked = first
         self._last = job.iterations * job.iter_size
         set_up = PrefetchSetUp(
-            job.pictures, job.jpeg, pillow_settings(), job.seed, data_shape[3], job.flips, job.crops, job.scales
-        )
+            job.pictures, job.jpeg, job.decode, job.limits, pillow_settings(), job.seed, data_shape[3], job.flips,
+            job.crops, job.scales,
+        )  # fmt: skip
         count = job.prefetch_workers or default_workers()
         self._workers: list[_Worker] = []
         try:

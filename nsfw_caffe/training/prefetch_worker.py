@@ -77,7 +77,7 @@ class Preparer:
 
     def __init__(self, set_up: PrefetchSetUp, pictures: Pictures, sources: OpenSources) -> None:
         self._set_up, self._pictures, self._sources = set_up, pictures, sources
-        self._codec = create_codec(set_up.jpeg, "exact")
+        self._codec = create_codec(set_up.jpeg, set_up.decode)
 
     def batch(self, draw: tuple[int, int], rows: npt.NDArray[np.int64]) -> Tensor:
         """Return a batch, float32 (n, 3, side, side); `draw` is as in `RowOrder.draw`."""
@@ -106,7 +106,7 @@ class Preparer:
             content = self._sources.read(source)
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
                 raise TrainingError(f"{source} is not the picture any more that it was when training began")
-            return decoded(content, self._codec, side=scale)
+            return decoded(content, self._codec, self._set_up.limits, scale)
         except SourceUnusable as error:
             raise TrainingError(f"{source}: {error}") from error
         except ImageError as error:

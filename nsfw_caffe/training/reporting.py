@@ -24,7 +24,9 @@ def reported(result: TrainingResult, details: Mapping[str, Any]) -> Training:
     """Give a training as its report takes it."""
     tuned = result.fine_tuning
     evaluations = {BEFORE: result.before, "last layer": result.last, "after": result.after}
-    learned = [Learned("last", "the last layer", [step.loss for step in result.history])]
+    learned = []
+    if result.history:
+        learned.append(Learned("last", "the last layer", [step.loss for step in result.history]))
     if tuned is not None:
         losses = [step.loss for step in tuned.history]
         learned.append(Learned("tuned", _in_words(tuned.layers), losses, tuned.checked, tuned.chosen))
@@ -51,7 +53,7 @@ def reported(result: TrainingResult, details: Mapping[str, Any]) -> Training:
 
 
 def _in_words(layers: str) -> str:
-    return "all layers" if layers == "all" else f"the layers from {layers} on"
+    return {"all": "all layers", "last": "the last layer"}.get(layers, f"the layers from {layers} on")
 
 
 def _gains(result: TrainingResult) -> Iterator[tuple[str, Comparison]]:
@@ -76,13 +78,16 @@ def _settings(result: TrainingResult, details: Mapping[str, Any]) -> Iterator[tu
     weights = details["class_weights"]
     each = [f"{name} {weight:.4g}" for name, weight in zip(result.classes, weights or (), strict=bool(weights))]
     yield "class weights", ", ".join(each) or "none"
-    yield "last layer", f"{details['iterations']:,} updates of {details['batch_size']:,} pictures"
-    yield "last layer: first learning rate", f"{details['base_rate']:.4g}"
-    chosen = " (chosen on folds of the pictures trained on)" if asked["decay"] is None or tuned is not None else ""
-    yield "last layer: weight decay (L2)", f"{result.decay:g}{chosen}"
+    if result.history:
+        yield "last layer", f"{details['iterations']:,} updates of {details['batch_size']:,} pictures"
+        yield "last layer: first learning rate", f"{details['base_rate']:.4g}"
+        chosen = " (chosen on folds of the pictures trained on)" if asked["decay"] is None or tuned is not None else ""
+        yield "last layer: weight decay (L2)", f"{result.decay:g}{chosen}"
     if tuned is not None:
         size = f"{tuned.batch_size}" if tuned.iter_size == 1 else f"{tuned.iter_size} x {tuned.batch_size}"
         yield "fine-tuning", f"{len(tuned.history):,} updates of {size} pictures, of {_in_words(tuned.layers)}"
         yield "fine-tuning: learning rates", f"{tuned.history[0].rate:.4g} to {tuned.history[-1].rate:.4g}"
+        if not result.history:
+            yield "fine-tuning: weight decay (L2)", f"{result.decay:g}"
         yield "fine-tuning: weights taken", f"those of update {tuned.chosen:,}"
     yield from library_versions().items()

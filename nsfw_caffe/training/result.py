@@ -24,17 +24,17 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How layers before the last one were trained, from the last layer's result on.
+    """How Caffe's solver trained on pictures, from the last layer's result on, or a new last layer.
 
     Attributes
     ----------
     layers : str
-        "all", or the layer or stage that was the first to learn.
+        "all", or the layer or stage that was the first to learn; "last" where the last layer is a Convolution.
     history : tuple of Iteration
         The solver's.
     checked : tuple of (int, float)
         Iterations whose weights were looked at, with their area under the ROC curve on the pictures held out; iteration
-        0 is the last layer's result.
+        0 is what it began with.
     chosen : int
         The iteration whose weights became the model.
     batch_size, iter_size : int
@@ -100,7 +100,7 @@ class TrainingResult:
     decay : float
         The weight decay.
     history : tuple of Iteration
-        The solver's, of the last layer.
+        The solver's, of the last layer; empty where that was trained on pictures alone.
     balanced : bool
         Scores are probabilities for data in which all classes are as frequent; else, for data mixed as it was.
     failures : tuple of (str, str)
@@ -111,9 +111,9 @@ class TrainingResult:
     pictures : HeldOut
         The pictures held out, one by one.
     last : Evaluation or None
-        The scores of the last layer's result, on the same pictures, where more was trained than that.
+        The scores of the last layer's result, on the same pictures, where more was trained from there on.
     fine_tuning : FineTuning or None
-        How more was trained.
+        How the solver trained on pictures.
     """
 
     folder: Path

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from nsfw_caffe.errors import TrainingError
+from nsfw_caffe.options import Decode, Jpeg
+from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 
 SolverType: TypeAlias = Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
 
@@ -80,8 +82,8 @@ class SolverJob:
         Whether pictures are mirrored half of the time, and cut out at random rather than at the centre.
     scales : tuple of int
         The least and the greatest side that pictures are resized to before the crop, in pixels.
-    jpeg : str
-        The JPEG library of the preprocessing, as in `ScoringOptions`.
+    jpeg, decode, limits
+        How pictures are decoded, and what they may ask for, as in `ScoringOptions`.
     prefetch_workers : int, optional
         Processes that prepare pictures; by default one for each core, two at the most.
     share : Share, optional
@@ -120,6 +122,8 @@ class SolverJob:
     crops: bool = True
     scales: tuple[int, int] = (256, 256)
     jpeg: str = "pillow"
+    decode: str = "exact"
+    limits: Limits = DEFAULT_LIMITS
     prefetch_workers: int | None = None
     share: Share | None = None
 
@@ -136,7 +140,7 @@ class SolverJob:
                 fields[name] = tuple(fields[name])
         if fields["share"] is not None:
             fields["share"] = Share(*fields["share"])
-        return cls(**fields)
+        return cls(**fields | {"limits": Limits(**fields["limits"])})
 
 
 def check_parameters(job: SolverJob) -> None:
@@ -156,7 +160,8 @@ def _check_names(job: SolverJob) -> None:
     for name, value, known in (
         ("solver", job.solver, get_args(SolverType)),
         ("policy", job.policy, get_args(Policy)),
-        ("jpeg", job.jpeg, ("pillow", "ijg9d")),
+        ("jpeg", job.jpeg, get_args(Jpeg)),
+        ("decode", job.decode, get_args(Decode)),
     ):
         _require(value in known, f"{name} {value!r} is unknown; there are: {', '.join(known)}")
     _require((job.arrays is None) != (job.pictures is None), "a solver takes either arrays or pictures")

@@ -74,7 +74,7 @@ def main(parent: str, join: Callable[[Any], Allreduce] | None = None) -> None:
     except BrokenPipeError:  # nobody listens any more
         os._exit(1)
     except (NsfwCaffeError, MemoryError, OSError) as error:
-        text = "there is not enough memory; take a smaller batch_size and a greater iter_size"
+        text = "there is not enough memory; a smaller batch size needs less: --batch-size, batch_size"
         _say({"error": text if isinstance(error, MemoryError) else str(error), "type": type(error).__name__}, 0)
         sys.exit(1)
 

@@ -28,7 +28,9 @@ from nsfw_caffe.training.snapshots import Snapshot, clear, kept_weights, newest
 from nsfw_caffe.training.solver_job import SolverJob as SolverJob
 from nsfw_caffe.training.solver_job import check_parameters
 
-_ELSEWHERE = ("folder", "snapshot_every", "snapshot_seconds", "test_every", "threads", "prefetch_workers", "share")
+_ELSEWHERE = (
+    "folder", "snapshot_every", "snapshot_seconds", "test_every", "threads", "limits", "prefetch_workers", "share"
+)  # fmt: skip
 """Fields of a job that another run of it may have otherwise."""
 
 _PATHS = ("net", "folder", "weights", "arrays", "pictures")
@@ -277,7 +279,7 @@ def _death(job: SolverJob, status: int, log: IO[bytes]) -> str:
     log.seek(0)
     words = last_words(log.read().decode(errors="replace"))
     if status == -signal.SIGKILL:
-        reason_ = "was killed (out of memory? a smaller batch_size and a greater iter_size need less)"
+        reason_ = "was killed (out of memory? a smaller batch size needs less: --batch-size, batch_size)"
     else:
         reason_ = f"ended with status {status}" + (f": {words}" if words else "")
     kept = newest(Path(job.folder))

@@ -13,8 +13,9 @@ from typing import Any
 
 from nsfw_caffe.errors import ModelError, TrainingError
 from nsfw_caffe.model.folder import DESCRIPTION, require_room
+from nsfw_caffe.model.spec import OPEN_NSFW
 from nsfw_caffe.options import ScoringOptions
-from nsfw_caffe.system.files import write_file
+from nsfw_caffe.system.files import file_sha256, write_file
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset
 from nsfw_caffe.training.options import TrainingOptions
@@ -113,6 +114,7 @@ def check_state(work: Path, options: TrainingOptions, scoring: ScoringOptions, n
     del how["limits"]
     state = {
         "options": asked(options),
+        "weights": weights_sha256(options),
         "scoring": how,
         "network": hashlib.sha256(network.encode()).hexdigest(),
         "data": data_sha256(dataset),
@@ -130,6 +132,11 @@ def check_state(work: Path, options: TrainingOptions, scoring: ScoringOptions, n
             write_file(path, json.dumps(state).encode())
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read or written ({reason(error)}): delete {work}") from error
+
+
+def weights_sha256(options: TrainingOptions) -> str:
+    """Give the hash of the caffemodel that training begins with."""
+    return OPEN_NSFW.caffemodel.sha256 if options.weights is None else file_sha256(Path(options.weights))
 
 
 def data_sha256(dataset: Dataset) -> str:

@@ -7,13 +7,16 @@ import json
 import signal
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nsfw_caffe.errors import TrainingError
+from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.steps import preprocess
 from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.training.prefetch import PictureFeed
@@ -40,6 +43,36 @@ def test_without_augmentation_training_sees_what_scoring_sees(tmp_path: Path) ->
     wanted = {preprocess(row["source"], codec).tobytes(): row["label"] for row in rows}
     found = batches(job, 0, 3)
     assert {row.tobytes(): label for data, labels in found for row, label in zip(data, labels, strict=True)} == wanted
+
+
+def test_pictures_are_decoded_as_for_scoring(tmp_path: Path) -> None:
+    """A large JPEG file, which "fast" decodes smaller."""
+    path = tmp_path / "large.jpg"
+    Image.effect_noise((300, 300), 90).convert("RGB").resize((2100, 2100)).save(path)
+    pictures = tmp_path / "pictures.json"
+    pictures.write_text(json.dumps([{"source": str(path), "label": 0}]))
+    found = {}
+    for decode in get_args(Decode):
+        job = make_job(
+            tmp_path,
+            PICTURES,
+            pictures=str(pictures),
+            batch_size=4,
+            flips=False,
+            crops=False,
+            decode=decode,
+            prefetch_workers=1,
+        )
+        (((data, *_), _),) = batches(job, 0, 1)
+        found[decode] = data.tobytes()
+        assert found[decode] == preprocess(path, create_codec("pillow", decode)).tobytes()
+    assert found["fast"] != found["exact"]
+
+
+def test_pictures_may_ask_for_what_scoring_allows(tmp_path: Path) -> None:
+    job = make_job(tmp_path, PICTURES, batch_size=4, limits=Limits(pixels=40 * 60 + 1))
+    with pytest.raises(TrainingError, match=r"\.png: \d+ pixels: the limit is 2401 \(Limits.pixels, --max-pixels\)"):
+        batches(job, 0, 3)
 
 
 @pytest.mark.parametrize("scales", [(256, 256), (256, 300)])

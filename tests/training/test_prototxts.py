@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from PIL import Image
 
-from nsfw_caffe.errors import ModelError, TrainingError
+from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.model.blobs import blob_values
 from nsfw_caffe.model.network import read_caffemodel, read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import TEST, TRAIN, BlobProto, LayerParameter, NetParameter
@@ -225,7 +225,7 @@ def test_what_caffe_could_not_read_is_left_out_and_told(tmp_path: Path, model_fi
 def test_weights_that_fit_nothing_are_refused(tmp_path: Path, written: Path) -> None:
     weights = tmp_path / "none.caffemodel"
     weights.write_bytes(NetParameter(name="n", layer=[LayerParameter(name="x", type="ReLU")]).SerializeToString())
-    with pytest.raises(ModelError, match=r"none\.caffemodel.*no weights for layer"):
+    with pytest.raises(TrainingError, match=r"none\.caffemodel.*0 of 159 layers find their weights"):
         write_prototxts(written.parent / "data", tmp_path / "caffe", options=TrainingOptions(weights=weights))
     assert not (tmp_path / "caffe").exists()
 

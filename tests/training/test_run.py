@@ -145,6 +145,24 @@ def test_other_data_is_refused_when_going_on(tmp_path: Path, trained: Path) -> N
         quick(data, tmp_path / "model", resume=True)
 
 
+def test_other_weights_of_the_same_name_are_refused_when_going_on(
+    tmp_path: Path, trained: Path, model_files: ModelFiles
+) -> None:
+    weights = Path(shutil.copy(model_files.caffemodel, tmp_path / "mine.caffemodel"))
+    asked = TrainingOptions(iterations=300, decay=0.01, weights=weights)
+
+    def stop(what: str, done: int, total: int | None) -> None:  # noqa: ARG001
+        if what == "features":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(trained / "data", tmp_path / "model", options=asked, progress=stop)
+    with weights.open("ab") as file:
+        file.write(NetParameter(name="other").SerializeToString())
+    with pytest.raises(TrainingError, match="was stopped, with another weights: give the same again"):
+        quick(trained / "data", tmp_path / "model", options=asked, resume=True)
+
+
 def test_without_its_report_there_is_no_model(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> dict[str, bytes]:
         raise MemoryError
@@ -207,10 +225,18 @@ def test_weights_that_fit_nothing_are_refused(tmp_path: Path, trained: Path) -> 
     assert not (tmp_path / "model").exists()
 
 
-def test_a_network_without_a_last_product_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        ("Scale", "the last layer that learns is 'end' of type Scale; it has to be InnerProduct or Convolution"),
+        ("Power", "after layer 'conv10' there has to be ReLU, Pooling, Softmax and nothing else"),
+    ],
+)
+def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path, end: str, message: str) -> None:
     path = tmp_path / "net.prototxt"
-    path.write_text(nsfw_caffe.networks.build("squeezenet1_1"))
-    with pytest.raises(TrainingError, match="it has to be an InnerProduct"):
+    added = f'layer {{ name: "end" type: "{end}" bottom: "prob" top: "end" }}'
+    path.write_text(nsfw_caffe.networks.build("squeezenet1_1") + added)
+    with pytest.raises(TrainingError, match=message):
         cut(path)
 
 

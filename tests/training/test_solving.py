@@ -290,7 +290,6 @@ def test_a_list_of_pictures_that_changes_after_the_checks_is_refused(
 
 
 def test_rows_that_are_cut_off_meanwhile_are_an_error(tmp_path: Path) -> None:
-    """A mapped file that gets shorter is a SIGBUS for who reads it."""
     write_arrays(tmp_path / "rows", rows=20_000)
     job = make_job(tmp_path, iterations=5000, snapshot_every=100)
 
@@ -298,8 +297,9 @@ def test_rows_that_are_cut_off_meanwhile_are_an_error(tmp_path: Path) -> None:
         if iteration.number == 100:
             os.truncate(tmp_path / "rows" / "data.npy", 100)
 
-    with pytest.raises(TrainingError, match=r"ended with status -7.*; the snapshot of iteration \d+ stays"):
+    with pytest.raises(TrainingError, match=r"data\.npy is cut short"):
         solve(job, progress=cut)
+    assert list((tmp_path / "run").glob("snapshot-*"))
     assert not list(tmp_path.rglob("core*"))
 
 
