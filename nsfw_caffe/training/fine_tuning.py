@@ -39,6 +39,9 @@ DECAY = 5e-4
 EPOCHS = 5
 """What does no harm: a usual rate of 1e-3 ruins what the network knows, on a few hundred pictures."""
 
+_ALONE_RATE = 1e-3
+"""Of a last layer that learns alone, which has nothing to ruin."""
+
 _FALL = (2, 3)
 """The rate falls to a tenth after this part of the iterations."""
 
@@ -158,6 +161,7 @@ def _prepare(
         test_every=-(-recipe.iterations // _CHECKS),
         threads=plan.threads,
         class_weights=class_weights(trained.labels, len(dataset.classes)) if balanced else None,
+        base_rate=options.base_rate or (_ALONE_RATE if alone else BASE_RATE),
         flips=not alone,
         crops=not alone,
         scales=(RESIZE[0], RESIZE[0]) if alone else options.scales,

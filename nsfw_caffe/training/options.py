@@ -21,7 +21,7 @@ class TrainingOptions:
         of a stage or layer that is the first to learn ("stage3"): after the last layer, these, on pictures that are
         mirrored and cut out at random; what follows here is then for them, and the last layer has its defaults. In
         SqueezeNet, whose last layer is a Convolution, each of these learns from a new last layer on, with the defaults
-        for more than the last layer; with "last", pictures are as scoring makes them.
+        for more than the last layer; with "last", pictures are as scoring makes them, and the first rate is 1e-3.
     iterations, epochs : int, optional
         How long Caffe's solver runs, one of them: in updates, or in times that each picture is seen; 5 epochs by
         default where more than the last layer learns.
