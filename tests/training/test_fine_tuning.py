@@ -125,7 +125,7 @@ def test_the_best_weights_become_the_model(tmp_path: Path, unclear: Path) -> Non
     assert f"| AUC | after | {checked[found.chosen]:.4f} |" in card
     assert f"| fine-tuning: weights taken | those of update {found.chosen} |" in card
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["fine_tuning"] == {
-        "layers": "all", "iterations": 20, "batch_size": 8, "iter_size": 1, "chosen": found.chosen,
+        "layers": "all", "iterations": 20, "batch_size": 8, "iter_size": 1, "chosen": found.chosen, "base_rate": 5e-4,
         "checked": [list(pair) for pair in found.checked],
     }  # fmt: skip
 
