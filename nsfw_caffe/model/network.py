@@ -12,7 +12,14 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from nsfw_caffe.errors import ModelError
-from nsfw_caffe.model.schema.caffe_pb2 import TEST, LayerParameter, NetParameter, NetStateRule, V1LayerParameter
+from nsfw_caffe.model.schema.caffe_pb2 import (
+    TEST,
+    LayerParameter,
+    NetParameter,
+    NetStateRule,
+    Phase,
+    V1LayerParameter,
+)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -135,7 +142,12 @@ def _type(name: str) -> str:
 
 
 def layers_in_test(network: NetParameter) -> list[LayerParameter]:
-    """List the layers that Caffe keeps in the TEST phase, in order.
+    """List the layers that Caffe keeps in the TEST phase, in order."""
+    return layers_in(network, TEST)
+
+
+def layers_in(network: NetParameter, phase: Phase) -> list[LayerParameter]:
+    """List the layers that Caffe keeps in a phase, in order.
 
     Follows Net::FilterNet and Net::StateMeetsRule of Caffe, for a network that pycaffe opens at level 0.
     """
@@ -143,17 +155,17 @@ def layers_in_test(network: NetParameter) -> list[LayerParameter]:
     layers = []
     for layer in network.layer:
         if layer.include:
-            kept = any(_meets(rule, stages) for rule in layer.include)
+            kept = any(_meets(rule, phase, stages) for rule in layer.include)
         else:
-            kept = not any(_meets(rule, stages) for rule in layer.exclude)
+            kept = not any(_meets(rule, phase, stages) for rule in layer.exclude)
         if kept:
             layers.append(layer)
     return layers
 
 
-def _meets(rule: NetStateRule, stages: set[str]) -> bool:
+def _meets(rule: NetStateRule, phase: Phase, stages: set[str]) -> bool:
     return (
-        (not rule.HasField("phase") or rule.phase == TEST)
+        (not rule.HasField("phase") or rule.phase == phase)
         and (not rule.HasField("min_level") or rule.min_level <= 0)
         and (not rule.HasField("max_level") or rule.max_level >= 0)
         and stages.issuperset(rule.stage)

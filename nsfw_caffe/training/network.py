@@ -10,8 +10,8 @@ from google.protobuf import text_format
 
 from nsfw_caffe.errors import ModelError, TrainingError
 from nsfw_caffe.model.layer import Shape, format_shape
-from nsfw_caffe.model.network import read_caffemodel, read_prototxt
-from nsfw_caffe.model.schema.caffe_pb2 import TRAIN, BlobProto, LayerParameter, NetParameter, NetStateRule
+from nsfw_caffe.model.network import layers_in, read_caffemodel, read_prototxt
+from nsfw_caffe.model.schema.caffe_pb2 import TRAIN, BlobProto, LayerParameter, NetParameter
 from nsfw_caffe.model.shapes.network import LayerShapes, network_shapes
 
 _LOSSES = ("SoftmaxWithLoss", "InfogainLoss")
@@ -94,28 +94,12 @@ def in_training(network: NetParameter) -> NetParameter:
     trained = NetParameter()
     trained.CopyFrom(network)
     del trained.layer[:]
-    stages = set(network.state.stage)
-    for layer in network.layer:
-        if layer.include:
-            kept = any(_meets(rule, stages) for rule in layer.include)
-        else:
-            kept = not any(_meets(rule, stages) for rule in layer.exclude)
-        if kept:
-            copy = trained.layer.add()
-            copy.CopyFrom(layer)
-            copy.ClearField("include")
-            copy.ClearField("exclude")
+    for layer in layers_in(network, TRAIN):
+        copy = trained.layer.add()
+        copy.CopyFrom(layer)
+        copy.ClearField("include")
+        copy.ClearField("exclude")
     return trained
-
-
-def _meets(rule: NetStateRule, stages: set[str]) -> bool:
-    return (
-        (not rule.HasField("phase") or rule.phase == TRAIN)
-        and (not rule.HasField("min_level") or rule.min_level <= 0)
-        and (not rule.HasField("max_level") or rule.max_level >= 0)
-        and stages.issuperset(rule.stage)
-        and stages.isdisjoint(rule.not_stage)
-    )
 
 
 def _check_layers(network: NetParameter, path: Path) -> None:
