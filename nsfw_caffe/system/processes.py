@@ -15,30 +15,30 @@ _MEMORY = Path("/proc/meminfo")
 
 def available_cores() -> int:
     """Return the cores that the process may run on, within its cgroup's quota (a container's ``--cpus``)."""
-    return max(1, min([len(os.sched_getaffinity(0)), *_quotas()]))
+    quotas = [quota for folder in _cgroups("cpu") for quota in _quota(folder)]
+    return max(1, min([len(os.sched_getaffinity(0)), *quotas]))
 
 
-def _quotas() -> list[int]:
-    """Return the quota of every cgroup above this process, in cores, rounded up; version 2, then version 1."""
+def _cgroups(controller: str) -> list[Path]:
+    """Return the folders of every cgroup above this process that may limit something; version 2, then version 1."""
     try:
         lines = _OWN_CGROUP.read_text().splitlines()
     except OSError:
         return []
-    quotas = []
+    folders = []
     for line in lines:
         _, controllers, own = line.split(":", 2)
-        root = _CGROUPS if not controllers else _CGROUPS / "cpu"
-        if controllers and "cpu" not in controllers.split(","):
+        root = _CGROUPS if not controllers else _CGROUPS / controller
+        if controllers and controller not in controllers.split(","):
             continue
         # Inside a container the path may be the host's, which is not mounted: the root is looked at in any case.
         folder = root / own.lstrip("/")
-        for place in (folder, *folder.parents):
-            if place.is_relative_to(root):
-                quotas += _quota(place)
-    return quotas
+        folders += [place for place in (folder, *folder.parents) if place.is_relative_to(root)]
+    return folders
 
 
 def _quota(folder: Path) -> list[int]:
+    """Return a cgroup's quota in cores, rounded up, if it has one."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()
@@ -55,8 +55,22 @@ def own_memory(field: Literal["VmRSS", "VmHWM"]) -> int:
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that the machine could give to programs without swapping."""
-    return _kilobytes(_MEMORY, "MemAvailable")
+    """Return the bytes that programs could have without swapping, within the cgroup (a container's ``--memory``)."""
+    rooms = [room for folder in _cgroups("memory") for room in _room(folder)]
+    return max(0, min([_kilobytes(_MEMORY, "MemAvailable"), *rooms]))
+
+
+def _room(folder: Path) -> list[int]:
+    """Return how far a cgroup is below its limit, if it has one; files that are cached and not in use give way."""
+    version_2 = (folder / "memory.max").exists()
+    names = ("max", "current") if version_2 else ("limit_in_bytes", "usage_in_bytes")
+    try:
+        most, used = (int((folder / f"memory.{name}").read_text()) for name in names)
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        cached = int(statistics["inactive_file" if version_2 else "total_inactive_file"])
+    except (OSError, ValueError, KeyError):  # no such file, or "max"
+        return []
+    return [most - used + cached]
 
 
 def _kilobytes(path: Path, field: str) -> int:

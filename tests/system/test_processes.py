@@ -56,6 +56,34 @@ def test_version_1(quota: str, expected: int, cgroups: Path) -> None:
     assert processes.available_cores() == expected
 
 
+@pytest.fixture
+def memory(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the machine 8,000 KiB that programs could have."""
+    put(cgroups, meminfo="MemTotal: 9000 kB\nMemAvailable: 8000 kB")
+    monkeypatch.setattr(processes, "_MEMORY", cgroups / "meminfo")
+    return cgroups
+
+
+def test_memory_without_cgroups(memory: Path) -> None:  # noqa: ARG001
+    assert processes.available_memory() == 8000 << 10
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [("max", 8000 << 10), (str(1 << 40), 8000 << 10), ("5000000", 3_200_000), ("1000000", 0)]
+)
+def test_memory_of_version_2(most: str, expected: int, memory: Path) -> None:
+    put(memory, own="0::/a/b")
+    put(memory / "a", memory__max=most, memory__current="2000000", memory__stat="anon 1800000\ninactive_file 200000")
+    assert processes.available_memory() == expected
+
+
+def test_memory_of_version_1(memory: Path) -> None:
+    put(memory, own="3:memory:/a\n1:name=systemd:/")
+    put(memory / "memory" / "a", memory__limit_in_bytes="5000000", memory__usage_in_bytes="2000000")
+    put(memory / "memory" / "a", memory__stat="inactive_file 1\ntotal_inactive_file 200000")
+    assert processes.available_memory() == 3_200_000
+
+
 def test_affinity_counts() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {0})\n"
