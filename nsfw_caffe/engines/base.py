@@ -29,6 +29,9 @@ _SHOWN = 5
 _NO_MEMORY = ("bad_alloc", "can't alloc")
 """What OpenVINO says where there is not enough memory."""
 
+_NO_THREAD = "Resource temporarily unavailable"
+"""What it says where a thread cannot be started."""
+
 _log = logging.getLogger(__name__)
 
 Parallelism: TypeAlias = Literal["threads", "processes", "batches"]
@@ -179,4 +182,6 @@ def _ending_foreign_errors(kind: type[NsfwCaffeError], what: str) -> Iterator[No
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, MemoryError) or any(word in reason for word in _NO_MEMORY):
             reason = "not enough memory"
+        elif _NO_THREAD in reason:
+            reason = "no thread could be started: not enough memory, or too many processes"
         raise kind(f"{what}: {reason}") from error

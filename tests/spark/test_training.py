@@ -16,12 +16,18 @@ import pytest
 
 import nsfw_caffe
 from benchmarks.spark_scaling import executor_ids
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.errors import SolverLost, TrainingError
+from nsfw_caffe.model.locate import fetch
+from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.preprocessing.jpeg import create_codec
+from nsfw_caffe.preprocessing.steps import preprocess
 from nsfw_caffe.spark import Cluster, features, train
 from nsfw_caffe.spark.rank_task import _Rank
 from nsfw_caffe.training import TrainingOptions, TrainingResult, fine_tuning
 from nsfw_caffe.training import start as training_start
+from nsfw_caffe.training.features import cut
 from tests.spark.sessions import environment as environment
 from tests.spark.sessions import start_session
 from tests.support import run
@@ -202,12 +208,18 @@ def test_too_few_executors_are_named(session: SparkSession, data: Path, tmp_path
         train_all(session, data, tmp_path / "other", 3)
 
 
-def test_features_are_a_column(session: SparkSession, data: Path) -> None:
+def test_features_are_a_column_with_the_bits_of_one_machine(session: SparkSession, data: Path, tmp_path: Path) -> None:
     paths = frame(session, data).where("source like '%00%' or source like '%broken%'").select("source")
     rows = {row.source: row for row in features(paths, path="source", engine="onnxruntime").collect()}
     broken = rows.pop(str(data / "broken.png"))
     assert (broken.features, bool(broken.error)) == (None, True)
-    assert {(len(row.features), row.error) for row in rows.values()} == {(1024, None)}
+    original, prototxt = fetch(), tmp_path / "features.prototxt"
+    prototxt.write_text(cut(original.prototxt).text)
+    files = ModelFiles(prototxt, original.caffemodel, original=False, features=1024)
+    engine, codec = create_engine(files, SCORING), create_codec(SCORING.jpeg, SCORING.decode)
+    for source, row in rows.items():
+        assert row.error is None
+        assert np.array_equal(np.float32(row.features), engine.forward(preprocess(source, codec)[None])[0])
 
 
 class _Context:
