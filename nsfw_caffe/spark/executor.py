@@ -8,7 +8,7 @@ import functools
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -67,9 +67,8 @@ def score_batches(
         found = create_classifier(options, model, threads).scan(sources, workers=threads)
         return ((result.score, result.reason) for result in found)
 
-    return _with_results(
-        ("score", pyarrow.float64()), column, functools.partial(read, threads=threads), results, batches
-    )
+    added = [("score", pyarrow.float64()), ("error", pyarrow.string())]
+    return with_results(added, column, functools.partial(read, threads=threads), results, batches)
 
 
 def feature_batches(
@@ -88,18 +87,18 @@ def feature_batches(
     def results(sources: Iterator[Source]) -> Iterator[tuple[Tensor | None, str | None]]:
         return create_extractor(options, model, width, threads).outputs(sources)
 
-    kind = pyarrow.list_(pyarrow.float32())
-    return _with_results(("features", kind), column, functools.partial(read, threads=threads), results, batches)
+    added = [("features", pyarrow.list_(pyarrow.float32())), ("error", pyarrow.string())]
+    return with_results(added, column, functools.partial(read, threads=threads), results, batches)
 
 
-def _with_results(
-    added: tuple[str, pyarrow.DataType],
+def with_results(
+    added: Sequence[tuple[str, pyarrow.DataType]],
     column: str,
     read: Callable[[Iterable[pyarrow.Scalar]], Iterator[Source]],
-    results: Callable[[Iterator[Source]], Iterator[tuple[Any, str | None]]],
+    results: Callable[[Iterator[Source]], Iterator[tuple[Any, ...]]],
     batches: Iterable[pyarrow.RecordBatch],
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Put results and errors, one of each a row, after a partition's columns, batch by batch."""
+    """Put results, a tuple for each row, after a partition's columns, batch by batch."""
     import pyarrow
 
     begun: deque[pyarrow.RecordBatch] = deque()
@@ -111,12 +110,12 @@ def _with_results(
                 yield from batch.column(column)
 
     found = results(read(cells()))
-    name, kind = added
+    names, kinds = zip(*added, strict=True)
     for first in found:
         batch = begun.popleft()
-        values, errors = zip(first, *islice(found, batch.num_rows - 1), strict=True)
-        arrays = [*batch.columns, pyarrow.array(values, kind), pyarrow.array(errors, pyarrow.string())]
-        yield pyarrow.RecordBatch.from_arrays(arrays, names=[*batch.schema.names, name, "error"])
+        values = zip(first, *islice(found, batch.num_rows - 1), strict=True)
+        arrays = [pyarrow.array(each, kind) for each, kind in zip(values, kinds, strict=True)]
+        yield pyarrow.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*batch.schema.names, *names])
 
 
 def task_cpus() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.sources.item import Item, read
-from nsfw_caffe.spark.executor import Read, ShippedModel, create_extractor, task_cpus
+from nsfw_caffe.spark.executor import Read, ShippedModel, create_extractor, task_cpus, with_results
 from nsfw_caffe.system.reading import UnreadableError, read_source
 from nsfw_caffe.training.data import look_of
 
@@ -58,13 +59,6 @@ def examine_batches(
     import pyarrow
 
     codec, threads = create_codec(options.jpeg, options.decode), task_cpus()
-    begun: deque[pyarrow.RecordBatch] = deque()
-
-    def cells() -> Iterator[pyarrow.Scalar]:
-        for batch in batches:
-            if batch.num_rows:
-                begun.append(batch)
-                yield from batch.column(CELL)
 
     def examine(source: Source) -> tuple[str | None, str | None, bytes | None, str | None]:
         data = _content(source, options)
@@ -74,16 +68,13 @@ def examine_batches(
         look, error = look_of(data, codec, options.limits)
         return content.sha256, content.format, None if look is None else look.to_bytes(8, "big"), error
 
-    found = ordered_map(examine, reader(cells(), threads), threads)
-    kinds = (pyarrow.string(), pyarrow.string(), pyarrow.binary(), pyarrow.string())
-    for _, first in found:
-        batch = begun.popleft()
-        rows = [first, *(row for _, row in islice(found, batch.num_rows - 1))]
-        kept = batch.drop_columns([CELL])
-        arrays = [pyarrow.array(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
-        yield pyarrow.RecordBatch.from_arrays(
-            [*kept.columns, *arrays], names=[*kept.schema.names, "sha256", "format", "look", "error"]
-        )
+    def results(sources: Iterator[Source]) -> Iterator[tuple[str | None, str | None, bytes | None, str | None]]:
+        return (found for _, found in ordered_map(examine, sources, threads))
+
+    text = pyarrow.string()
+    added = [("sha256", text), ("format", text), ("look", pyarrow.binary()), ("error", text)]
+    examined = with_results(added, CELL, functools.partial(reader, threads=threads), results, batches)
+    return (batch.drop_columns([CELL]) for batch in examined)
 
 
 def output_batches(
