@@ -15,7 +15,7 @@ def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
         return importlib.import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise TrainingError(f"training needs {library}: pip install 'nsfw-caffe[train]'") from error
+        raise TrainingError(f"training needs {library}: pip install '.[train]' from the checkout") from error
 
 
 def check_libraries() -> None:

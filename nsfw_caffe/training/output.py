@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,16 @@ from google.protobuf import text_format
 from nsfw_caffe._version import __version__
 from nsfw_caffe.model.folder import write_model_folder
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
+from nsfw_caffe.results.names import encode_name
 from nsfw_caffe.training.data import Dataset
-from nsfw_caffe.training.held_out import NAME as HELD_OUT
-from nsfw_caffe.training.held_out import held_out_table
 from nsfw_caffe.training.options import TrainingOptions
 from nsfw_caffe.training.reporting import files_to_read
 from nsfw_caffe.training.result import FineTuning, TrainingResult, figures
 from nsfw_caffe.training.solver_job import SolverJob
 from nsfw_caffe.training.work import asked, begin_writing, data_sha256, weights_sha256
+
+_HELD_OUT = "held_out.csv"
+"""The pictures held out, for `evaluate` and `compare`: of all others, a model has learned the answers."""
 
 
 def write_model(
@@ -40,7 +44,7 @@ def write_model(
         result.classes,
         score_class=result.score_class,
         details={"training": details},
-        others={**others, HELD_OUT: held_out_table(dataset, result.score_class)},
+        others={**others, _HELD_OUT: _held_out_table(dataset, result.score_class)},
         overwrite=True,
     )
 
@@ -79,3 +83,15 @@ def _fine_tuning(found: FineTuning) -> dict[str, Any]:
         "checked": [list(pair) for pair in found.checked],
         "chosen": found.chosen,
     }
+
+
+def _held_out_table(dataset: Dataset, score_class: str) -> bytes:
+    """Write source, label (1 for the class that the score is of, 0 for the others) and class of each, as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "label", "class"])
+    for picture, held in zip(dataset.pictures, dataset.held.tolist(), strict=True):
+        if held:
+            name = dataset.classes[picture.label]
+            writer.writerow([encode_name(picture.source), int(name == score_class), encode_name(name)])
+    return text.getvalue().encode()

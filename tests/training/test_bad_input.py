@@ -217,7 +217,7 @@ def test_weights_that_fit_nothing(
 def test_libraries_that_are_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['imagehash'] = None\n")
     child = train(tmp_path, labelled(tmp_path / "data", 10), environment={"PYTHONPATH": str(tmp_path)})
-    refused(tmp_path, child, "training needs imagehash: pip install 'nsfw-caffe[train]'")
+    refused(tmp_path, child, "training needs imagehash: pip install '.[train]' from the checkout")
 
 
 def test_a_rate_that_is_too_high(tmp_path: Path) -> None:
