@@ -208,7 +208,7 @@ def test_groups_are_held_out_whole() -> None:
 
 def test_missing_libraries_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "imagehash", None)
-    with pytest.raises(TrainingError, match=r"training needs imagehash: pip install 'nsfw-caffe\[train\]'"):
+    with pytest.raises(TrainingError, match=r"training needs imagehash: pip install '\.\[train\]'"):
         found(labelled(tmp_path / "data"))
 
 
