@@ -17,8 +17,6 @@ from nsfw_caffe.engines.base import create_engine, require_engine
 from nsfw_caffe.engines.blas import loaded_blas
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import NsfwCaffeError
-from nsfw_caffe.explain.explainer import Explainer
-from nsfw_caffe.explain.explanation import Detail, Explanation
 from nsfw_caffe.model.locate import resolve
 from nsfw_caffe.model.spec import SCORE_CLASS, combined_sha256
 from nsfw_caffe.options import BlasChoice, Decode, EngineChoice, Jpeg, Precision, ScoringOptions
@@ -31,6 +29,9 @@ from nsfw_caffe.reloading import Pickled, blas_of, reload
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from nsfw_caffe.explain.explainer import Explainer
+    from nsfw_caffe.explain.explanation import Detail, Explanation
 
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -174,13 +175,12 @@ class Classifier:
             threads=threads,
             limits=limits,
         )
-        codec = create_codec(jpeg, decode)
+        self._codec = create_codec(jpeg, decode)
         self.engine = require_engine(asked)  # before a download
         self.options = dataclasses.replace(asked, engine=self.engine)
         files = resolve(prototxt, caffemodel, model, score_class)
         self._engines = LoadedEngines(create_engine(files, self.options), files, self.options)
-        self._pipeline = Pipeline(self._engines, codec)
-        self._explainer = Explainer(self._engines, codec)
+        self._pipeline = Pipeline(self._engines, self._codec)
         self.classes = files.classes
         self.score_class = files.classes[files.scored]
         self.model_sha256 = combined_sha256(self._engines.hashes, files.scored)
@@ -397,6 +397,13 @@ class Classifier:
         (0.03, (7, 7))
         """
         return self._explainer.explain(source, detail)
+
+    @functools.cached_property
+    def _explainer(self) -> Explainer:
+        # With it comes what reads networks, which scoring does without.
+        from nsfw_caffe.explain.explainer import Explainer
+
+        return Explainer(self._engines, self._codec)
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         self._engines.require_open()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from nsfw_caffe.caffe_to_onnx.convert import require_onnx
-
 
 def with_features(content: bytes) -> bytes:
     """Give a converted network, of those that `model.head.find_head` knows, that map as its second output.
 
     EngineUnavailable where the package onnx is missing.
     """
+    from nsfw_caffe.caffe_to_onnx.convert import require_onnx  # which needs protobuf; loading an engine does not
+
     require_onnx()
     import onnx
 

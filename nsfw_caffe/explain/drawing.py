@@ -101,14 +101,16 @@ def _with_legend(picture: Image.Image, explanation: Explanation) -> Image.Image:
     sheet.paste(picture, ((sheet.width - picture.width) // 2, 0))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
     top = picture.height + 5
-    score = f"{explanation.score_class} {explanation.score:.4f}"
+    # Pillow's own font has no others, and without FreeType refuses them.
+    name = explanation.score_class.encode("latin-1", "replace").decode("latin-1")
+    score = f"{name} {explanation.score:.4f}"
     if explanation.score_range is not None:
         score += "  (shifted {:.4f} to {:.4f})".format(*explanation.score_range)
     draw.text((_MARGIN, top), score, _INK, font)
     bar = min(sheet.width - 2 * _MARGIN, 400)
     values = np.broadcast_to(np.linspace(-MOST, MOST, bar), (_BAR, bar))
     sheet.paste(Image.fromarray(colours(values).round().astype(np.uint8)), (_MARGIN, top + 17))
-    ends = (f"\u2212{MOST:g}", "0: score one half", f"+{MOST:g} log-odds")
+    ends = (f"-{MOST:g}", "0: score one half", f"+{MOST:g} log-odds")
     for text, at, anchor in zip(ends, (0.0, 0.5, 1.0), ("la", "ma", "ra"), strict=True):
         draw.text((_MARGIN + at * bar, top + 18 + _BAR), text, _INK, font, anchor)
     return sheet
