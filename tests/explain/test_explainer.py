@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import pickle
+import re
+import shutil
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
-from nsfw_caffe import Classifier, EngineUnavailable
-from nsfw_caffe.model.spec import ModelFiles
-from nsfw_caffe.options import ENGINES, ScoringOptions
+from nsfw_caffe import Classifier, EngineUnavailable, Explanation, ImageError, ModelError
+from nsfw_caffe.explain.explainer import _mean_of_shifted, _Weighing
+from nsfw_caffe.explain.explanation import DETAILS, Detail
+from nsfw_caffe.model.spec import MEAN_BGR, ModelFiles
+from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.caffe_networks import load
@@ -219,8 +229,8 @@ def test_closed_and_wrong_uses(model_files: ModelFiles) -> None:  # noqa: ARG001
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_without_onnx_it_says_how_to_get_it(
     engine: EngineName,
-    model_files: ModelFiles,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: ARG001 - fetched first
+    model_files: ModelFiles,  # noqa: ARG001 - fetched first
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     classifier = Classifier(engine=engine)
     monkeypatch.setitem(sys.modules, "onnx", None)
