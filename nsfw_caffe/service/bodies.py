@@ -13,9 +13,10 @@ import io
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nsfw_caffe.service.refusals import Refused, later
+from nsfw_caffe.service.jobs import Busy
+from nsfw_caffe.service.refusals import RETRY_SECONDS, Refused
 
 _LINGER_SECONDS = 2.0
 """How long what a refused client goes on to send is thrown away."""
@@ -32,9 +33,9 @@ class Held:
         self._now = 0
 
     def take(self, count: int) -> None:
-        """Count bytes as held; Refused where that would be too many."""
+        """Count bytes as held; Busy where that would be too many."""
         if self._now + count > self._most:
-            raise later("busy", "too many pictures are being sent")
+            raise Busy(RETRY_SECONDS)
         self._now += count
 
     def give(self, count: int) -> None:
@@ -50,7 +51,7 @@ class Share:
         self._taken = 0
 
     def take(self, count: int) -> None:
-        """Hold more; Refused where that would be too many."""
+        """Hold more; Busy where that would be too many."""
         self._held.take(count)
         self._taken += count
 
@@ -87,16 +88,15 @@ class Body:
     async def feed(self, sink: Callable[[bytes], object]) -> None:
         """Give a function all of the body, piece by piece.
 
-        Refused where it is too large or too slow, or ends too soon; ClientDisconnect where nobody is there any more.
+        Refused where it is too large or too slow, or ends too soon; Busy where too much is held already; and
+        ClientDisconnect where nobody is there any more.
         """
         if self.declared is not None and self.declared > self._most:
             raise self._too_large()
         try:
             await asyncio.wait_for(self._feed(sink), self._seconds)
         except asyncio.TimeoutError:
-            message = f"the body did not arrive within {self._seconds:g} seconds"
-            # The rest of it would be taken for the next request.
-            raise Refused("body_timeout", message, {"Connection": "close"}) from None
+            raise Refused("body_timeout", f"the body did not arrive within {self._seconds:g} seconds") from None
         if self.declared is not None and self.received < self.declared:
             raise Refused("bad_request", "the body is shorter than its Content-Length says")
 
@@ -141,7 +141,7 @@ class Lingering:
         How many bytes are thrown away, at most.
     """
 
-    def __init__(self, app: Callable[..., object], most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
         self._most = most
 
@@ -155,7 +155,7 @@ class Lingering:
             ended = message["type"] != "http.request" or not message.get("more_body", False)
             return message
 
-        await self._app(scope, receiving, send)  # type: ignore[misc]
+        await self._app(scope, receiving, send)
         if scope["type"] == "http" and not ended and _has_body(scope):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._discard(receive), _LINGER_SECONDS)

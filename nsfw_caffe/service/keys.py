@@ -7,8 +7,10 @@ import hmac
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nsfw_caffe.service.refusals import Refused
+from nsfw_caffe.service.watching import refuse
 from nsfw_caffe.system.reading import read_file
 
 _MOST_BYTES = 1 << 20
@@ -51,6 +53,32 @@ class Keys:
         if not found:
             message = "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY"
             raise Refused("unauthorized", message, {"WWW-Authenticate": "Bearer"})
+
+
+class KeyGuard:
+    """The middleware that asks for a key, for all that scores.
+
+    Parameters
+    ----------
+    app
+        What answers.
+    keys : Keys
+        Those that are known.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, where the request has a key or needs none."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            try:
+                self._keys.check(Headers(scope=scope))
+            except Refused as refused:
+                await refuse(scope, refused)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _given(headers: Headers) -> bytes | None:

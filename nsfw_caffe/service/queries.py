@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from starlette.datastructures import QueryParams
 
 from nsfw_caffe.service.refusals import Refused
+
+Verdict: TypeAlias = Literal["pass", "review", "block"]
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -17,7 +20,13 @@ class Thresholds:
     """From which scores on a picture is blocked, and looked at; None for no review."""
 
     block: float
-    review: float | None
+    review: float | None = None
+
+    def verdict(self, score: float) -> Verdict:
+        """Return what becomes of a picture with this score: a threshold is the lowest score that it takes."""
+        if score >= self.block:
+            return "block"
+        return "review" if self.review is not None and score >= self.review else "pass"
 
 
 def read_nothing(query: QueryParams) -> None:
@@ -28,8 +37,8 @@ def read_nothing(query: QueryParams) -> None:
 def read_detail(query: QueryParams) -> bool:
     """Return whether the fine heat map is asked for."""
     detail = _read(query, "detail").get("detail")
-    if detail not in (None, "fine"):
-        raise Refused("bad_request", "detail: expected fine, or nothing")
+    if detail not in (None, "exact", "fine"):
+        raise Refused("bad_request", "detail: expected exact or fine")
     return detail == "fine"
 
 

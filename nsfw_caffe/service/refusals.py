@@ -104,10 +104,10 @@ def refusal(error: Exception) -> Refused | None:
     if isinstance(error, Busy):
         return later("busy", str(error), error.retry_after)
     if isinstance(error, Draining):
-        return later("draining", str(error) or "the service is about to end")
+        return later("draining", str(error))
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
-            return Refused(reason, str(error) or _MESSAGES.get(reason, reason))
+            return Refused(reason, error.reason if isinstance(error, ScoreError) else str(error))
     return None
 
 
@@ -118,9 +118,4 @@ _REASONS: dict[type[Exception], Reason] = {
     FetchRefused: "url_refused",
     FetchTimedOut: "fetch_timed_out",
     FetchFailed: "fetch_failed",
-}
-
-_MESSAGES: dict[Reason, str] = {
-    "overtime": "the picture took longer than it may",
-    "worker_lost": "the picture ended what was to score it",
 }

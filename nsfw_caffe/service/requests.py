@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,22 @@ async def read_many(headers: Headers, body: Body, most: int) -> list[Item]:
     if kind == "application/json":
         return _many_of_json(_parse(await body.read(), most), most)
     raise Refused("unsupported_media_type", f"many pictures are sent as {_FORMS}")
+
+
+def wants_png(headers: Headers) -> bool:
+    """Tell whether a request would have a PNG file rather than JSON: it has to say so."""
+    weights = dict.fromkeys(("image/png", "image/*", "application/json"), 0.0)
+    for accepted in headers.get("accept", "").split(","):
+        kind, _, parameters = accepted.partition(";")
+        kind = kind.strip().lower()
+        if kind in weights:
+            weights[kind] = max(weights[kind], _weight(parameters))
+    return max(weights["image/png"], weights["image/*"]) > weights["application/json"]
+
+
+def _weight(parameters: str) -> float:
+    found = re.search(r"(?:^|;)\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", parameters)
+    return float(found[1]) if found else 1.0
 
 
 def _media_type(headers: Headers) -> str:
