@@ -11,7 +11,7 @@ from starlette.responses import Response
 from nsfw_caffe._version import __version__
 from nsfw_caffe.results.record import Provenance
 from nsfw_caffe.service.refusals import Refused
-from nsfw_caffe.service.worker import Description
+from nsfw_caffe.service.set_up import Description
 
 Json = Mapping[str, Any]
 

@@ -130,23 +130,20 @@ class _Handlers:
         notes(request.scope).fields["verdict"] = verdict
         return json_answer({"verdict": verdict, "score": answer.score, **self._provenance}, _VERDICTS[verdict])
 
-    async def livez(self, request: Request) -> Response:
+    async def livez(self, _request: Request) -> Response:
         """Answer that the service runs."""
-        read_nothing(request.query_params)
         return json_answer({"status": "alive"})
 
-    async def readyz(self, request: Request) -> Response:
+    async def readyz(self, _request: Request) -> Response:
         """Answer whether pictures can be scored."""
-        read_nothing(request.query_params)
         if self._pool.draining:
             raise Draining("the service is about to end")
         if not await self._pool.ready():
             raise later("not_ready", "no picture can be scored at the moment")
         return json_answer({"status": "ready"})
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         """Answer with what Prometheus is told."""
-        read_nothing(request.query_params)
         return Response(self._metrics.to_text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _one(self, request: Request, task: Task = "score", fine: bool = False) -> Answer:

@@ -171,7 +171,7 @@ class Pool:
         elif len(self._queue) < self._options.queue:
             self._queue.append(pending)
         else:
-            raise Busy(self._retry_after())
+            raise Busy(self.retry_after)
         try:
             answer = await pending.answer
         except asyncio.CancelledError:
@@ -197,7 +197,9 @@ class Pool:
             return False
         return True
 
-    def _retry_after(self) -> int:
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds after which there may be room in the queue."""
         return max(1, math.ceil(self._average * len(self._queue) / self._options.workers))
 
     def _give(self, worker: _Worker, pending: _Pending) -> None:
