@@ -96,6 +96,7 @@ def _contents(document: Json, contents: Mapping[str, Json]) -> Iterator[str]:
     for kind, content in contents.items():
         yield f'<p class="kind"><code>{escape(kind)}</code></p>'
         schema = _resolved(document, content["schema"])
+        yield _prose(schema.get("description", ""))
         rows = [
             (f"<code>{escape(name)}</code>", _inline(field["description"]))
             for name, field in schema.get("properties", {}).items()
@@ -104,13 +105,14 @@ def _contents(document: Json, contents: Mapping[str, Json]) -> Iterator[str]:
         if rows:
             yield f"<details><summary>Fields</summary>{_table(('Name', ''), rows)}</details>"
         for example in _examples(content):
-            yield _code(json.dumps(_shortened(example), indent=2))
+            yield _prose(example.get("summary", ""))
+            yield _code(json.dumps(_shortened(example["value"]), indent=2))
 
 
-def _examples(content: Json) -> Iterator[Any]:
+def _examples(content: Json) -> Iterator[Json]:
     if "example" in content:
-        yield content["example"]
-    yield from (example["value"] for example in content.get("examples", {}).values())
+        yield {"value": content["example"]}
+    yield from content.get("examples", {}).values()
 
 
 def _errors(document: Json) -> Iterator[str]:
@@ -118,7 +120,7 @@ def _errors(document: Json) -> Iterator[str]:
     yield _prose("All have the same form. The reason is for programs, the message for people; it may read otherwise.")
     for answer in document["components"]["responses"].values():
         content = answer["content"]["application/json"]
-        examples = [example["error"] for example in _examples(content)]
+        examples = [example["value"]["error"] for example in _examples(content)]
         rows = [(f"<code>{escape(each['reason'])}</code>", escape(each["message"])) for each in examples]
         status = answer["x-status"]
         yield f'<h3 id="{status}">{status}</h3>{_prose(answer["description"])}'

@@ -136,7 +136,7 @@ class _Handlers:
 
     async def readyz(self, _request: Request) -> Response:
         """Answer whether pictures can be scored."""
-        if self._pool.draining:
+        if self._pool.retiring or self._pool.draining:
             raise Draining("the service is about to end")
         if not await self._pool.ready():
             raise later("not_ready", "no picture can be scored at the moment")

@@ -22,6 +22,7 @@ EXAMPLE_SCORE = 0.3849
 _OF_A_PICTURE = (400, 401, 403, 408, 413, 415, 422, 500, 502, 503, 504)
 _OF_MANY = (400, 401, 408, 413, 415, 500, 503)
 
+_FILE = {"type": "string", "format": "binary"}
 _THRESHOLD = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -89,7 +90,7 @@ def _score(made_by: Json) -> Json:
 
 
 def _scores(made_by: Json, items: int) -> Json:
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1, "maxItems": items}
+    files = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": items}
     unreadable = {"reason": "not_a_picture", "message": "the file is empty"}
     results = [{"name": None, "score": EXAMPLE_SCORE}, {"name": None, "error": unreadable}]
     many = {
@@ -117,7 +118,7 @@ def _scores(made_by: Json, items: int) -> Json:
         "x-codeSamples": _shell("-F file=@one.jpg -F file=@two.png", "/v1/scores"),
         "requestBody": _body(
             {
-                "multipart/form-data": _form(files),
+                "multipart/form-data": _form(files, "Files, in fields of any names; other fields are ignored."),
                 "application/json": {
                     "schema": many,
                     "example": {"items": [{"base64": EXAMPLE_PICTURE}, {"base64": ""}]},
@@ -139,7 +140,7 @@ def _explain() -> Json:
         "description": "`exact` is the map of the score, `fine` the mean of the maps of 25 shifted crops.",
     }
     answer = _json("The heat map; with `Accept: image/png` a picture of it.", "Explanation", None)
-    answer["content"]["image/png"] = {"schema": {"type": "string", "format": "binary"}}
+    answer["content"]["image/png"] = {"schema": {**_FILE, "description": "The picture under its heat map."}}
     return {
         "operationId": "explain",
         "summary": "The score of one picture, and which parts of it make it",
@@ -155,8 +156,11 @@ def _explain() -> Json:
 
 
 def _gate(made_by: Json) -> Json:
-    def verdict(text: str, name: str) -> dict[str, Any]:
-        return _json(text, "Verdict", {"verdict": name, "score": EXAMPLE_SCORE, **made_by})
+    def verdict(text: str, name: str, query: str) -> dict[str, Any]:
+        example = {"summary": f"With ?{query}", "value": {"verdict": name, "score": EXAMPLE_SCORE, **made_by}}
+        answer = _json(text, "Verdict", None)
+        answer["content"]["application/json"]["examples"] = {name: example}
+        return answer
 
     return {
         "operationId": "gate",
@@ -185,9 +189,9 @@ def _gate(made_by: Json) -> Json:
         ],
         "requestBody": _one_picture(),
         "responses": {
-            "200": verdict("Let it pass.", "pass"),
-            "202": verdict("Let it pass, and have it looked at.", "review"),
-            "409": verdict("Block it.", "block"),
+            "200": verdict("Let it pass.", "pass", "block=0.9&review=0.5"),
+            "202": verdict("Let it pass, and have it looked at.", "review", "block=0.9&review=0.3"),
+            "409": verdict("Block it.", "block", "block=0.3"),
             **_refused(_OF_A_PICTURE),
         },
     }
@@ -227,8 +231,8 @@ def _itself() -> Json:
 def _one_picture() -> Json:
     return _body(
         {
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": _form({"type": "string", "format": "binary"}),
+            "application/octet-stream": {"schema": {**_FILE, "description": "The picture."}},
+            "multipart/form-data": _form(_FILE, "One file, in a field of any name; other fields are ignored."),
             "application/json": {
                 "schema": {"$ref": "#/components/schemas/Source"},
                 "examples": {
@@ -244,9 +248,8 @@ def _body(content: Json) -> Json:
     return {"required": True, "content": content}
 
 
-def _form(files: Json) -> Json:
-    """Return what is said of a form; the file's field may have any name, and other fields are ignored."""
-    return {"schema": {"type": "object", "required": ["file"], "properties": {"file": files}}}
+def _form(files: Json, text: str) -> Json:
+    return {"schema": {"type": "object", "required": ["file"], "properties": {"file": files}, "description": text}}
 
 
 def _json(text: str, schema: str, example: Json | None) -> dict[str, Any]:

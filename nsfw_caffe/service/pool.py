@@ -82,8 +82,11 @@ class Pool:
 
     Attributes
     ----------
+    retiring : bool
+        Whether the service is about to end, and is not `ready` for more than what comes on connections that there are;
+        whoever ends it sets this.
     draining : bool
-        Whether the service is about to end; whoever ends it sets this. What comes is done until `close`.
+        Whether nothing that comes now can be done any more; whoever ends the service sets this, and then calls `close`.
     replaced : int
         How many processes had to be replaced.
     description : Description
@@ -93,6 +96,7 @@ class Pool:
     description: Description
 
     def __init__(self, create: WorkerSetUp, options: ServiceOptions) -> None:
+        self.retiring = False
         self.draining = False
         self.replaced = 0
         threads = create.scoring.threads or available_cores()
@@ -182,7 +186,7 @@ class Pool:
 
     async def ready(self) -> bool:
         """Tell whether pictures can be scored, as a score of the last seconds shows, or one of a made picture."""
-        if self.draining or self._closed or not any(worker.ready for worker in self._workers):
+        if self.retiring or self._closed or not any(worker.ready for worker in self._workers):
             return False
         if time.monotonic() - self._scored_at < _RECENT:
             return True
@@ -199,7 +203,7 @@ class Pool:
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds after which there may be room in the queue."""
+        """Whole seconds after which there may be room for what finds none now."""
         return max(1, math.ceil(self._average * len(self._queue) / self._options.workers))
 
     def _give(self, worker: _Worker, pending: _Pending) -> None:
