@@ -70,12 +70,13 @@ class Listening:
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}/"
 
     def listen(self) -> int:
-        """Begin to listen, and return a descriptor of the socket for whoever accepts."""
+        """Begin to listen, and return a descriptor of the socket for the server, which owns it from here on."""
         try:
             self._socket.listen(BACKLOG)
         except OSError as error:
             raise NsfwCaffeError(f"{self.url}: {reason(error)}") from error
-        return os.dup(self._socket.fileno())
+        self._accepting = os.dup(self._socket.fileno())
+        return self._accepting
 
     async def stop(self) -> None:
         """Take no new connections, wait until those that are there are accepted, then refuse all."""
@@ -86,7 +87,12 @@ class Listening:
         end = time.monotonic() + _HANDSHAKE_SECONDS
         while time.monotonic() < end or self._acceptable():
             await asyncio.sleep(0.01)
-        self._socket.shutdown(socket.SHUT_RD)
+        # The descriptor is the server's, who fails on one that is closed. So it gets a socket that nobody connects to.
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind("")  # any name
+            other.listen()
+            os.dup2(other.fileno(), self._accepting, inheritable=False)
+        self._socket.close()
 
     def _acceptable(self) -> int:
         """Return how many connections wait to be accepted."""

@@ -286,8 +286,8 @@ class Pool:
             worker = _Worker(self, started)
             try:
                 reason = await self._one_life(worker, number)
-            except OSError as error:
-                reason = f"could not be started: {error}"
+            except OSError as failure:
+                reason = f"could not be started ({failure.strerror})"
             failures = 0 if worker.ready else failures + 1
             error = worker.error or EngineUnavailable(f"a worker process {reason} before it had loaded the model")
             if not started.done():

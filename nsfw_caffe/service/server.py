@@ -8,11 +8,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import granian.net
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
-from granian.net import SocketHolder
 from granian.server.embed import Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -123,7 +123,7 @@ class _Service:
         in_time = not requests.under_way
         if not in_time:  # what is left is refused
             await self._pool.close()
-        server.stop()
+        server.signal_handler_interrupt()
         # Connections that have sent a part of their first request's headers have time for the rest.
         await asyncio.wait((serving,), timeout=max(_LAST_SECONDS, end - time.monotonic()))
         return in_time and serving.done()
@@ -156,7 +156,7 @@ class Requests:
 
         async def closing(message: Message) -> None:
             if self.last and message["type"] == "http.response.start":
-                message = message | {"headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
         self.under_way += 1
@@ -183,4 +183,5 @@ class _Server(Server):
         )
 
     def _init_shared_socket(self) -> None:
-        self._shd = SocketHolder(self._descriptor, False, BACKLOG)
+        holder: Any = granian.net  # whose types lack what its socket is made of
+        self._shd = holder.SocketHolder(self._descriptor, False, BACKLOG)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import io
 import os
 import resource
 import signal
@@ -19,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from nsfw_caffe.classifier import Classifier
-from nsfw_caffe.engines.base import require_engine
+from nsfw_caffe.engines.base import EngineNotInstalledError, require_engine
 from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads, threads_that_matter
-from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError
+from nsfw_caffe.errors import ImageError, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import INPUT_SHAPE
 from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
 from nsfw_caffe.service.jobs import Answer, Job
@@ -83,15 +84,29 @@ def _share_cores(set_up: WorkerSetUp) -> None:
         os.sched_setaffinity(int(thread.name), {cores[set_up.number % len(cores)]})
 
 
-def _answer(classifier: Classifier, job: Job) -> Answer | NsfwCaffeError:
+def _answer(classifier: Classifier, job: Job) -> Answer | ImageError | ScoreError:
+    """Do a job; what is no fault of the picture's, such as too little memory, ends the process."""
     start = time.perf_counter()
     try:
-        score = classifier.classify(job.picture)
-    except EngineUnavailable:  # there is not enough memory for example: another worker may have more luck
-        raise
-    except NsfwCaffeError as error:
+        answer = Answer(classifier.classify(job.picture)) if job.task == "score" else _explain(classifier, job)
+    except (ImageError, ScoreError) as error:
         return error
-    return Answer(score, {"score": time.perf_counter() - start})
+    return dataclasses.replace(answer, seconds={"score": time.perf_counter() - start})
+
+
+def _explain(classifier: Classifier, job: Job) -> Answer:
+    from nsfw_caffe.explain import overlay
+
+    try:
+        explanation = classifier.explain(job.picture, detail="fine" if job.fine else "exact")
+    except (ModelError, EngineNotInstalledError) as error:  # a network that has no map, or no onnx to read it with
+        raise error if isinstance(error, ScoreError) else ScoreError(str(error)) from error
+    drawn = None
+    if job.task == "overlay":
+        output = io.BytesIO()
+        overlay(job.picture, explanation, limits=classifier.options.limits).save(output, "PNG")
+        drawn = output.getvalue()
+    return Answer(explanation.score, explanation=explanation.to_json(), overlay=drawn)
 
 
 if __name__ == "__main__":
