@@ -106,7 +106,7 @@ def _contents(document: Json, contents: Mapping[str, Json]) -> Iterator[str]:
             yield f"<details><summary>Fields</summary>{_table(('Name', ''), rows)}</details>"
         for example in _examples(content):
             yield _prose(example.get("summary", ""))
-            yield _code(json.dumps(_shortened(example["value"]), indent=2))
+            yield _code(_text(example["value"]))
 
 
 def _examples(content: Json) -> Iterator[Json]:
@@ -138,6 +138,12 @@ def _resolved(document: Json, part: Json) -> Json:
     for name in part["$ref"].removeprefix("#/").split("/"):
         found = found[name]
     return found
+
+
+def _text(example: Json) -> str:
+    """Return an example as JSON, a field a line, and a row of numbers on one."""
+    text = json.dumps(_shortened(example), indent=2)
+    return re.sub(r"\[[-\d.,\s]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
 
 
 def _shortened(value: Any) -> Any:  # noqa: ANN401 - what JSON may be
