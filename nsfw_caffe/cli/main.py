@@ -35,7 +35,6 @@ from nsfw_caffe.cli import (
     rank,
     report,
     scan,
-    serve,
     sort,
     streams,
     train,
@@ -56,9 +55,7 @@ _STATUS = {
 }
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
-_COMMANDS = (
-    classify, explain, scan, serve, report, rank, sort, evaluate, compare, train, model, networks, verify,
-)  # fmt: skip
+_COMMANDS = (classify, explain, scan, report, rank, sort, evaluate, compare, train, model, networks, verify)
 _WITH_JSON_FILE = ("evaluate", "compare")
 
 _SHELLS = ("bash", "zsh", "tcsh")

@@ -241,7 +241,7 @@ def _metrics() -> Json:
 
 
 def _itself() -> Json:
-    answer = {"description": "It.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    answer = {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}}
     return {
         "operationId": "openapi",
         "summary": "This document",
