@@ -198,7 +198,7 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
 
     scoring = scoring_options(options)
     if is_original(options):
-        fetch_model(lambda: _look(scoring), quiet=options.quiet)
+        fetch_model(lambda: look(scoring), quiet=options.quiet)
     names = ("prototxt", "caffemodel", "model", "score_class")
     return Classifier.from_options(scoring, **{name: getattr(options, name) for name in names})
 
@@ -211,7 +211,7 @@ def scoring_options(options: argparse.Namespace) -> ScoringOptions:
     return ScoringOptions(**{name: getattr(options, name) for name in names}, limits=limits(options))
 
 
-def _look(options: ScoringOptions) -> None:
+def look(options: ScoringOptions) -> None:
     """Raise the error of an engine that is not there, before the model is downloaded for it."""
     create_codec(options.jpeg, options.decode)
     require_engine(options)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import granian.net
@@ -17,10 +19,13 @@ from granian.server.embed import Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.service.app import create_app
+from nsfw_caffe.service.fetching import Fetcher
 from nsfw_caffe.service.listening import BACKLOG, Listening
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.pool import Pool
 from nsfw_caffe.service.set_up import WorkerSetUp
+from nsfw_caffe.system.reading import reason
 
 CONNECTIONS = 512
 """How many may be open at once; more wait to be accepted."""
@@ -36,11 +41,27 @@ _STEP_SECONDS = 0.02
 _LAST_SECONDS = 1.0
 """How long answers may take to be sent once the service has no more time."""
 
-CreateApplication: TypeAlias = Callable[[Pool], ASGIApp]
+Application: TypeAlias = Callable[[Pool, ServiceOptions], AbstractAsyncContextManager[ASGIApp]]
+
+
+@contextlib.asynccontextmanager
+async def application(pool: Pool, options: ServiceOptions) -> AsyncIterator[ASGIApp]:
+    """Create the application, with what it needs as long as it runs; NsfwCaffeError where its keys cannot be had."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            fetcher = Fetcher(options)
+            stack.push_async_callback(fetcher.close)
+            app = create_app(pool, options, fetcher)
+        except (OSError, ValueError) as error:
+            raise NsfwCaffeError(f"--api-key-file: {reason(error)}") from error
+        yield app
 
 
 def serve(
-    create: WorkerSetUp, options: ServiceOptions, application: CreateApplication, announce: Callable[[str], object]
+    create: WorkerSetUp,
+    options: ServiceOptions,
+    announce: Callable[[str], object],
+    application: Application = application,
 ) -> bool:
     """Serve until SIGTERM or SIGINT comes, and tell whether all that was under way then has been answered.
 
@@ -52,10 +73,10 @@ def serve(
         What each worker makes its Classifier of.
     options : ServiceOptions
         What the service is asked to be.
-    application : callable
-        What makes the ASGI application, once there is a pool that can score.
     announce : callable
         Called with the service's URL when it answers.
+    application : callable
+        What makes the ASGI application, once there is a pool that can score.
 
     Raises
     ------
@@ -76,7 +97,7 @@ class _Service:
         self._listening = listening
         self._stop = asyncio.Event()
 
-    async def run(self, application: CreateApplication, announce: Callable[[str], object]) -> bool:
+    async def run(self, application: Application, announce: Callable[[str], object]) -> bool:
         self._heed_signals()
         stopped = asyncio.create_task(self._stop.wait())
         starting = asyncio.create_task(self._pool.start())
@@ -85,15 +106,16 @@ class _Service:
             if not starting.done():
                 return True
             starting.result()
-            requests = Requests(application(self._pool))
-            server = _Server(requests, self._listening.listen())
-            serving = asyncio.create_task(server.serve())
-            announce(self._listening.url)
-            await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                serving.result()
-                raise NsfwCaffeError("the server has ended unasked")
-            return await self._drain(requests, server, serving)
+            async with application(self._pool, self._options) as app:
+                requests = Requests(app)
+                server = _Server(requests, self._listening.listen())
+                serving = asyncio.create_task(server.serve())
+                announce(self._listening.url)
+                await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+                if serving.done():
+                    serving.result()
+                    raise NsfwCaffeError("the server has ended unasked")
+                return await self._drain(requests, server, serving)
         finally:
             for task in (starting, stopped):
                 task.cancel()
@@ -123,7 +145,7 @@ class _Service:
         in_time = not requests.under_way
         if not in_time:  # what is left is refused
             await self._pool.close()
-        server.signal_handler_interrupt()
+        server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
         # Connections that have sent a part of their first request's headers have time for the rest.
         await asyncio.wait((serving,), timeout=max(_LAST_SECONDS, end - time.monotonic()))
         return in_time and serving.done()
