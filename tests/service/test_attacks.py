@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from PIL import Image
 
 import nsfw_caffe
 from tests import bombs
@@ -56,7 +57,7 @@ def test_a_scan_bomb(service: Service) -> None:
 
 def test_a_webp_of_64_megapixels(service: Service) -> None:
     """It has no more pixels than pictures may have elsewhere, in 2.5 kB."""
-    picture = bombs.saved(bombs.Image.new("RGB", (8000, 8000)), "WEBP", lossless=True)
+    picture = bombs.saved(Image.new("RGB", (8000, 8000)), "WEBP", lossless=True)
     reply = service.post("/v1/score", picture)
     assert (reply.status, reply.reason) == (422, "over_limit")
 

@@ -12,12 +12,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from nsfw_caffe.errors import ImageError, ScoreError
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.service.bodies import Body, Held, Lingering, Share
 from nsfw_caffe.service.fetching import FetchFailed, FetchRefused, FetchTimedOut
 from nsfw_caffe.service.jobs import Busy, Draining, Overtime, WorkerLost
+from nsfw_caffe.service.metrics import Metrics
 from nsfw_caffe.service.multipart import Form
+from nsfw_caffe.service.options import ServiceOptions
+from nsfw_caffe.service.pool import Pool
 from nsfw_caffe.service.refusals import Refused, refusal
 from nsfw_caffe.service.scoring import while_wanted
+from nsfw_caffe.service.set_up import WorkerSetUp
 from nsfw_caffe.service.watching import Watching
 from tests.service.running import BOUNDARY, FORM, form
 
@@ -133,7 +138,7 @@ class TestLingering:
         pass
 
     @staticmethod
-    async def read_one(scope: Scope, receive: Receive, send: Send) -> None:
+    async def read_one(_scope: Scope, receive: Receive, _send: Send) -> None:
         await receive()
 
     def test_it_is_read_to_its_end(self) -> None:
@@ -233,49 +238,36 @@ class TestWhileWanted:
         assert cancelled == [True]
 
 
-class _Metrics:
-    """Keeps what is counted."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, int]] = []
-        self.refusals: list[str] = []
-
-    def count_request(self, route: str, status: int) -> None:
-        self.requests.append((route, status))
-
-    def count_refusal(self, reason: str) -> None:
-        self.refusals.append(reason)
-
-
 class TestFaults:
     """An error that nobody expects is answered, logged, and not told."""
 
     @staticmethod
-    def answer(application: Callable[[Scope, Receive, Send], Any]) -> tuple[list[Message], _Metrics]:
-        metrics = _Metrics()
+    def answer(application: Callable[[Scope, Receive, Send], Any]) -> tuple[list[Message], str]:
+        metrics = Metrics(Pool(WorkerSetUp(ScoringOptions()), ServiceOptions()), 1)
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
             sent.append(message)
 
-        watching = Watching(application, metrics=metrics, routes=frozenset({"/v1/score"}))  # type: ignore[arg-type]
+        watching = Watching(application, metrics=metrics, routes=frozenset({"/v1/score"}))
         scope = {"type": "http", "path": "/v1/score", "method": "POST", "headers": []}
         asyncio.run(watching(scope, receiving(), send))
-        return sent, metrics
+        return sent, metrics.to_text().decode()
 
     def test_before_the_answer(self, caplog: pytest.LogCaptureFixture) -> None:
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
             raise RuntimeError("surprise")
 
         (start, content), metrics = self.answer(application)
         assert start["status"] == 500
         assert json.loads(content["body"])["error"]["reason"] == "fault"
         assert b"surprise" not in content["body"]
-        assert (metrics.requests, metrics.refusals) == ([("/v1/score", 500)], ["fault"])
-        assert [record.getMessage() for record in caplog.records][0] == "fault"
+        assert 'nsfw_caffe_requests_total{route="/v1/score",status="500"} 1.0' in metrics
+        assert 'nsfw_caffe_refusals_total{reason="fault"} 1.0' in metrics
+        assert caplog.records[0].getMessage() == "fault"
 
     def test_within_it(self) -> None:
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             raise RuntimeError("surprise")
 
@@ -283,8 +275,10 @@ class TestFaults:
             self.answer(application)
 
     def test_a_client_that_has_gone_is_none(self) -> None:
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
             raise ClientDisconnect
 
         sent, metrics = self.answer(application)
-        assert (sent, metrics.requests, metrics.refusals) == ([], [("/v1/score", 499)], [])
+        assert sent == []
+        assert 'nsfw_caffe_requests_total{route="/v1/score",status="499"} 1.0' in metrics
+        assert "} 1.0" not in metrics.partition("nsfw_caffe_refusals_total")[2].partition("# ")[0]

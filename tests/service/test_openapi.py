@@ -34,7 +34,7 @@ def test_it_is_a_document(document: dict[str, Any]) -> None:
 
 
 def test_every_reason_is_in_it(document: dict[str, Any]) -> None:
-    found = {}
+    found: dict[str, int] = {}
     for name, answer in document["components"]["responses"].items():
         content = answer["content"]["application/json"]
         reasons = content["schema"]["properties"]["error"]["properties"]["reason"]["enum"]
