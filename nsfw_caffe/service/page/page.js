@@ -350,6 +350,7 @@ function afterChange() {
   find("tools").hidden = find("pictures-heading").hidden = !pictures.size;
   nameShowAll();
   judge();
+  tell();
 }
 
 // Verdicts: two thresholds, and what they make of the scores that are there.
