@@ -6,6 +6,7 @@ const MOST_TRIES = 30; // where the service is busy
 const LONGEST_WAIT = 60; // seconds, whatever the service says
 const BLURRED = 8; // pixels a side: before a picture is asked for, no more of it is in the page
 const UPDATE = 300; // milliseconds between two texts for the live region
+const LEGEND = "Red: were the whole picture like this part, the score would be above one half. Blue: below.";
 const NOT_SCORES = ["score", "name"]; // of an answer; all else says what made the score
 
 const find = (id) => document.getElementById(id);
@@ -256,7 +257,8 @@ class Picture {
       image.src = this.url;
       image.alt = view === "picture" ? this.name : heatMapAlt(this);
     } else image.removeAttribute("src");
-    this.card.classList.toggle("open", Boolean(blob));
+    this.card.classList.toggle("mapped", view === "heat map");
+    if (this.state === "scored") this.note(view === "heat map" ? LEGEND : "");
     this.part(".heat").setAttribute("aria-pressed", view === "heat map");
     this.part(".show").textContent = blob ? "Blur" : "Show";
     this.nameButton(this.part(".show"));
@@ -302,7 +304,7 @@ class Picture {
 }
 
 function heatMapAlt(picture) {
-  return `Heat map over ${picture.name}, score ${picture.score.toFixed(4)}: which parts raise it and which lower it`;
+  return `Heat map over ${picture.name}, score ${picture.score.toFixed(4)}. ${LEGEND}`;
 }
 
 function add(files) {
