@@ -7,6 +7,7 @@ own, notes the address and connects there.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
@@ -174,6 +175,13 @@ def test_nothing_is_fetched_unless_it_is_allowed(hosts: Hosts) -> None:
     assert not hosts.connected_to
 
 
+def test_nothing_is_left_open(hosts: Hosts, recwarn: pytest.WarningsRecorder) -> None:
+    """aiohttp warns of what is not closed when it is collected."""
+    fetched(hosts, "http://public.test/picture")
+    gc.collect()
+    assert [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)] == []
+
+
 # ---- what is refused, before there is a connection ----
 
 UNLIKELY = ["a..test", f"{'a' * 70}.test"]
@@ -255,6 +263,7 @@ def test_a_name_that_is_bound_to_another_address_later(hosts: Hosts) -> None:
 
 MALFORMED = [
     *("file:///etc/passwd", "ftp://public.test/picture", "gopher://public.test/_x", "data:image/png;base64,AAAA"),
+    *("ws://public.test/picture", "wss://public.test/picture", "ftp://public.test:80/picture"),
     *(
         "//public.test/picture",
         "public.test/picture",
