@@ -8,7 +8,7 @@ BLAS := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo test lint caffe blas strace model wheel schema bench bench-training networks fidelity docker-test clean
+.PHONY: help demo test lint caffe blas strace chromium model wheel schema bench bench-training networks fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -19,7 +19,7 @@ demo: $(VENV)/.installed model ## set everything up and score a photo with the o
 	$(BIN)/nsfw-caffe classify $(PHOTO)
 	@echo "== 'make caffe' builds the native engine, which gives the original's bits"
 
-test: caffe strace $(VENV)/.installed-test model lint ## set everything up and run every check
+test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term
 
@@ -45,6 +45,13 @@ strace: # shows whom the library calls
 	  echo "== installing strace" && \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends strace >/dev/null; \
 	} || echo "as root: apt-get install strace; without it some tests of privacy skip" >&2
+
+chromium: # opens the service's page
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
+	  echo "== installing chromium" && \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	} || echo "as root: apt-get install chromium chromium-driver; without them the tests of the page skip" >&2
 
 model: $(VENV)/.installed ## fetch and verify the model's two files
 	@echo "== fetching the model (24 MB) unless it is here"

@@ -11,9 +11,10 @@ from nsfw_caffe._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nsfw_caffe import evaluate, networks, spark, training
+    from nsfw_caffe import evaluate, explain, networks, spark, training
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
     from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError, TrainingError
+    from nsfw_caffe.explain.explanation import Explanation
     from nsfw_caffe.options import ScoringOptions
     from nsfw_caffe.preprocessing.limits import Limits
     from nsfw_caffe.results.formats import read_results
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classifier",
     "EngineUnavailable",
+    "Explanation",
     "ImageError",
     "Limits",
     "ModelError",
@@ -42,6 +44,7 @@ __all__ = [
     "classify",
     "classify_batch",
     "evaluate",
+    "explain",
     "networks",
     "read_results",
     "scan",
@@ -53,6 +56,7 @@ __all__ = [
 _MODULES = {
     "classifier": ("Classifier", "Result", "classify", "classify_batch"),
     "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError", "TrainingError"),
+    "explain.explanation": ("Explanation",),
     "options": ("ScoringOptions",),
     "preprocessing.limits": ("Limits",),
     "results.formats": ("read_results",),
@@ -68,7 +72,7 @@ def __getattr__(name: str) -> object:
     """Import what is asked for when it is asked for: the program has to begin before NumPy and Pillow are imported."""
     from importlib import import_module
 
-    if name in ("evaluate", "networks", "spark", "training"):
+    if name in ("evaluate", "explain", "networks", "spark", "training"):
         return import_module(f"nsfw_caffe.{name}")
     for module, names in _MODULES.items():
         if name in names:

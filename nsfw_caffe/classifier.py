@@ -30,6 +30,9 @@ from nsfw_caffe.reloading import Pickled, blas_of, reload
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nsfw_caffe.explain.explainer import Explainer
+    from nsfw_caffe.explain.explanation import Detail, Explanation
+
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
 
@@ -172,12 +175,12 @@ class Classifier:
             threads=threads,
             limits=limits,
         )
-        codec = create_codec(jpeg, decode)
+        self._codec = create_codec(jpeg, decode)
         self.engine = require_engine(asked)  # before a download
         self.options = dataclasses.replace(asked, engine=self.engine)
         files = resolve(prototxt, caffemodel, model, score_class)
         self._engines = LoadedEngines(create_engine(files, self.options), files, self.options)
-        self._pipeline = Pipeline(self._engines, codec)
+        self._pipeline = Pipeline(self._engines, self._codec)
         self.classes = files.classes
         self.score_class = files.classes[files.scored]
         self.model_sha256 = combined_sha256(self._engines.hashes, files.scored)
@@ -359,6 +362,48 @@ class Classifier:
             else Result(source, score, None, seconds, said)
             for source, (score, seconds, said) in self._score(sources, workers)
         )
+
+    def explain(self, source: Source, *, detail: Detail = "exact") -> Explanation:
+        """Say which parts of a picture make its score, exactly: see `Explanation`, and `nsfw_caffe.explain.overlay`.
+
+        The first call takes a moment more, in which "onnxruntime" and "openvino" load the network a second time.
+
+        Parameters
+        ----------
+        source
+            As for `classify`.
+        detail : str, default "exact"
+            "exact" for the map that the score is made of, at the price of a score; "fine" for one with smaller places,
+            the mean of the maps of 25 crops, at the price of 25 scores. It comes with the range of these.
+
+        Returns
+        -------
+        Explanation
+            The score, the same bits as `classify`, and its heat map.
+
+        Raises
+        ------
+        ImageError, ScoreError, EngineUnavailable, ValueError
+            As for `classify`; EngineUnavailable too where an engine needs the package onnx, which is not installed.
+        ModelError
+            If a model of your own does not end in a global average pooling, an InnerProduct and a Softmax, and so has
+            no such map.
+
+        Examples
+        --------
+        >>> import nsfw_caffe
+        >>> explanation = nsfw_caffe.Classifier().explain("photo.jpg")
+        >>> round(explanation.score, 2), explanation.heat_map.shape
+        (0.03, (7, 7))
+        """
+        return self._explainer.explain(source, detail)
+
+    @functools.cached_property
+    def _explainer(self) -> Explainer:
+        # With it comes what reads networks, which scoring does without.
+        from nsfw_caffe.explain.explainer import Explainer
+
+        return Explainer(self._engines, self._codec)
 
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         self._engines.require_open()

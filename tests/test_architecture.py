@@ -14,7 +14,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / PACKAGE).rglob("*.py"))
 }
-PUBLIC = {PACKAGE, f"{PACKAGE}.evaluate", f"{PACKAGE}.networks", f"{PACKAGE}.spark", f"{PACKAGE}.training"}
+PUBLIC = {PACKAGE, *(f"{PACKAGE}.{name}" for name in ("evaluate", "explain", "networks", "spark", "training"))}
 
 PRINTING = {
     f"{PACKAGE}.fidelity.measure": "a program of its own, whose parent reads what it prints",

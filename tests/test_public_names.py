@@ -10,13 +10,14 @@ import nsfw_caffe
 from tests.support import run
 
 NAMES = {
-    "nsfw_caffe": "Classifier EngineUnavailable ImageError Limits ModelError NsfwCaffeError Record Result "
+    "nsfw_caffe": "Classifier EngineUnavailable Explanation ImageError Limits ModelError NsfwCaffeError Record Result "
     "ScanResult ScoreError TrainingError TrainingOptions TrainingResult __version__ classify classify_batch evaluate "
-    "networks read_results scan spark train training",
+    "explain networks read_results scan spark train training",
     "nsfw_caffe.evaluate": "Calibration Comparison Confusion Evaluation GroupTest Interval LabelledScores Options "
     "Policy PrecisionRecall RateAt Roc RunsCompared Samples Share Strata Stratum ThresholdChoice auc_interval "
     "bootstrap calibration choose_threshold clopper_pearson compare compare_runs confusion evaluate evaluate_folders "
     "evaluate_table fnr_at_fpr fpr_at_fnr policy precision_recall roc strata thin wilson",
+    "nsfw_caffe.explain": "Explanation overlay",
     "nsfw_caffe.networks": "Accuracy Cost Form LayerCost Measurement NETWORKS Network NetworkName build cost measure",
     "nsfw_caffe.spark": "score_images score_paths",
     "nsfw_caffe.training": "Prototxts TrainingOptions TrainingResult train write_prototxts",
@@ -39,9 +40,9 @@ def test_packages_come_with_the_library_when_they_are_asked_for() -> None:
     child = run(
         "-c",
         "import sys, nsfw_caffe\n"
-        "rooms = {'nsfw_caffe.evaluate', 'nsfw_caffe.networks', 'nsfw_caffe.spark', 'nsfw_caffe.training'}\n"
+        "rooms = {f'nsfw_caffe.{name}' for name in ('evaluate', 'explain', 'networks', 'spark', 'training')}\n"
         "print(sorted({*rooms, 'numpy', 'PIL'} & set(sys.modules)))\n"
-        "print([name for name in ('evaluate', 'networks', 'spark', 'training') if name not in dir(nsfw_caffe)])\n"
+        "print([room for room in rooms if room.rpartition('.')[2] not in dir(nsfw_caffe)])\n"
         "print(nsfw_caffe.evaluate.roc([0, 1], [0.1, 0.9]).auc, nsfw_caffe.spark.score_images.__name__)\n"
         "print(nsfw_caffe.networks.cost('resnet50_thin').parameters)\n",
     )

@@ -29,11 +29,13 @@ from nsfw_caffe.cli import (
     classify,
     compare,
     evaluate,
+    explain,
     model,
     networks,
     rank,
     report,
     scan,
+    serve,
     sort,
     streams,
     train,
@@ -54,7 +56,9 @@ _STATUS = {
 }
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
-_COMMANDS = (classify, scan, report, rank, sort, evaluate, compare, train, model, networks, verify)
+_COMMANDS = (
+    classify, explain, scan, serve, report, rank, sort, evaluate, compare, train, model, networks, verify,
+)  # fmt: skip
 _WITH_JSON_FILE = ("evaluate", "compare")
 
 _SHELLS = ("bash", "zsh", "tcsh")
@@ -147,10 +151,10 @@ def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 class _Help(argparse.HelpFormatter):
-    """Leaves out the line that only says COMMAND, and the first empty ones: all help is to fit on a screen."""
+    """Leaves out the line that only says COMMAND, and empty ones: all help is to fit on a screen."""
 
     def format_help(self) -> str:
-        return super().format_help().replace("\n\n", "\n", 2)
+        return super().format_help().replace("\n\n", "\n")
 
     def _format_action(self, action: argparse.Action) -> str:
         text = super()._format_action(action)

@@ -59,6 +59,18 @@ class Engine(Protocol):
         ...
 
 
+class FeatureReader(Protocol):
+    """A loaded network that gives more than its output: the feature map that its global average pooling averages."""
+
+    def read(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run the network on one picture, float32 (3, 224, 224).
+
+        Gives float32 (classes,), the bits of `Engine.forward`, and the map, float32 (channels, height, width). It may
+        be called from several threads. EngineUnavailable as there.
+        """
+        ...
+
+
 def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Engine:
     """Load the model into the engine that `require_engine` names, for as many threads that call `forward` at once.
 
@@ -68,6 +80,17 @@ def create_engine(files: ModelFiles, options: ScoringOptions, callers: int = 1) 
     with _ending_foreign_errors(ModelError, f"{files.prototxt}: {name} cannot run this model"):
         engine: Engine = module.create(files, options, callers)
     return engine
+
+
+def create_reader(engine: Engine, files: ModelFiles, options: ScoringOptions, blob: str) -> FeatureReader:
+    """Give what reads the feature map of a network that an engine has loaded, whose name in Caffe is `blob`.
+
+    EngineUnavailable where a package is missing, with the command that installs it.
+    """
+    name, module = _installed(options)
+    with _ending_foreign_errors(ModelError, f"{files.prototxt}: {name} cannot give this model's feature map"):
+        reader: FeatureReader = module.create_reader(engine, files, options, blob)
+    return reader
 
 
 def require_engine(options: ScoringOptions) -> EngineName:

@@ -44,6 +44,11 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Caff
     return engine
 
 
+def create_reader(engine: CaffeEngine, files: ModelFiles, options: ScoringOptions, blob: str) -> CaffeReader:  # noqa: ARG001 - what other engines need
+    """Give what reads the map where the engine itself has it."""
+    return CaffeReader(engine, blob)
+
+
 def require(options: ScoringOptions) -> Any:  # noqa: ANN401
     """Give pycaffe, where it has the device, the precision and the BLAS that the options ask for."""
     require_float32("caffe", options)
@@ -89,6 +94,15 @@ class CaffeEngine:
             ]
             return np.concatenate(chunks)
 
+    def read(
+        self, tensor: npt.NDArray[np.float32], blob: str
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run the network on one picture, and give its output and a blob, as it is when all layers are done."""
+        with self._lock, failing_alone(self.name):
+            self._set_mode()
+            (output,) = self._forward(tensor[np.newaxis])
+            return output, self._net.blobs[blob].data[0].copy()
+
     def _forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         blob = self._net.blobs[self._input]
         if tuple(blob.data.shape) != batch.shape:
@@ -103,6 +117,18 @@ class CaffeEngine:
         else:
             self._caffe.set_device(self._gpu)
             self._caffe.set_mode_gpu()
+
+
+class CaffeReader:
+    """Reads a blob of an engine's own Net after a forward pass, before another one."""
+
+    def __init__(self, engine: CaffeEngine, blob: str) -> None:
+        self._engine = engine
+        self._blob = blob
+
+    def read(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run the network on one picture: its output, and the feature map."""
+        return self._engine.read(tensor, self._blob)
 
 
 def import_caffe() -> Any:  # noqa: ANN401

@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 
-from nsfw_caffe.engines.base import Engine, create_engine
+from nsfw_caffe.engines.base import Engine, FeatureReader, create_engine, create_reader
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.spec import ModelFiles, model_files
 from nsfw_caffe.options import ScoringOptions
@@ -23,6 +23,7 @@ class LoadedEngines:
         self.hashes = files.hashes()  # of the model's two files
         self.parallelism = engine.parallelism
         self._engines = {1: engine}
+        self._reader: FeatureReader | None = None
         self._used: set[int] = set()
         self._lock = threading.Lock()
         self._forked = False
@@ -39,6 +40,15 @@ class LoadedEngines:
                 self._engines[callers] = self._load(callers)
             return self._engines[callers]
 
+    def reader(self, blob: str) -> FeatureReader:
+        """Return what reads a network's feature map, the blob of this name; ValueError if this is closed."""
+        engine = self.get()
+        with self._lock:
+            self.require_open()
+            if self._reader is None:
+                self._reader = create_reader(engine, self._unchanged_files(), self.options, blob)
+            return self._reader
+
     def release_unused(self) -> None:
         """Let go of an engine that was loaded, and that nobody has asked for; it is loaded again when somebody does."""
         with self._lock:
@@ -53,6 +63,7 @@ class LoadedEngines:
         with self._lock:
             self.closed = True
             self._engines = {}
+            self._reader = None
 
     def require_open(self) -> None:
         """Raise ValueError if this is closed."""
@@ -65,19 +76,23 @@ class LoadedEngines:
                 f"device {self.options.device!r}: CUDA, once used, cannot be used in a child after os.fork; "
                 "create the Classifier in the child alone, or start the child with multiprocessing's 'spawn'"
             )
-        # What was checked when the first one was loaded may be something else by now.
+        return create_engine(self._unchanged_files(), self.options, callers)
+
+    def _unchanged_files(self) -> ModelFiles:
+        """Give the model's files; ModelError where they are others than those that the first engine has loaded."""
         original = model_files(self.files.prototxt, self.files.caffemodel).original
         files = dataclasses.replace(self.files, original=original)
         if files.hashes() != self.hashes:
             raise ModelError(f"{files.prototxt} and {files.caffemodel} have changed since this Classifier was made")
-        return create_engine(files, self.options, callers)
+        return files
 
     def _forget(self) -> None:
         """Have engines loaded anew in a child, which has none of the threads of those that it has inherited."""
         # These wait for their threads when they are destroyed, so they never are, not even when the interpreter ends.
-        for engine in self._engines.values():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+        for inherited in (*self._engines.values(), self._reader):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
         self._engines = {}
+        self._reader = None
         self._lock = threading.Lock()  # a thread that the child lacks may have held it
         self._forked = True
 

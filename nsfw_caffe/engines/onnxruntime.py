@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+from nsfw_caffe.caffe_to_onnx.features import with_features
 from nsfw_caffe.engines.base import (
     GPU_BATCH_SIZE,
     Parallelism,
@@ -34,6 +35,16 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Onnx
     if not files.original:
         try_model(engine, files)
     return engine
+
+
+def create_reader(
+    engine: OnnxRuntimeEngine,  # noqa: ARG001 - whose session has no such output
+    files: ModelFiles,
+    options: ScoringOptions,
+    blob: str,  # noqa: ARG001 - Caffe's name, which in-place layers have changed here
+) -> OnnxRuntimeReader:
+    """Load the model once more, with one more output."""
+    return OnnxRuntimeReader(require(options), files, options)
 
 
 def require(options: ScoringOptions) -> Any:  # noqa: ANN401
@@ -78,6 +89,22 @@ class OnnxRuntimeEngine:
                 for start in range(0, len(batch), self.batch_size)
             ]
             return np.concatenate(chunks).reshape(len(batch), -1)
+
+
+class OnnxRuntimeReader:
+    """A session with the feature map as its second output."""
+
+    def __init__(self, onnxruntime: Any, files: ModelFiles, options: ScoringOptions) -> None:  # noqa: ANN401
+        content, threads = with_features(onnx_model(files)), threads_a_picture(options, 1)
+        self._session = create_session(onnxruntime, content, threads, _providers(options))
+        (source,) = self._session.get_inputs()
+        self._input = source.name
+
+    def read(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run the network on one picture: its output, and the feature map."""
+        with failing_alone(OnnxRuntimeEngine.name):
+            output, features = self._session.run(None, {self._input: tensor[np.newaxis]})
+            return output.reshape(-1), features[0]
 
 
 def create_session(

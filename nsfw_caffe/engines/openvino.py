@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import queue
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsfw_caffe.caffe_to_onnx.cache import onnx_model
+from nsfw_caffe.caffe_to_onnx.features import with_features
 from nsfw_caffe.engines.base import Parallelism, failing_alone, import_module, threads_a_picture
 from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
@@ -34,6 +36,16 @@ def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> Open
     if not files.original:
         try_model(engine, files)
     return engine
+
+
+def create_reader(
+    engine: OpenVinoEngine,  # noqa: ARG001 - whose model has no such output
+    files: ModelFiles,
+    options: ScoringOptions,
+    blob: str,  # noqa: ARG001 - Caffe's name, which in-place layers have changed here
+) -> OpenVinoReader:
+    """Load the model once more, with one more output."""
+    return OpenVinoReader(require(options), files, options)
 
 
 def require(options: ScoringOptions) -> Any:  # noqa: ANN401
@@ -59,12 +71,7 @@ class OpenVinoEngine:
     def __init__(self, core: Any, files: ModelFiles, options: ScoringOptions, callers: int) -> None:  # noqa: ANN401
         threads = threads_a_picture(options, callers) * callers
         settings = compile_settings(options.precision, threads, callers)
-        content = onnx_model(files)
-        model = core.read_model(content)
-        model.reshape([1, *INPUT_SHAPE])
-        if not files.original:
-            _let_nan_pass(model)
-        self._compiled = core.compile_model(model, "CPU", settings)
+        self._compiled = core.compile_model(_read_model(core, onnx_model(files), files), "CPU", settings)
         # One for each caller at a time, each run once here: openvino's bindings set themselves up when they are first
         # used, and two threads that do that at once wait for each other for ever.
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -84,6 +91,24 @@ class OpenVinoEngine:
             self._requests.put(request)
 
 
+class OpenVinoReader:
+    """A compiled model with the feature map as its second output, for one caller at a time."""
+
+    def __init__(self, core: Any, files: ModelFiles, options: ScoringOptions) -> None:  # noqa: ANN401
+        model = _read_model(core, with_features(onnx_model(files)), files)
+        if options.precision == "bfloat16":
+            _copy_features(model)
+        settings = compile_settings(options.precision, threads_a_picture(options, 1))
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self._lock = threading.Lock()
+
+    def read(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run the network on one picture: its output, and the feature map."""
+        with self._lock, failing_alone(OpenVinoEngine.name):
+            found = self._request.infer([tensor[np.newaxis]])
+            return found[0].reshape(-1).copy(), found[1][0].copy()
+
+
 def compile_settings(precision: Precision, threads: int, callers: int = 1) -> dict[str, str | int]:
     """Say how a model is to be compiled: for this many threads, which callers at once share."""
     # The precision is said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
@@ -92,6 +117,28 @@ def compile_settings(precision: Precision, threads: int, callers: int = 1) -> di
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": callers,
     }
+
+
+def _read_model(core: Any, content: bytes, files: ModelFiles) -> Any:  # noqa: ANN401
+    model = core.read_model(content)
+    model.reshape([1, *INPUT_SHAPE])
+    if not files.original:
+        _let_nan_pass(model)
+    return model
+
+
+def _copy_features(model: Any) -> None:  # noqa: ANN401
+    """Give the second output as a copy, made by a convolution that changes nothing.
+
+    An output that is read in between is made float32 there, and then the network rounds elsewhere: other scores.
+    """
+    from openvino import opset13 as operations
+
+    result = model.get_results()[1]
+    features = result.input_value(0)
+    ones = operations.constant(np.ones((features.get_shape()[1], 1, 1, 1, 1), np.float32))
+    copied = operations.group_convolution(features, ones, [1, 1], [0, 0], [0, 0], [1, 1])
+    result.input(0).replace_source_output(copied.output(0))
 
 
 def _let_nan_pass(model: Any) -> None:  # noqa: ANN401

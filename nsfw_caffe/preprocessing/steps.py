@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
@@ -37,7 +38,8 @@ Tensor = npt.NDArray[np.float32]
 CROP = INPUT_SHAPE[-1]
 """Side of the network's input."""
 
-_OFFSET = (RESIZE[0] - CROP) // 2
+OFFSET = (RESIZE[0] - CROP) // 2
+"""Of the crop from the left and from the top of the resized picture."""
 _MEAN = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
 
 
@@ -48,14 +50,32 @@ def preprocess(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS
     every picture through JPEG. ImageError, which names the source, if it is no picture that Pillow can read, or exceeds
     a limit.
     """
-    return _network_input(decoded(source, codec, limits))
+    return crop(decoded(source, codec, limits))
 
 
 def decoded(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS, side: int = RESIZE[0]) -> Pixels:
     """Do the steps before the crop: uint8 (side, side, 3), RGB. Only training resizes to another side than 256."""
-    try:
-        content = source if isinstance(source, (np.ndarray, Image.Image)) else read_source(source, limits.bytes)
+    with _named(source):
+        content = _content(source, limits)
         return heedless(lambda: codec.round_trip(resize(_open_rgb(content, codec, limits), side)))
+
+
+def rgb(source: Source, codec: JpegCodec, limits: Limits = DEFAULT_LIMITS) -> Image.Image | Pixels:
+    """Do the first step alone: the whole picture as it is scored, RGB; an array is given back. ImageError as above."""
+    with _named(source):
+        content = _content(source, limits)
+        return heedless(lambda: _open_rgb(content, codec, limits))
+
+
+def _content(source: Source, limits: Limits) -> bytes | Image.Image | Pixels:
+    return source if isinstance(source, (np.ndarray, Image.Image)) else read_source(source, limits.bytes)
+
+
+@contextlib.contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Make ImageErrors, which name the source, of what is wrong with it."""
+    try:
+        yield
     except (NotRead, LimitExceeded) as error:
         raise ImageError(describe(source), str(error)) from error
     except (_SourceError, UnreadableError) as error:
@@ -136,8 +156,9 @@ def _check_array(array: Pixels) -> Pixels:
     return array
 
 
-def _network_input(pixels: Pixels) -> Tensor:
-    return tensor_of(pixels[_OFFSET : _OFFSET + CROP, _OFFSET : _OFFSET + CROP])
+def crop(pixels: Pixels, left: int = OFFSET, top: int = OFFSET) -> Tensor:
+    """Cut the network's input out of a resized picture, uint8 (256, 256, 3): in its middle, where scores come from."""
+    return tensor_of(pixels[top : top + CROP, left : left + CROP])
 
 
 def tensor_of(crop: Pixels) -> Tensor:
