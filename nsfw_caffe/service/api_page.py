@@ -106,7 +106,7 @@ def _contents(document: Json, contents: Mapping[str, Json]) -> Iterator[str]:
             yield f"<details><summary>Fields</summary>{_table(('Name', ''), rows)}</details>"
         for example in _examples(content):
             yield _prose(example.get("summary", ""))
-            yield _code(json.dumps(_shortened(example["value"]), indent=2))
+            yield _code(_text(example["value"]))
 
 
 def _examples(content: Json) -> Iterator[Json]:
@@ -117,17 +117,23 @@ def _examples(content: Json) -> Iterator[Json]:
 
 def _errors(document: Json) -> Iterator[str]:
     yield '<section id="errors"><h2>Errors</h2>'
-    yield _prose("All have the same form. The reason is for programs, the message for people; it may read otherwise.")
-    for answer in document["components"]["responses"].values():
-        content = answer["content"]["application/json"]
-        examples = [example["value"]["error"] for example in _examples(content)]
-        rows = [(f"<code>{escape(each['reason'])}</code>", escape(each["message"])) for each in examples]
-        status = answer["x-status"]
-        yield f'<h3 id="{status}">{status}</h3>{_prose(answer["description"])}'
-        if "headers" in answer:
-            yield _prose("With the header " + ", ".join(f"`{name}`" for name in answer["headers"]) + ".")
-        yield _table(("Reason", "Message, for example"), rows)
+    yield _prose(
+        'All have one form, `{"error": {"reason": ..., "message": ...}}`. The reason is for programs; the message is '
+        "for people, and may read otherwise."
+    )
+    rows = [row for answer in document["components"]["responses"].values() for row in _error_rows(answer)]
+    yield _table(("Status", "Reason", "Message, for example"), rows)
     yield "</section>"
+
+
+def _error_rows(answer: Json) -> Iterator[tuple[str, str, str]]:
+    """Return a row for each reason of an answer; the first has the status, with the headers that come with it."""
+    headers = "".join(f"<br><small>{escape(name)}</small>" for name in answer.get("headers", ()))
+    status = f'<strong id="{answer["x-status"]}">{answer["x-status"]}</strong>{headers}'
+    for example in _examples(answer["content"]["application/json"]):
+        error = example["value"]["error"]
+        yield status, f"<code>{escape(error['reason'])}</code>", escape(error["message"])
+        status = ""
 
 
 def _resolved(document: Json, part: Json) -> Json:
@@ -138,6 +144,12 @@ def _resolved(document: Json, part: Json) -> Json:
     for name in part["$ref"].removeprefix("#/").split("/"):
         found = found[name]
     return found
+
+
+def _text(example: Json) -> str:
+    """Return an example as JSON, a field a line, and a row of numbers on one."""
+    text = json.dumps(_shortened(example), indent=2)
+    return re.sub(r"\[[-\d.,\s]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
 
 
 def _shortened(value: Any) -> Any:  # noqa: ANN401 - what JSON may be

@@ -35,13 +35,15 @@ class JsonLines(logging.Formatter):
 
 
 def to_standard_error() -> None:
-    """Have the service's log written; what other parts of the library log goes the same way."""
+    """Have all that this process logs written so."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    logger = logging.getLogger("nsfw_caffe")
-    logger.handlers = [handler]
-    logger.propagate = False
+    logging.getLogger().handlers = [handler]
+    library = logging.getLogger("nsfw_caffe")
+    library.handlers = []
+    library.propagate = True
     LOGGER.setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings have what clients send
 
 
 def log_request(route: str, status: int, fields: Mapping[str, object]) -> None:

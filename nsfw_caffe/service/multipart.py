@@ -46,7 +46,8 @@ class Form:
         if not boundary:
             raise Refused("bad_request", "the Content-Type names no boundary")
         self._most = most
-        self._fields = 0
+        self._delimiter = b"--" + boundary
+        self._delimiters = 0
         self._header_bytes = 0
         self._name, self._value, self._disposition = b"", b"", b""
         self._files: list[tuple[str, io.BytesIO]] = []
@@ -70,6 +71,10 @@ class Form:
 
     def feed(self, piece: bytes) -> None:
         """Take a piece of the body; Refused where this is no form, or there are too many files or fields."""
+        # Counted first: the parser looks at each byte around one in Python, of a boundary's beginning too.
+        self._delimiters += piece.count(self._delimiter)
+        if self._delimiters > self._most + _FIELDS + 1:
+            raise Refused("bad_request", f"the form has more than {self._most} files and {_FIELDS} fields")
         try:
             self._parser.write(piece)
         except FormParserError as error:
@@ -105,9 +110,6 @@ class Form:
     def _begin_data(self) -> None:
         name = parse_options_header(self._disposition)[1].get(b"filename")
         if name is None:
-            self._fields += 1
-            if self._fields > _FIELDS:
-                raise Refused("bad_request", f"the form has more than {_FIELDS} fields")
             return
         if len(self._files) == self._most:
             expected = "one file" if self._most == 1 else f"at most {self._most} files"

@@ -19,6 +19,26 @@ EXAMPLE_PICTURE = (
 EXAMPLE_SCORE = 0.3849
 """What the original network gives it, to the digits that are the same in every engine."""
 
+EXAMPLE_EXPLANATION: Json = {
+    "score": EXAMPLE_SCORE,
+    "others": ["sfw"],
+    "log_odds": -0.4688,
+    "bias": 2.0382,
+    "heat_map": [
+        [-6.29, -5.25, -4.56, -5.45, -5.4, -5.23, -4.64],
+        [-4.62, -4.74, -0.66, -1.81, 0.67, 0.1, -2.11],
+        [-7.65, -1.73, -1.18, -4.29, -0.9, -0.06, -2.29],
+        [-7.57, -2.26, 1.79, 0.12, 1.92, -1.01, -4.12],
+        [-7.22, -1.82, 3.14, 1.86, 4.16, -0.6, -3.92],
+        [-7.18, -2.52, 1.15, 0.81, 1.48, -0.2, -2.8],
+        [-7.77, -5.51, -3.23, -2.52, -3.0, -2.53, -5.41],
+    ],
+    "box": [0.0625, 0.0625, 0.9375, 0.9375],
+    "detail": "exact",
+    "score_range": None,
+}
+"""What is said of it, in the same way."""
+
 _OF_A_PICTURE = (400, 401, 403, 408, 413, 415, 422, 500, 502, 503, 504)
 _OF_MANY = (400, 401, 408, 413, 415, 500, 503)
 
@@ -43,7 +63,7 @@ def document(options: ServiceOptions, description: Description) -> Json:
         "paths": {
             "/v1/score": {"post": _score(made_by)},
             "/v1/scores": {"post": _scores(made_by, options.items)},
-            "/v1/explain": {"post": _explain()},
+            "/v1/explain": {"post": _explain(made_by)},
             "/v1/gate": {"post": _gate(made_by)},
             "/livez": {"get": _health("livez", "Whether the service runs", "alive")},
             "/readyz": {"get": _health("readyz", "Whether pictures can be scored", "ready", 503)},
@@ -132,14 +152,16 @@ def _scores(made_by: Json, items: int) -> Json:
     }
 
 
-def _explain() -> Json:
+def _explain(made_by: Json) -> Json:
     detail = {
         "name": "detail",
         "in": "query",
         "schema": {"enum": ["exact", "fine"], "default": "exact"},
         "description": "`exact` is the map of the score, `fine` the mean of the maps of 25 shifted crops.",
     }
-    answer = _json("The heat map; with `Accept: image/png` a picture of it.", "Explanation", None)
+    answer = _json(
+        "The heat map; with `Accept: image/png` a picture of it.", "Explanation", {**EXAMPLE_EXPLANATION, **made_by}
+    )
     answer["content"]["image/png"] = {"schema": {**_FILE, "description": "The picture under its heat map."}}
     return {
         "operationId": "explain",
@@ -158,7 +180,7 @@ def _explain() -> Json:
 def _gate(made_by: Json) -> Json:
     def verdict(text: str, name: str, query: str) -> dict[str, Any]:
         example = {"summary": f"With ?{query}", "value": {"verdict": name, "score": EXAMPLE_SCORE, **made_by}}
-        answer = _json(text, "Verdict", None)
+        answer = _json(text, "Verdict")
         answer["content"]["application/json"]["examples"] = {name: example}
         return answer
 
@@ -219,7 +241,7 @@ def _metrics() -> Json:
 
 
 def _itself() -> Json:
-    answer = {"description": "It.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    answer = {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}}
     return {
         "operationId": "openapi",
         "summary": "This document",
@@ -252,7 +274,7 @@ def _form(files: Json, text: str) -> Json:
     return {"schema": {"type": "object", "required": ["file"], "properties": {"file": files}, "description": text}}
 
 
-def _json(text: str, schema: str, example: Json | None) -> dict[str, Any]:
+def _json(text: str, schema: str, example: Json | None = None) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
     if example is not None:
         content["example"] = example

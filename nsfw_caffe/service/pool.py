@@ -208,7 +208,6 @@ class Pool:
 
     def _give(self, worker: _Worker, pending: _Pending) -> None:
         worker.pending = pending
-        pending.attempts += 1
         pending.waited = time.perf_counter() - pending.since
         loop = asyncio.get_running_loop()
         worker.deadline = loop.call_later(self._options.seconds, self._end_overtime, worker, pending)
@@ -264,7 +263,7 @@ class Pool:
         pending, worker.pending = worker.pending, None
         return pending
 
-    def _lost(self, worker: _Worker) -> None:
+    def _lost(self, worker: _Worker, taken: bool) -> None:
         """Give a lost worker's picture to another one, unless it has cost as many as it may."""
         worker.gone.set()
         if worker in self._idle:
@@ -272,6 +271,7 @@ class Pool:
         pending = self._take_from(worker)
         if pending is None or pending.answer.done():
             return
+        pending.attempts += taken  # else the worker has died of something else
         if pending.attempts == ATTEMPTS:
             pending.fail(WorkerLost(f"the worker process died of the picture, {ATTEMPTS} times"))
         elif self._idle:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -82,7 +82,7 @@ class Scoring:
         try:
             await asyncio.gather(*tasks)
         finally:
-            await _cancel(tasks)
+            await _cancel(*tasks)
         return [found[index] for index in range(len(items))]
 
     async def _some(self, pending: Iterator[tuple[int, Item]], found: dict[int, Answer | Refused]) -> None:
@@ -126,7 +126,7 @@ async def while_wanted(receive: Receive, work: Awaitable[_Value]) -> _Value:
             raise ClientDisconnect
         return working.result()
     finally:
-        await _cancel([working, leaving])
+        await _cancel(working, leaving)
 
 
 async def _gone(receive: Receive) -> None:
@@ -134,7 +134,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _cancel(tasks: Sequence[asyncio.Future[object]]) -> None:
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -73,7 +73,7 @@ class Watching:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = message | {"headers": _with_policy(message.get("headers", ()))}
+                message = {**message, "headers": _with_policy(message.get("headers", ()))}
             await send(message)
 
         try:
@@ -125,15 +125,14 @@ def on_http_error(request: Request, error: Exception) -> Response:
     return refuse(request.scope, refused)
 
 
-def _with_policy(headers: Any) -> list[tuple[bytes, bytes]]:  # noqa: ANN401 - what ASGI allows
-    headers = list(headers)
-    names = {name.lower(): value for name, value in headers}
-    page = names.get(b"content-type", b"").startswith(b"text/html")
-    headers += [
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
-        (b"content-security-policy", (_PAGE_POLICY if page else _DATA_POLICY).encode()),
-    ]
-    if b"cache-control" not in names:
-        headers.append((b"cache-control", b"no-store"))
-    return headers
+def _with_policy(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers with those that every answer has."""
+    named = {name.lower(): value for name, value in headers}
+    page = named.get(b"content-type", b"").startswith(b"text/html")
+    every = {
+        b"x-content-type-options": b"nosniff",
+        b"referrer-policy": b"no-referrer",
+        b"content-security-policy": (_PAGE_POLICY if page else _DATA_POLICY).encode(),
+        b"cache-control": b"no-store",
+    }
+    return [*headers, *((name, value) for name, value in every.items() if name not in named)]

@@ -19,9 +19,17 @@ _LENGTH = struct.Struct("!i")
 
 
 class WorkerProcess(asyncio.Protocol):
-    """A worker's process; `received` is called with each of its messages, and `lost` once, when it can send no more."""
+    """A worker's process.
 
-    def __init__(self, received: Callable[[Any], None], lost: Callable[[], None]) -> None:
+    Parameters
+    ----------
+    received : callable
+        Called with each of its messages.
+    lost : callable
+        Called once, when it can send no more, with whether it had taken what was sent to it.
+    """
+
+    def __init__(self, received: Callable[[Any], None], lost: Callable[[bool], None]) -> None:
         self._received = received
         self._lost = lost
         self._buffer = bytearray()
@@ -89,7 +97,8 @@ class WorkerProcess(asyncio.Protocol):
             del self._buffer[:end]
             self._received(message)
 
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, error: Exception | None) -> None:
         """Take note of the end."""
         self._process.kill()  # nothing can be asked of it any more
-        self._lost()
+        # Linux resets the connection of one that dies and leaves something unread, and closes any other.
+        self._lost(error is None)
