@@ -23,9 +23,14 @@ from typing import TypeVar
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.service import fetching
 from nsfw_caffe.service.fetching import Fetcher, FetchError, FetchFailed, FetchRefused, FetchTimedOut
 from nsfw_caffe.service.options import ServiceOptions
+from nsfw_caffe.service.pool import Pool
+from nsfw_caffe.service.server import application
+from nsfw_caffe.service.set_up import WorkerSetUp
 from tests.service.stand_ins import ANSWERS, PICTURE, Hosts, Names, at_once
 
 T = TypeVar("T")
@@ -427,6 +432,15 @@ def test_an_allowed_host_within_is_none(hosts: Hosts) -> None:
 def test_what_is_no_host_to_allow(host: str) -> None:
     with pytest.raises(ValueError, match=r"host"):
         Fetcher(replace(OPTIONS, allow_hosts=(host,)))
+
+
+def test_the_service_does_not_start_with_what_is_no_host() -> None:
+    async def start() -> None:
+        async with application(Pool(WorkerSetUp(ScoringOptions()), OPTIONS), replace(OPTIONS, allow_hosts=("a b",))):
+            pass
+
+    with pytest.raises(NsfwCaffeError, match="^--allow-host: 'a b' is no host's name"):
+        asyncio.run(start())
 
 
 # ---- hosts that mean harm ----
