@@ -19,7 +19,7 @@ import nsfw_caffe
 from nsfw_caffe._version import __version__
 from nsfw_caffe.results.record import Provenance
 from tests import bombs
-from tests.service.running import FORM, JSON, Service, form, until
+from tests.service.running import FORM, JSON, Reply, Service, form, until
 from tests.support import PHOTOS
 
 PICTURES = ["rocket.jpg", "chelsea.png", "coffee.png"]
@@ -285,7 +285,13 @@ class TestBusy:
     def test_forty_clients_of_eight_places(
         self, service: Service, portable: nsfw_caffe.Classifier, photo: bytes
     ) -> None:
+        def several() -> Reply:
+            while (reply := service.post("/v1/scores", form(*[("photo", photo)] * 5), FORM)).status == 503:
+                time.sleep(0.05)
+            return reply
+
         with concurrent.futures.ThreadPoolExecutor(40) as clients:
+            many = clients.submit(several)
             replies = list(clients.map(lambda _: service.post("/v1/score", photo), range(80)))
         assert {reply.status for reply in replies} == {200, 503}
         score = portable.classify(photo)
@@ -295,6 +301,8 @@ class TestBusy:
             else:
                 assert reply.reason == "busy"
                 assert int(reply.headers["retry-after"]) >= 1
+        # What has been let in waits for its turn.
+        assert [each["score"] for each in many.result().json["results"]] == [score] * 5
 
     def test_who_goes_away_gives_the_place_to_others(self, lenient: Service, photo: bytes) -> None:
         gone = lenient.metric("nsfw_caffe_requests_total", route="/v1/score", status="499")
@@ -305,7 +313,7 @@ class TestBusy:
             waiting.close()
             until(lambda: lenient.metric("nsfw_caffe_waiting") == 0, 2)
             assert lenient.metric("nsfw_caffe_busy") == 1
-            assert lenient.metric("nsfw_caffe_requests_total", route="/v1/score", status="499") == gone + 1
+            until(lambda: lenient.metric("nsfw_caffe_requests_total", route="/v1/score", status="499") == gone + 1)
             assert slow.recv(1000).startswith(b"HTTP/1.1 422 ")
 
     def test_health_is_answered_meanwhile(self, lenient: Service) -> None:
