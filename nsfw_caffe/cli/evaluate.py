@@ -21,7 +21,11 @@ from nsfw_caffe.cli.pages import add_figures_options, add_thumbnails_options, ch
 from nsfw_caffe.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nsfw_caffe.classifier import Classifier
     from nsfw_caffe.evaluate import Evaluation, Options
+    from nsfw_caffe.report.thumbnails import Colour
 
 _DESCRIPTION = """\
 Plot the ROC curve of the scores on your own labelled data and choose a threshold: the data are two folders, a table
@@ -73,6 +77,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     outputs = parser.add_argument_group("outputs")
     add_figures_options(outputs)
     add_thumbnails_options(outputs, "the N worst mistakes on each side")
+    outputs.add_argument(
+        "--heat-maps", action="store_true", help="show below each thumbnail which parts make the score, as scored now"
+    )
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -105,23 +112,48 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
     check_libraries()
     check_page_options(options, parser, "evaluate")
-    evaluation = _evaluate(options, parser, _asked(options))
-    report = evaluation_report(evaluation, pictures=options.thumbnails or 0, clear=options.clear)
+    _check_data_options(options, parser)
+    asked = _asked(options)
+    classifier = functools.cache(lambda: create_classifier(options))
+    colour = _colour(classifier()) if options.heat_maps else None
+    evaluation = _evaluate(options, asked, classifier)
+    report = evaluation_report(evaluation, pictures=options.thumbnails or 0, clear=options.clear, colour=colour)
     write_report(report, to_json(evaluation), options)
     return SOME_FAILED if evaluation.failures else OK
 
 
-def _evaluate(options: argparse.Namespace, parser: argparse.ArgumentParser, asked: Options) -> Evaluation:
-    """Evaluate the labelled data that the options name."""
-    from nsfw_caffe.evaluate.labelled_data import evaluate_folders, evaluate_table
+def _colour(classifier: Classifier) -> Colour:
+    """Give what makes heat maps of thumbnails; ModelError or EngineUnavailable where the model has none."""
+    from PIL import Image
 
+    from nsfw_caffe.explain.drawing import coloured
+
+    classifier.explain(Image.new("RGB", (1, 1)))  # before the work
+
+    def colour(content: bytes, thumbnail: Image.Image) -> tuple[Image.Image, float]:
+        explanation = classifier.explain(content)
+        return coloured(thumbnail, explanation), explanation.score
+
+    return colour
+
+
+def _check_data_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with a usage error where the options do not go together."""
     check_engine_options(options, parser)
+    if options.heat_maps and options.thumbnails is None:
+        parser.error("--heat-maps goes with --thumbnails")
     if bool(options.nsfw) != bool(options.sfw):
         parser.error("--nsfw and --sfw go together: a ROC needs both")
     if (options.data is not None) == bool(options.nsfw):
         parser.error("give DATA, or --nsfw DIR and --sfw DIR")
     if options.results is not None and options.data is None:
         parser.error("--results goes with DATA")
+
+
+def _evaluate(options: argparse.Namespace, asked: Options, classifier: Callable[[], Classifier]) -> Evaluation:
+    """Evaluate the labelled data that the options name."""
+    from nsfw_caffe.evaluate.labelled_data import evaluate_folders, evaluate_table
+
     with Progress(quiet=options.quiet) as progress:
         evaluate = (
             functools.partial(evaluate_folders, options.nsfw, options.sfw)
@@ -131,7 +163,7 @@ def _evaluate(options: argparse.Namespace, parser: argparse.ArgumentParser, aske
         return evaluate(
             options=asked,
             by=options.by,
-            classifier=lambda: create_classifier(options),
+            classifier=classifier,
             scores=options.scores,
             workers=options.workers,
             progress=progress.done if progress.shown else None,

@@ -68,12 +68,12 @@ def overlay(source: Source, explanation: Explanation, *, limits: Limits = DEFAUL
     (512, 568)
     """
     stored = StoredPicture(source, limits, (SIDE, SIDE - _LEGEND), _LEAST)
-    shown = stored.show(_colour(stored.picture, explanation))
+    shown = stored.show(coloured(stored.picture, explanation))
     return _with_legend(shown, explanation)
 
 
-def _colour(picture: Image.Image, explanation: Explanation) -> Image.Image:
-    """Lay the colours of the map over a picture as it is stored."""
+def coloured(picture: Image.Image, explanation: Explanation) -> Image.Image:
+    """Lay the colours of the map over a picture as it is stored, of any size: RGB."""
     grey = np.repeat(np.asarray(picture.convert("L"), np.float64)[:, :, np.newaxis], 3, axis=2)
     grey = np.interp(grey, [0, 255], _GREYS)
     left, top, right, bottom = explanation.box

@@ -25,7 +25,7 @@ from nsfw_caffe.report.formatting import (
 )
 from nsfw_caffe.report.plots import evaluation_plots
 from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, Report, Section, Table
-from nsfw_caffe.report.thumbnails import thumbnails
+from nsfw_caffe.report.thumbnails import Colour, thumbnails
 from nsfw_caffe.results.record import Provenance
 
 FEW = 30
@@ -43,12 +43,15 @@ _ROWS = 100
 """How many groups of a column, and how many sources without a score, are shown."""
 
 
-def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool = False) -> Report:
+def evaluation_report(
+    evaluation: Evaluation, *, pictures: int = 0, clear: bool = False, colour: Colour | None = None
+) -> Report:
     """Return what an evaluation says.
 
     A page has thumbnails, blurred unless `clear`, of up to `pictures` of the worst mistakes on each side, made when it
-    is written; one that is not where its name says has none.
+    is written; one that is not where its name says has none. `colour` gives each a heat map.
     """
+    gallery = partial(_mistakes, pictures=pictures, clear=clear, colour=colour)
     roc, roc_log, precision_recall, scores, rates, reliability = map(Figure, evaluation_plots(evaluation))
     sections = [
         Section("Overview", _overview(evaluation)),
@@ -58,8 +61,8 @@ def evaluation_report(evaluation: Evaluation, *, pictures: int = 0, clear: bool 
         Section("Two thresholds, and people between them", _moderated(evaluation)),
         Section("Scores as probabilities", [reliability, *_calibration(evaluation)]),
         *(Section(f"By {name}", _strata(groups)) for name, groups in evaluation.strata),
-        Section("The highest-scored sfw", _mistakes(evaluation.highest_sfw, pictures, clear)),
-        Section("The lowest-scored nsfw", _mistakes(evaluation.lowest_nsfw, pictures, clear)),
+        Section("The highest-scored sfw", gallery(evaluation.highest_sfw)),
+        Section("The lowest-scored nsfw", gallery(evaluation.lowest_nsfw)),
         Section("Without a score", _failures(evaluation.failures)),
         Section("Made with", [made_with(evaluation.set_ups, evaluation.versions)]),
     ]
@@ -271,7 +274,7 @@ def _beyond_chance(test: GroupTest) -> str:
     return f"{words} beyond chance ({p_value(test.p_value)}, {test.method}, adjusted for two tests after Holm)"
 
 
-def _mistakes(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[Part]:
+def _mistakes(mistakes: Sequence[Mistake], *, pictures: int, clear: bool, colour: Colour | None) -> list[Part]:
     rows = [(number(mistake.score), mistake.source or f"sample {mistake.index}") for mistake in mistakes]
     if not rows:
         return []
@@ -279,7 +282,7 @@ def _mistakes(mistakes: Sequence[Mistake], pictures: int, clear: bool) -> list[P
     sources = [mistake.source for mistake in mistakes[:pictures] if mistake.source is not None]
     if not sources:  # none is asked for, or the data has no names
         return [table]
-    read = partial(thumbnails, sources, clear=clear)
+    read = partial(thumbnails, sources, clear=clear, colour=colour)
     return [Gallery([score for score, _ in rows[: len(sources)]], read, clear, table)]
 
 

@@ -23,6 +23,11 @@ _WIDTH = 100
 
 _BLURRED = "The thumbnails are blurred for good: the page does not hold the pictures."
 
+_HEAT_MAPS = (
+    "In the heat maps, a place is red where it speaks for the class that is scored, and blue where it speaks against "
+    "it; white is in between, and dark what the network does not see. The colours mean the same in all of them."
+)
+
 
 class Part(Protocol):
     """A piece of a section."""
@@ -110,6 +115,20 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class HeatMap:
+    """A thumbnail in the colours of what each part has to do with the score, and that score; or why there is none."""
+
+    uri: str | None
+    text: str
+
+    def to_html(self) -> str:
+        """Write it as HTML, to stand below its thumbnail."""
+        if self.uri is None:
+            return '<div class="none">no heat map</div>'
+        return f'<img src="{html.escape(self.uri)}" alt="heat map">'
+
+
+@dataclass(frozen=True)
 class Thumbnail:
     """A small picture of a source: a JPEG as a data: URI, with its size in pixels, or why there is none."""
 
@@ -118,6 +137,7 @@ class Thumbnail:
     width: int
     height: int
     missing: str | None
+    heat_map: HeatMap | None = None  # None where none is asked for
 
     def to_html(self, title: str) -> str:
         """Write it as HTML under a title, with its name below; every text is escaped."""
@@ -126,6 +146,9 @@ class Thumbnail:
         else:
             shown = f'<img src="{html.escape(self.uri)}" width="{self.width}" height="{self.height}" alt="">'
         text = self.source if self.missing is None else f"{self.source} ({self.missing})"
+        if self.heat_map is not None:
+            shown += self.heat_map.to_html()
+            text = f"{text} ({self.heat_map.text})"
         return f"{shown}<strong>{_escape(title)}</strong>{_name(text)}"
 
 
@@ -147,10 +170,13 @@ class Gallery:
 
     def to_html(self) -> str:
         """See `Part`."""
+        thumbnails = self.read()
         entries = "\n".join(
-            f"<li>{thumbnail.to_html(title)}</li>" for title, thumbnail in zip(self.titles, self.read(), strict=True)
+            f"<li>{thumbnail.to_html(title)}</li>" for title, thumbnail in zip(self.titles, thumbnails, strict=True)
         )
         pieces = [] if self.clear else [Paragraph(_BLURRED).to_html()]
+        if any(thumbnail.heat_map is not None for thumbnail in thumbnails):
+            pieces.append(Paragraph(_HEAT_MAPS).to_html())
         pieces.append(f'<ul class="gallery">{entries}</ul>')
         rest = self.in_text.rows[len(self.titles) :]
         if rest:

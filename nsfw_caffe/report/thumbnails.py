@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
+from typing import TypeAlias
 
 from PIL import Image, ImageFilter
 
+from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded
 from nsfw_caffe.preprocessing.opening import open_picture
-from nsfw_caffe.report.sections import Thumbnail
+from nsfw_caffe.report.sections import HeatMap, Thumbnail
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sources.reopening import Sources, SourceUnusable
 
@@ -30,29 +32,46 @@ _MOST = 256 << 20
 
 _CHANGED = "it has changed since it was scored"
 
+Colour: TypeAlias = Callable[[bytes, Image.Image], tuple[Image.Image, float]]
+"""Lays the heat map of a picture's file over its thumbnail, and gives the score that it explains."""
 
-def thumbnails(wanted: Iterable[Record | str], *, clear: bool = False) -> tuple[Thumbnail, ...]:
+
+def thumbnails(
+    wanted: Iterable[Record | str], *, clear: bool = False, colour: Colour | None = None
+) -> tuple[Thumbnail, ...]:
     """Make a thumbnail of each record's source as it was scored, or say why there is none.
 
     Of a mere name, a path or ``archive!member``, the source is taken as it is now. Unless `clear`, the pictures are
-    averaged to 10 pixels a side and blurred.
+    averaged to 10 pixels a side and blurred, those below the colours of a heat map too.
     """
     with Sources() as sources:
-        return tuple(_thumbnail(each, sources, clear) for each in wanted)
+        return tuple(_thumbnail(each, sources, clear, colour) for each in wanted)
 
 
-def _thumbnail(wanted: Record | str, sources: Sources, clear: bool) -> Thumbnail:
+def _thumbnail(wanted: Record | str, sources: Sources, clear: bool, colour: Colour | None) -> Thumbnail:
     source = wanted if isinstance(wanted, str) else wanted.source
     try:
         content = _read(wanted, sources)
         with collected():  # and dropped: it was said of the picture when it was scored
             picture = heedless(partial(shrink, content, clear=clear))
+            heat_map = None if colour is None else _heat_map(content, picture, colour)
     except SourceUnusable as error:
         return Thumbnail(source, None, 0, 0, str(error))
+    return Thumbnail(source, _uri(picture), *picture.size, None, heat_map)
+
+
+def _heat_map(content: bytes, picture: Image.Image, colour: Colour) -> HeatMap:
+    try:
+        coloured, score = colour(content, picture)
+    except NsfwCaffeError as error:
+        return HeatMap(None, str(error))
+    return HeatMap(_uri(coloured), f"heat map of {score:.4f}")
+
+
+def _uri(picture: Image.Image) -> str:
     output = io.BytesIO()
     picture.save(output, "JPEG", quality=_QUALITY)
-    uri = "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode("ascii")
-    return Thumbnail(source, uri, *picture.size, None)
+    return "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode("ascii")
 
 
 def shrink(content: bytes, *, clear: bool = False) -> Image.Image:

@@ -45,7 +45,8 @@ def _route(path: str, name: str, content: bytes) -> Route:
 
     async def answer(request: Request) -> Response:
         if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
+            # With its type, and so with the policy of its type, which takes the place of the one that was kept.
+            return Response(status_code=304, headers=headers, media_type=kind)
         return Response(content, headers=headers, media_type=kind)
 
     return Route(path, answer)

@@ -46,11 +46,14 @@ Application: TypeAlias = Callable[[Pool, ServiceOptions], AbstractAsyncContextMa
 
 @contextlib.asynccontextmanager
 async def application(pool: Pool, options: ServiceOptions) -> AsyncIterator[ASGIApp]:
-    """Create the application, with what it needs as long as it runs; NsfwCaffeError where its keys cannot be had."""
+    """Create the application, with what it needs as long as it runs; NsfwCaffeError where its keys or hosts are none."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             fetcher = Fetcher(options)
-            stack.push_async_callback(fetcher.close)
+        except ValueError as error:
+            raise NsfwCaffeError(f"--allow-host: {error}") from error
+        stack.push_async_callback(fetcher.close)
+        try:
             app = create_app(pool, options, fetcher)
         except (OSError, ValueError) as error:
             raise NsfwCaffeError(f"--api-key-file: {reason(error)}") from error

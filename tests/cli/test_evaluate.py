@@ -37,7 +37,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def test_two_folders_end_to_end(folders: Path, tmp_path: Path, portable: Classifier, cache: Path) -> None:
     page, figures, plots = tmp_path / "e.html", tmp_path / "e.json", tmp_path / "plots"
     arguments = ("evaluate", "--nsfw", folders / "nsfw", "--sfw", folders / "sfw", *ENGINE, "--by", "format")
-    child = nsfw_caffe(*arguments, "--html", page, "--thumbnails", "3", "--json", figures, "--plots", plots)
+    options = ("--html", page, "--thumbnails", "3", "--heat-maps", "--json", figures, "--plots", plots)
+    child = nsfw_caffe(*arguments, *options)
     assert child.returncode == 0, child.stderr
     files = sorted(folders.rglob("*.jpg"))
     scores = portable.classify_batch(files)
@@ -47,7 +48,9 @@ def test_two_folders_end_to_end(folders: Path, tmp_path: Path, portable: Classif
     assert re.search(rf"area under the ROC curve +{auc:.4f}", child.stdout)
     text = page.read_text()
     assert text.count("<svg") >= 5
-    assert text.count("data:image/jpeg") == 6
+    assert text.count("data:image/jpeg") == 12
+    explained = [float(found) for found in re.findall(r"heat map of ([\d.]+)\)", text)]
+    assert explained == pytest.approx([float(found) for found in re.findall(r"<strong>([\d.]+)</strong>", text)])
     assert not re.search(r"(src|href)=.?https?:", text)
     assert {path.suffix for path in plots.iterdir()} == {".png"}
     (kept,) = (cache / "nsfw_caffe/evaluate").glob("*.sqlite")
@@ -91,6 +94,7 @@ def test_a_table_of_sources_is_scored(folders: Path, tmp_path: Path) -> None:
         (("one.csv", "--max-fpr", "0.1", "--max-fnr", "0.1"), "not allowed with argument"),
         (("one.csv", "--low", "0.9", "--high", "0.1"), "low=0.9, high=0.1: expected low to be high or less"),
         (("one.csv", "--thumbnails", "3"), "--thumbnails goes with --html"),
+        (("one.csv", "--heat-maps"), "--heat-maps goes with --thumbnails"),
         (("one.csv", "--json", "figures.txt"), "figures.txt: the file's name has to end in .json; --json alone prints"),
     ],
     ids=str,

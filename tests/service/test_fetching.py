@@ -7,6 +7,7 @@ own, notes the address and connects there.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
@@ -22,9 +23,14 @@ from typing import TypeVar
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.service import fetching
 from nsfw_caffe.service.fetching import Fetcher, FetchError, FetchFailed, FetchRefused, FetchTimedOut
 from nsfw_caffe.service.options import ServiceOptions
+from nsfw_caffe.service.pool import Pool
+from nsfw_caffe.service.server import application
+from nsfw_caffe.service.set_up import WorkerSetUp
 from tests.service.stand_ins import ANSWERS, PICTURE, Hosts, Names, at_once
 
 T = TypeVar("T")
@@ -174,6 +180,13 @@ def test_nothing_is_fetched_unless_it_is_allowed(hosts: Hosts) -> None:
     assert not hosts.connected_to
 
 
+def test_nothing_is_left_open(hosts: Hosts, recwarn: pytest.WarningsRecorder) -> None:
+    """aiohttp warns of what is not closed when it is collected."""
+    fetched(hosts, "http://public.test/picture")
+    gc.collect()
+    assert [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)] == []
+
+
 # ---- what is refused, before there is a connection ----
 
 UNLIKELY = ["a..test", f"{'a' * 70}.test"]
@@ -255,6 +268,7 @@ def test_a_name_that_is_bound_to_another_address_later(hosts: Hosts) -> None:
 
 MALFORMED = [
     *("file:///etc/passwd", "ftp://public.test/picture", "gopher://public.test/_x", "data:image/png;base64,AAAA"),
+    *("ws://public.test/picture", "wss://public.test/picture", "ftp://public.test:80/picture"),
     *(
         "//public.test/picture",
         "public.test/picture",
@@ -418,6 +432,15 @@ def test_an_allowed_host_within_is_none(hosts: Hosts) -> None:
 def test_what_is_no_host_to_allow(host: str) -> None:
     with pytest.raises(ValueError, match=r"host"):
         Fetcher(replace(OPTIONS, allow_hosts=(host,)))
+
+
+def test_the_service_does_not_start_with_what_is_no_host() -> None:
+    async def start() -> None:
+        async with application(Pool(WorkerSetUp(ScoringOptions()), OPTIONS), replace(OPTIONS, allow_hosts=("a b",))):
+            pass
+
+    with pytest.raises(NsfwCaffeError, match="^--allow-host: 'a b' is no host's name"):
+        asyncio.run(start())
 
 
 # ---- hosts that mean harm ----

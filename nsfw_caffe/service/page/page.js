@@ -6,6 +6,7 @@ const MOST_TRIES = 30; // where the service is busy
 const LONGEST_WAIT = 60; // seconds, whatever the service says
 const BLURRED = 8; // pixels a side: before a picture is asked for, no more of it is in the page
 const UPDATE = 300; // milliseconds between two texts for the live region
+const LEGEND = "Red: parts that by themselves would score above one half. Blue: below.";
 const NOT_SCORES = ["score", "name"]; // of an answer; all else says what made the score
 
 const find = (id) => document.getElementById(id);
@@ -251,12 +252,14 @@ class Picture {
     const blob = { picture: this.file, "heat map": this.heatMap }[view];
     const image = this.part("img");
     image.hidden = !blob;
+    this.part("canvas").hidden = Boolean(blob);
     if (blob) {
       this.url = URL.createObjectURL(blob);
       image.src = this.url;
       image.alt = view === "picture" ? this.name : heatMapAlt(this);
     } else image.removeAttribute("src");
-    this.card.classList.toggle("open", Boolean(blob));
+    this.card.classList.toggle("mapped", view === "heat map");
+    if (this.state === "scored") this.note(view === "heat map" ? LEGEND : "");
     this.part(".heat").setAttribute("aria-pressed", view === "heat map");
     this.part(".show").textContent = blob ? "Blur" : "Show";
     this.nameButton(this.part(".show"));
@@ -302,7 +305,7 @@ class Picture {
 }
 
 function heatMapAlt(picture) {
-  return `Heat map over ${picture.name}, score ${picture.score.toFixed(4)}: which parts raise it and which lower it`;
+  return `Heat map over ${picture.name}, score ${picture.score.toFixed(4)}. ${LEGEND}`;
 }
 
 function add(files) {
@@ -350,6 +353,7 @@ function afterChange() {
   find("tools").hidden = find("pictures-heading").hidden = !pictures.size;
   nameShowAll();
   judge();
+  tell();
 }
 
 // Verdicts: two thresholds, and what they make of the scores that are there.
