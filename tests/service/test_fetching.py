@@ -439,7 +439,7 @@ def test_the_service_does_not_start_with_what_is_no_host() -> None:
         async with application(Pool(WorkerSetUp(ScoringOptions()), OPTIONS), replace(OPTIONS, allow_hosts=("a b",))):
             pass
 
-    with pytest.raises(NsfwCaffeError, match="^--allow-host: 'a b' is no host's name"):
+    with pytest.raises(NsfwCaffeError, match=r"^--allow-host: 'a b' is no host's name"):
         asyncio.run(start())
 
 
