@@ -6,7 +6,7 @@ const MOST_TRIES = 30; // where the service is busy
 const LONGEST_WAIT = 60; // seconds, whatever the service says
 const BLURRED = 8; // pixels a side: before a picture is asked for, no more of it is in the page
 const UPDATE = 300; // milliseconds between two texts for the live region
-const LEGEND = "Red: were the whole picture like this part, the score would be above one half. Blue: below.";
+const LEGEND = "Red: parts that by themselves would score above one half. Blue: below.";
 const NOT_SCORES = ["score", "name"]; // of an answer; all else says what made the score
 
 const find = (id) => document.getElementById(id);
@@ -252,6 +252,7 @@ class Picture {
     const blob = { picture: this.file, "heat map": this.heatMap }[view];
     const image = this.part("img");
     image.hidden = !blob;
+    this.part("canvas").hidden = Boolean(blob);
     if (blob) {
       this.url = URL.createObjectURL(blob);
       image.src = this.url;
