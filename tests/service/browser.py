@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.remote.webelement import WebElement
+
+from tests.service.running import until
 
 SWITCHES = (
     "--headless=new",
@@ -63,14 +64,6 @@ def chromium(folder: Path) -> Iterator[Chrome]:
 REDUCED_MOTION = {"name": "prefers-reduced-motion", "value": "reduce"}
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-
-
 class Page:
     """The page of a service, just opened."""
 
@@ -92,7 +85,7 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def script(self, text: str, *arguments: object) -> Any:
-        return self.driver.execute_script(text, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(text, *arguments)
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element("css selector", selector)
@@ -118,9 +111,13 @@ class Page:
         contents = [(file.name, base64.b64encode(file.read_bytes()).decode()) for file in files]
         return bool(self.script(EVENT_WITH_FILES, kind, field, contents))
 
-    def wait_for(self, status: str, seconds: float = 30) -> None:
+    def wait_for(self, status: str) -> None:
         """Wait until the page says so of all pictures."""
-        until(lambda: self.find("#status").text == status, seconds)
+        self.until(lambda: self.find("#status").text == status)
+
+    def until(self, holds: Callable[[], Any], seconds: float = 30) -> None:
+        """Wait until something holds, on a machine that may be busy."""
+        until(lambda: bool(holds()), seconds)
 
     def card(self, name: str) -> WebElement:
         return next(card for card in self.all(".card") if card.find_element("css selector", "h3").text == name)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
-import re
-import signal
-import subprocess
-import sys
+import itertools
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,8 +15,10 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from nsfw_caffe import Classifier
-from tests.service.browser import Page, chromium, until
-from tests.support import PHOTOS
+from nsfw_caffe.model.spec import ModelFiles
+from tests.service.browser import Page, chromium
+from tests.service.running import running
+from tests.support import PHOTOS, REPOSITORY
 
 CAT, ROCKET = PHOTOS / "chelsea.png", PHOTOS / "rocket.jpg"
 POLICY = (
@@ -31,32 +28,19 @@ POLICY = (
 KEY = "correct-horse"
 HOSTILE = '"><img src=x onerror=document.title=1>&amp;.png'
 
+PATCH = REPOSITORY / "tests/explain/patch.png"
+"""Coloured squares that speak for nsfw."""
+
+PIXEL = """
+const [image, x, y] = arguments;
+const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+const context = canvas.getContext("2d");
+context.drawImage(image, 0, 0);
+return Array.from(context.getImageData(x * canvas.width, y * canvas.height, 1, 1).data);
+"""
+"""Returns the colour of an image at a place."""
+
 Opened = Callable[..., Page]
-
-
-@contextmanager
-def running(*arguments: str | Path) -> Iterator[str]:
-    """Run the service; what is given is its address."""
-    command = [
-        sys.executable,
-        "-m",
-        "nsfw_caffe",
-        "serve",
-        "--port",
-        "0",
-        "--engine",
-        "onnxruntime",
-        *map(str, arguments),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
-        try:
-            assert child.stdout is not None
-            address = re.search(r"http://127\.0\.0\.1:\d+", child.stdout.readline())
-            assert address, "the service has not started"
-            yield f"{address[0]}/"
-        finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +55,28 @@ def browser(downloads: Path) -> Iterator[Chrome]:
 
 
 @pytest.fixture(scope="module")
-def service(browser: Chrome) -> Iterator[str]:  # noqa: ARG001 - without a browser, there is no need of a service
-    with running("--workers", "2") as address:
-        yield address
+def address(
+    browser: Chrome,  # noqa: ARG001 - without a browser, there is no need of a service
+    model_files: ModelFiles,  # noqa: ARG001 - fetched first
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Return where a service is that anyone may ask."""
+    with running(tmp_path_factory.mktemp("service"), "--workers", "2") as service:
+        yield f"{service.url}/"
 
 
 @pytest.fixture(scope="module")
-def narrow_service(browser: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001
-    """A service that wants a key, and has room for two pictures."""
-    keys = tmp_path_factory.mktemp("keys") / "keys"
+def narrow(
+    browser: Chrome,  # noqa: ARG001
+    model_files: ModelFiles,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Return where a service is that wants a key and has room for two pictures."""
+    folder = tmp_path_factory.mktemp("narrow")
+    keys = folder / "keys"
     keys.write_text(f"{KEY}\n")
-    with running("--workers", "1", "--queue", "1", "--api-key-file", keys) as address:
-        yield address
+    with running(folder, "--workers", "1", "--queue", "1", "--api-key-file", keys) as service:
+        yield f"{service.url}/"
 
 
 @pytest.fixture
@@ -116,15 +110,8 @@ def check(page: Page, seen: list[str], statuses: tuple[int, ...]) -> None:
 
 
 @pytest.fixture
-def page(opened: Opened, service: str) -> Page:
-    return opened(service)
-
-
-@pytest.fixture(scope="module")
-def blocked() -> Path:
-    """Coloured squares that score 1.0, where they are; else a photo, which with a low threshold is blocked too."""
-    abstract = Path(os.environ.get("NSFW_CAFFE_FIXTURES", "/nowhere")) / "abstract.png"
-    return abstract if abstract.exists() else PHOTOS / "coffee.png"
+def page(opened: Opened, address: str) -> Page:
+    return opened(address)
 
 
 def squares(folder: Path, count: int) -> list[Path]:
@@ -142,7 +129,7 @@ def slide(page: Page, name: str, *keys: str) -> None:
 def all_scored(page: Page, *files: Path) -> None:
     """Choose pictures and wait until all are scored, whatever their verdicts."""
     page.choose(*files)
-    until(lambda: page.find("#status").text.startswith(f"Scored {len(files)} of {len(files)}: "))
+    page.until(lambda: page.find("#status").text.startswith(f"Scored {len(files)} of {len(files)}: "))
 
 
 def test_chosen_pictures_get_the_library_s_scores(page: Page, portable: Classifier) -> None:
@@ -173,10 +160,10 @@ def test_a_drag_is_seen(page: Page) -> None:
     assert "over" not in str(page.find("#drop").get_attribute("class"))
 
 
-def test_an_error_is_told_in_words_and_a_name_is_no_html(opened: Opened, service: str, tmp_path: Path) -> None:
+def test_an_error_is_told_in_words_and_a_name_is_no_html(opened: Opened, address: str, tmp_path: Path) -> None:
     broken = tmp_path / HOSTILE
     broken.write_bytes(b"no picture")
-    page = opened(service, 422)
+    page = opened(address, 422)
     page.choose(broken, CAT)
     page.wait_for("Scored 1 of 2: 1 pass, 0 review, 0 block. 1 could not be scored.")
     note = page.part(HOSTILE, ".note").text
@@ -211,7 +198,7 @@ def test_many_pictures_go_a_few_at_a_time_and_the_page_stays_awake(page: Page, t
     assert len(page.all(".card")) == 200
     assert page.find("#progress").is_displayed()
     slide(page, "review", Keys.HOME)
-    until(lambda: page.find("#status").text.startswith("Scored 200 of 200"), 120)
+    page.until(lambda: page.find("#status").text.startswith("Scored 200 of 200"), 120)
     assert page.counts()[0] == 0
     assert sum(page.counts()) == 200
     assert page.script("return window.most") == 4
@@ -243,18 +230,23 @@ def test_review_never_starts_above_block(page: Page) -> None:
     assert page.find("#block").get_attribute("value") == "0.01"
 
 
-def test_a_heat_map_takes_the_picture_s_place(page: Page, blocked: Path) -> None:
-    all_scored(page, blocked)
-    name = blocked.name
-    if name == "abstract.png":
-        assert page.score(name) > 0.99
-        assert page.counts() == [0, 0, 1]
+def test_a_heat_map_takes_the_picture_s_place(page: Page, tmp_path: Path) -> None:
+    name = "squares.png"
+    picture = Image.new("RGB", (256, 256))
+    with Image.open(PATCH) as patch:
+        for left, top in itertools.product((24, 136), repeat=2):
+            picture.paste(patch, (left, top))
+    picture.save(tmp_path / name)
+    all_scored(page, tmp_path / name)
+    assert page.score(name) > 0.5
     heat = page.part(name, ".heat")
     assert heat.get_attribute("aria-pressed") == "false"
     heat.click()
-    until(lambda: page.script("return arguments[0].naturalWidth > 0", page.part(name, "img")))
+    page.until(lambda: page.script("return arguments[0].naturalWidth > 0", page.part(name, "img")))
     image = page.part(name, "img")
     assert image.is_displayed()
+    red, _, blue, _ = page.script(PIXEL, image, 0.3, 0.3)
+    assert red > blue
     assert image.accessible_name.startswith(f"Heat map over {name}, score ")
     assert heat.get_attribute("aria-pressed") == "true"
     assert "is shown" in str(page.find("#said").get_attribute("textContent"))
@@ -285,7 +277,7 @@ def test_pictures_are_not_in_the_page_until_asked_for(page: Page) -> None:
     )
     show, image = page.part("chelsea.png", ".show"), page.part("chelsea.png", "img")
     show.click()
-    until(lambda: page.script("return arguments[0].naturalWidth", image) == 451)
+    page.until(lambda: page.script("return arguments[0].naturalWidth", image) == 451)
     assert image.is_displayed()
     assert not page.part("rocket.jpg", "img").is_displayed()
     assert show.text == "Blur"
@@ -314,7 +306,7 @@ def test_a_picture_that_the_browser_cannot_show_has_its_score_and_heat_map(page:
     assert page.part("cat.tiff", ".none").is_displayed()
     assert not page.part("cat.tiff", ".show").is_displayed()
     page.part("cat.tiff", ".heat").click()
-    until(lambda: page.script("return arguments[0].naturalWidth > 0", page.part("cat.tiff", "img")))
+    page.until(lambda: page.script("return arguments[0].naturalWidth > 0", page.part("cat.tiff", "img")))
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:
@@ -361,7 +353,7 @@ def test_results_are_downloaded_without_formulas(page: Page, downloads: Path, tm
     formula.write_bytes(CAT.read_bytes())
     all_scored(page, formula)
     page.find("#download").click()
-    until(lambda: (downloads / "scores.csv").exists() and (downloads / "scores.csv").stat().st_size)
+    page.until(lambda: (downloads / "scores.csv").exists() and (downloads / "scores.csv").stat().st_size)
     with (downloads / "scores.csv").open(encoding="utf-8", newline="") as file:
         [row] = csv.DictReader(file)
     assert row["source"] == f"'{formula.name}"
@@ -371,25 +363,25 @@ def test_results_are_downloaded_without_formulas(page: Page, downloads: Path, tm
     assert len(row["model"]) == 64
 
 
-def test_a_key_is_asked_for_and_kept_in_memory_only(opened: Opened, narrow_service: str) -> None:
-    page = opened(narrow_service, 401)
+def test_a_key_is_asked_for_and_kept_in_memory_only(opened: Opened, narrow: str) -> None:
+    page = opened(narrow, 401)
     page.choose(CAT)
-    until(page.find("#key").is_displayed)
+    page.until(page.find("#key").is_displayed)
     assert page.find("#key-asked").text == "This service wants an API key before it scores."
     assert page.find("#key-asked").aria_role == "alert"
     page.find("#key-field").send_keys("wrong", Keys.ENTER)
-    until(lambda: page.find("#key-asked").text == "The service does not accept this key.")
+    page.until(lambda: page.find("#key-asked").text == "The service does not accept this key.")
     page.find("#key-field").send_keys(KEY, Keys.ENTER)
     page.wait_for("Scored 1 of 1: 1 pass, 0 review, 0 block.")
     assert not page.find("#key").is_displayed()
-    assert page.driver.current_url == narrow_service
+    assert page.driver.current_url == narrow
     stored = "return [localStorage.length, sessionStorage.length, document.cookie]"
     assert page.script(stored) == [0, 0, ""]
     assert page.find("#key-field").get_attribute("value") == ""
 
 
-def test_a_busy_service_is_asked_again(opened: Opened, narrow_service: str, tmp_path: Path) -> None:
-    page = opened(narrow_service, 401, 503)
+def test_a_busy_service_is_asked_again(opened: Opened, narrow: str, tmp_path: Path) -> None:
+    page = opened(narrow, 401, 503)
     page.script(
         """
         window.statuses = [];
@@ -402,18 +394,18 @@ def test_a_busy_service_is_asked_again(opened: Opened, narrow_service: str, tmp_
         """
     )
     page.choose(CAT)
-    until(page.find("#key").is_displayed)
+    page.until(page.find("#key").is_displayed)
     page.find("#key-field").send_keys(KEY, Keys.ENTER)
     page.wait_for("Scored 1 of 1: 1 pass, 0 review, 0 block.")
     page.choose(*squares(tmp_path, 6))
-    until(lambda: page.find("#status").text.startswith("Scored 7 of 7: "), 60)
+    page.until(lambda: page.find("#status").text.startswith("Scored 7 of 7: "))
     statuses = page.script("return window.statuses")
     assert 503 in statuses
     assert statuses.count(200) == 7
 
 
-def test_a_service_that_has_ended_is_told(opened: Opened, service: str) -> None:
-    page = opened(service)
+def test_a_service_that_has_ended_is_told(opened: Opened, address: str) -> None:
+    page = opened(address)
     page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/v1/*"]})
     page.choose(CAT)
     page.wait_for("Scored 0 of 1. 1 could not be scored.")
@@ -424,11 +416,11 @@ def test_a_service_that_has_ended_is_told(opened: Opened, service: str) -> None:
     page.wait_for("Scored 1 of 1: 1 pass, 0 review, 0 block.")
 
 
-def test_the_policy_is_strict_also_where_the_page_is_kept(service: str) -> None:
-    with urllib.request.urlopen(service) as answer:
+def test_the_policy_is_strict_also_where_the_page_is_kept(address: str) -> None:
+    with urllib.request.urlopen(address) as answer:
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert answer.headers["Set-Cookie"] is None
-        again = urllib.request.Request(service, headers={"If-None-Match": answer.headers["ETag"]})
+        again = urllib.request.Request(address, headers={"If-None-Match": answer.headers["ETag"]})
     with pytest.raises(urllib.error.HTTPError, match="304") as unchanged:
         urllib.request.urlopen(again)
     with unchanged.value as answer:
@@ -504,14 +496,14 @@ return Array.from(document.querySelectorAll("body *")).filter((one) => hasText(o
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_have_contrast(opened: Opened, service: str, scheme: str, tmp_path: Path) -> None:
+def test_texts_have_contrast(opened: Opened, address: str, scheme: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    page = opened(service, 422)
+    page = opened(address, 422)
     page.set_scheme(scheme)
     all_files = [*squares(tmp_path, 3), broken]
     page.choose(*all_files)
-    until(lambda: "1 could not be scored" in page.find("#status").text)
+    page.until(lambda: "1 could not be scored" in page.find("#status").text)
     page.script(
         """
         document.getElementById("key").hidden = false;
