@@ -10,10 +10,9 @@ import asyncio
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -30,7 +29,7 @@ REDIRECTS = 5
 URL_CHARACTERS = 8190
 HEADERS = 128
 HEADER_BYTES = 8190
-_LOOKUPS = 8
+_LOOKUPS = 64  # at once, in a thread each
 _NO_ADDRESS = "the URL's host has no address that pictures may be fetched from"
 _HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity", "User-Agent": f"nsfw_caffe/{__version__}"}
 _REDIRECTED = {301, 302, 303, 307, 308}
@@ -236,30 +235,57 @@ class Fetcher:
 
 
 class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own, so that slow name servers hold up fetches and nothing else."""
+    """Looks names up by the system's resolver, in threads of its own.
+
+    A name server that does not answer holds a thread for half a minute. They are no executor's, since those are waited
+    for when the process ends, and others use the loop's.
+    """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+        self._free = asyncio.Semaphore(_LOOKUPS)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-        try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        except UnicodeError as error:  # a label that is empty or too long
-            raise OSError("no name of a host") from error
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=family,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for family, _, protocol, _, address in found
-        ]
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[ResolveResult]] = loop.create_future()
+
+        def end(results: list[ResolveResult], error: Exception | None) -> None:
+            self._free.release()
+            if found.done():  # nobody waits any more
+                return
+            if error is None:
+                found.set_result(results)
+            else:
+                found.set_exception(OSError(str(error)))
+
+        def look_up() -> None:
+            results, failure = [], None
+            try:
+                results = _look_up(host, port, family)
+            except (OSError, UnicodeError) as error:  # the latter for a label that is empty or too long
+                failure = error
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(end, results, failure)
+
+        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        return await found
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        pass
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=port,
+            family=family,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for family, _, protocol, _, address in found
+    ]

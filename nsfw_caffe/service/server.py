@@ -46,7 +46,7 @@ Application: TypeAlias = Callable[[Pool, ServiceOptions], AbstractAsyncContextMa
 
 @contextlib.asynccontextmanager
 async def application(pool: Pool, options: ServiceOptions) -> AsyncIterator[ASGIApp]:
-    """Create the application, with what it needs as long as it runs; NsfwCaffeError where its keys or hosts are none."""
+    """Create the application, with what it needs as long as it runs; NsfwCaffeError where keys or hosts are none."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             fetcher = Fetcher(options)

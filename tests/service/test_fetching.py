@@ -32,6 +32,7 @@ from nsfw_caffe.service.pool import Pool
 from nsfw_caffe.service.server import application
 from nsfw_caffe.service.set_up import WorkerSetUp
 from tests.service.stand_ins import ANSWERS, PICTURE, Hosts, Names, at_once
+from tests.support import run
 
 T = TypeVar("T")
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -439,7 +440,7 @@ def test_the_service_does_not_start_with_what_is_no_host() -> None:
         async with application(Pool(WorkerSetUp(ScoringOptions()), OPTIONS), replace(OPTIONS, allow_hosts=("a b",))):
             pass
 
-    with pytest.raises(NsfwCaffeError, match="^--allow-host: 'a b' is no host's name"):
+    with pytest.raises(NsfwCaffeError, match=r"^--allow-host: 'a b' is no host's name"):
         asyncio.run(start())
 
 
@@ -499,6 +500,36 @@ def test_a_name_server_that_takes_too_long(hosts: Hosts) -> None:
 
     options = replace(OPTIONS, fetch_seconds=0.2)
     assert type(with_fetcher(hosts, partial(outcome, url="http://public.test/"), options, Slow({}))) is FetchTimedOut
+
+
+def test_a_name_server_that_never_answers_holds_up_nobody() -> None:
+    """Neither other look-ups, nor what others have threads for, nor the end of the process."""
+    code = """
+import asyncio, socket, time
+from nsfw_caffe.service.fetching import Fetcher, FetchError
+from nsfw_caffe.service.options import ServiceOptions
+
+system = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: time.sleep(60) if "silent" in host else system(host, *rest, **more)
+
+async def outcome(fetcher, url):
+    try:
+        await fetcher.fetch(url)
+    except FetchError as error:
+        return type(error).__name__
+
+async def main():
+    fetcher = Fetcher(ServiceOptions(allow_url=True, fetch_seconds=0.3, queue=100))
+    print(set(await asyncio.gather(*(outcome(fetcher, f"http://silent-{n}.test/") for n in range(40)))))
+    print(await outcome(fetcher, "http://localhost/"), await asyncio.to_thread(str, "a thread"))
+    await fetcher.close()
+
+asyncio.run(main())
+"""
+    started = time.monotonic()
+    child = run("-c", code)
+    assert (child.stdout, child.stderr) == ("{'FetchTimedOut'}\nFetchRefused a thread\n", "")
+    assert time.monotonic() - started < 30
 
 
 def test_a_host_that_lets_nobody_connect(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
