@@ -53,7 +53,7 @@ def create_app(pool: Pool, options: ServiceOptions, fetcher: Fetcher) -> Starlet
     ValueError
         If there is no key in it.
     """
-    metrics = Metrics(pool, options.workers)
+    metrics = Metrics(pool)
     handlers = _Handlers(pool, options, fetcher, metrics)
     routes = [
         Route("/v1/score", handlers.score, methods=["POST"]),

@@ -89,6 +89,7 @@ class Listening:
             await asyncio.sleep(0.01)
         # The descriptor is the server's, who fails on one that is closed. So it gets a socket that nobody connects to.
         with socket.socket(socket.AF_UNIX) as other:
+            other.setblocking(False)
             other.bind("")  # any name
             other.listen()
             os.dup2(other.fileno(), self._accepting, inheritable=False)

@@ -39,9 +39,7 @@ def to_standard_error() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.getLogger().handlers = [handler]
-    library = logging.getLogger("nsfw_caffe")
-    library.handlers = []
-    library.propagate = True
+    logging.getLogger("nsfw_caffe").handlers = []
     LOGGER.setLevel(logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings have what clients send
 

@@ -26,11 +26,9 @@ class Metrics:
     ----------
     pool : Pool
         What is asked how many wait and work.
-    workers : int
-        How many processes there are to be.
     """
 
-    def __init__(self, pool: Pool, workers: int) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "nsfw_caffe_requests",
@@ -59,7 +57,7 @@ class Metrics:
             self._seconds.labels(stage)
         for reason in STATUS:
             self._refusals.labels(reason)
-        self._registry.register(_OfThePool(pool, workers))
+        self._registry.register(_OfThePool(pool))
         ProcessCollector(registry=self._registry)
 
     def count_request(self, route: str, status: int) -> None:
@@ -88,14 +86,13 @@ class Metrics:
 class _OfThePool(Collector):
     """What the pool is asked when the metrics are."""
 
-    def __init__(self, pool: Pool, workers: int) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._workers = workers
 
     def collect(self) -> Iterable[Metric]:
         yield _gauge("nsfw_caffe_waiting", "Pictures that wait for a worker.", self._pool.waiting)
         yield _gauge("nsfw_caffe_busy", "Workers that are at work on a picture.", self._pool.busy)
-        yield _gauge("nsfw_caffe_workers", "Workers that there are to be.", self._workers)
+        yield _gauge("nsfw_caffe_workers", "Workers that can score.", self._pool.able)
         text = "Workers that took too long or died, and were replaced."
         yield CounterMetricFamily("nsfw_caffe_workers_replaced", text, self._pool.replaced)
 

@@ -13,9 +13,6 @@ from nsfw_caffe.service.refusals import Refused
 _FIELDS = 50
 """A form may have that many fields besides its files; they are ignored."""
 
-_HEADER_BYTES = 4096
-"""How long the headers of a part may be, together."""
-
 
 @dataclass(frozen=True)
 class File:
@@ -48,7 +45,6 @@ class Form:
         self._most = most
         self._delimiter = b"--" + boundary
         self._delimiters = 0
-        self._header_bytes = 0
         self._name, self._value, self._disposition = b"", b"", b""
         self._files: list[tuple[str, io.BytesIO]] = []
         self._file: io.BytesIO | None = None
@@ -87,20 +83,13 @@ class Form:
         return [File(name, stream.getvalue()) for name, stream in self._files]
 
     def _begin_part(self) -> None:
-        self._header_bytes, self._disposition, self._file = 0, b"", None
+        self._disposition, self._file = b"", None
 
     def _take_header_name(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
         self._name += data[start:end]
 
     def _take_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
         self._value += data[start:end]
-
-    def _count_header(self, count: int) -> None:
-        self._header_bytes += count
-        if self._header_bytes > _HEADER_BYTES:
-            raise Refused("bad_request", f"the headers of a part of the form have more than {_HEADER_BYTES} bytes")
 
     def _end_header(self) -> None:
         if self._name.lower() == b"content-disposition":

@@ -83,7 +83,11 @@ def document(options: ServiceOptions, description: Description) -> Json:
 
 def _about(options: ServiceOptions) -> str:
     urls = "are fetched" if options.allow_url else "are not fetched here: the service runs without `--allow-url`"
-    keys = "" if options.api_key_file is None else " Whoever asks for a score needs a key."
+    keys = (
+        ""
+        if options.api_key_file is None
+        else " Whoever asks for a score sends a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
+    )
     return (
         "A picture is sent as the body itself, as a file of a form, or in JSON. Nothing of it is kept, and nothing is "
         "written to disk. Scores are those of the library, to the bit; each comes with the model and the options that "

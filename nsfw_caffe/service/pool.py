@@ -121,6 +121,11 @@ class Pool:
         """How many workers are at a picture."""
         return sum(worker.pending is not None for worker in self._workers)
 
+    @property
+    def able(self) -> int:
+        """How many workers have loaded the model."""
+        return sum(worker.ready for worker in self._workers)
+
     async def start(self) -> None:
         """Start the processes and wait until all are ready.
 

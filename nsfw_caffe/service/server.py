@@ -141,13 +141,16 @@ class _Service:
         end = time.monotonic() + self._options.drain_seconds
         self._pool.retiring = True
         requests.last = True
-        await self._listening.stop()
+        with contextlib.suppress(asyncio.TimeoutError):  # so many connections are open that others still wait
+            await asyncio.wait_for(self._listening.stop(), self._options.drain_seconds)
         while time.monotonic() < min(end, requests.quiet_since + _QUIET_SECONDS):
             await asyncio.sleep(_STEP_SECONDS)
-        self._pool.draining = True
         in_time = not requests.under_way
-        if not in_time:  # what is left is refused
+        if not in_time:  # what waits for a worker is refused, and what has not come yet is given up
+            self._pool.draining = True
             await self._pool.close()
+            await asyncio.sleep(_STEP_SECONDS)
+            requests.cancel()
         server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
         # Connections that have sent a part of their first request's headers have time for the rest.
         await asyncio.wait((serving,), timeout=max(_LAST_SECONDS, end - time.monotonic()))
@@ -159,14 +162,14 @@ class Requests:
 
     Attributes
     ----------
-    under_way : int
-        How many requests have no whole answer yet.
+    under_way : set of asyncio.Task
+        Those that answer requests.
     last : bool
         Whether connections are closed when they have had their answer.
     """
 
     def __init__(self, application: ASGIApp) -> None:
-        self.under_way = 0
+        self.under_way: set[asyncio.Task[Any]] = set()
         self.last = False
         self._application = application
         self._ended = -math.inf
@@ -184,12 +187,19 @@ class Requests:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
-        self.under_way += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.under_way.add(task)
         try:
             await self._application(scope, receive, closing)
         finally:
-            self.under_way -= 1
+            self.under_way.remove(task)
             self._ended = time.monotonic()
+
+    def cancel(self) -> None:
+        """Give up what has no answer."""
+        for task in self.under_way:
+            task.cancel()
 
 
 class _Server(Server):

@@ -243,7 +243,7 @@ class TestFaults:
 
     @staticmethod
     def answer(application: Callable[[Scope, Receive, Send], Any]) -> tuple[list[Message], str]:
-        metrics = Metrics(Pool(WorkerSetUp(ScoringOptions()), ServiceOptions()), 1)
+        metrics = Metrics(Pool(WorkerSetUp(ScoringOptions()), ServiceOptions()))
         sent: list[Message] = []
 
         async def send(message: Message) -> None:

@@ -163,9 +163,11 @@ def test_a_drag_is_seen(page: Page) -> None:
 def test_an_error_is_told_in_words_and_a_name_is_no_html(opened: Opened, address: str, tmp_path: Path) -> None:
     broken = tmp_path / HOSTILE
     broken.write_bytes(b"no picture")
+    request = tmp_path / "request.json"  # which is no request here, but a file like any other
+    request.write_text('{"url": "http://127.0.0.1/"}')
     page = opened(address, 422)
-    page.choose(broken, CAT)
-    page.wait_for("Scored 1 of 2: 1 pass, 0 review, 0 block. 1 could not be scored.")
+    page.choose(broken, CAT, request)
+    page.wait_for("Scored 1 of 3: 1 pass, 0 review, 0 block. 2 could not be scored.")
     note = page.part(HOSTILE, ".note").text
     assert note.endswith(".")
     assert len(note.split()) > 2
@@ -174,7 +176,8 @@ def test_an_error_is_told_in_words_and_a_name_is_no_html(opened: Opened, address
     assert not page.part(HOSTILE, ".again").is_displayed()  # the answer would be the same
     assert page.part(HOSTILE, ".remove").accessible_name == f"Remove {HOSTILE}"
     assert page.driver.title == "Score pictures: nsfw_caffe"
-    assert len(page.all(".card img")) == 2
+    assert len(page.all(".card img")) == 3
+    assert page.part("request.json", ".note").text == note
 
 
 def test_many_pictures_go_a_few_at_a_time_and_the_page_stays_awake(page: Page, tmp_path: Path) -> None:
@@ -402,6 +405,7 @@ def test_a_busy_service_is_asked_again(opened: Opened, narrow: str, tmp_path: Pa
     statuses = page.script("return window.statuses")
     assert 503 in statuses
     assert statuses.count(200) == 7
+    assert len(statuses) < 30  # it waits in between
 
 
 def test_a_service_that_has_ended_is_told(opened: Opened, address: str) -> None:

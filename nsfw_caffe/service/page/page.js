@@ -210,6 +210,7 @@ class Picture {
     const data = this.part("data");
     data.value = data.title = String(this.score);
     data.textContent = this.score.toFixed(4);
+    this.part(".outcome").hidden = false;
     this.note("");
     this.part(".heat").hidden = false;
     this.tick = addTick(this.score);
@@ -234,7 +235,6 @@ class Picture {
   setVerdict(verdict) {
     this.verdict = verdict;
     const label = this.part(".verdict");
-    label.hidden = false;
     label.textContent = verdict.charAt(0).toUpperCase() + verdict.slice(1);
     label.className = `verdict ${verdict}`;
     this.tick.setAttribute("class", verdict);
