@@ -1,7 +1,7 @@
-"""Make a patch that scores near 1.0 wherever it lies: coloured squares, with nothing to see in them.
+"""Make a patch that speaks for nsfw wherever it lies: coloured squares, with nothing to see in them.
 
-With it heat maps can be tested, and verdicts, without one offensive picture. It is made by gradient ascent in Caffe on
-the last layer's log-odds, from noise, for places and backgrounds that change from step to step:
+With it heat maps can be tested without one offensive picture. It is made by gradient ascent in Caffe on the last
+layer's log-odds, from grey noise, for places and backgrounds that change from step to step:
 
     python benchmarks/heat_map_patch.py tests/explain/patch.png
 """
@@ -18,18 +18,22 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import text_format
 from PIL import Image
+from skimage import data as photos
 
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.network import read_prototxt
-from nsfw_caffe.model.spec import INPUT_SHAPE, MEAN_BGR
+from nsfw_caffe.model.spec import MEAN_BGR
 
 SIDE = 96
 """Of the patch, in pixels of the picture of 256 by 256."""
 
-SQUARE = 8
-"""Of one colour, in pixels: what JPEG keeps."""
+SQUARE = 4
+"""Of one colour, in pixels: what JPEG nearly keeps."""
 
-STEPS, BATCH, RATE = 100, 2, 12.0
+AROUND = 160
+"""Side of the inputs that it is made with: as much of a picture as has to do with it."""
+
+STEPS, BATCH, RATE, STEADINESS = 300, 2, 10.0, 0.8
 
 Array = npt.NDArray[np.float32]
 
@@ -43,17 +47,25 @@ def main() -> None:
     generator = np.random.default_rng(options.seed)
     net = differentiable_network()
     squares = generator.uniform(96, 160, (3, SIDE // SQUARE, SIDE // SQUARE)).astype(np.float32)
+    direction = np.zeros_like(squares)
     for step in range(1, STEPS + 1):
         log_odds, gradient = ascend(net, squares, generator)
-        squares = np.clip(squares + RATE * gradient / (np.abs(gradient).mean() + 1e-12), 0, 255)
-        if step % 10 == 0:
+        direction = STEADINESS * direction + (1 - STEADINESS) * gradient / np.abs(gradient).mean()
+        squares = np.clip(squares + RATE * (1 - step / (STEPS + 1)) * direction, 0, 255)
+        if step % 20 == 0:
             print(f"step {step}: log-odds {log_odds.round(1)}", flush=True)
+            save(squares, options.output)
+    save(squares, options.output)
+
+
+def save(squares: Array, path: Path) -> None:
+    """Write the patch as a PNG file."""
     pixels = enlarge(squares).transpose(1, 2, 0)[:, :, ::-1].round().astype(np.uint8)
-    Image.fromarray(pixels).save(options.output, optimize=True)
+    Image.fromarray(pixels).save(path, optimize=True)
 
 
 def differentiable_network() -> Any:  # noqa: ANN401 - pycaffe has no types
-    """Load the original network in Caffe, without its Softmax, so that it gives gradients down to its input."""
+    """Load the original network in Caffe, without its Softmax and for inputs of any size, with gradients."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     import caffe
 
@@ -61,12 +73,15 @@ def differentiable_network() -> Any:  # noqa: ANN401 - pycaffe has no types
     network = read_prototxt(files.prototxt)
     assert network.layer.pop().type == "Softmax"
     network.force_backward = True
+    (pooling,) = (layer.pooling_param for layer in network.layer if layer.name == "pool")
+    pooling.Clear()
+    pooling.pool, pooling.global_pooling = pooling.AVE, True
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(text_format.MessageToString(network))
         file.flush()
         caffe.set_mode_cpu()
         net = caffe.Net(file.name, caffe.TEST, weights=str(files.caffemodel))
-    net.blobs["data"].reshape(BATCH, *INPUT_SHAPE)
+    net.blobs["data"].reshape(BATCH, 3, AROUND, AROUND)
     net.reshape()
     return net
 
@@ -74,11 +89,11 @@ def differentiable_network() -> Any:  # noqa: ANN401 - pycaffe has no types
 def ascend(net: Any, squares: Array, generator: np.random.Generator) -> tuple[Array, Array]:  # noqa: ANN401
     """Give the log-odds of the patch in some places, and what the colours of its squares have to do with them."""
     mean = np.array(MEAN_BGR, np.float32)[:, np.newaxis, np.newaxis]
-    places = generator.integers(0, INPUT_SHAPE[1] - SIDE + 1, (BATCH, 2))
+    places = generator.integers(0, AROUND - SIDE + 1, (BATCH, 2))
     data = np.stack([background(generator) for _ in range(BATCH)])
     for picture, (top, left) in zip(data, places, strict=True):
         picture[:, top : top + SIDE, left : left + SIDE] = enlarge(squares)
-    net.blobs["data"].data[...] = data - mean
+    net.blobs["data"].data[...] = data - mean + generator.normal(0, 6, data.shape)
     logits = net.forward()["fc_nsfw"].copy()
     slopes = np.tile(np.array([-1, 1], np.float32), (BATCH, 1))
     found = net.backward(fc_nsfw=slopes)["data"]
@@ -90,14 +105,11 @@ def ascend(net: Any, squares: Array, generator: np.random.Generator) -> tuple[Ar
 
 
 def background(generator: np.random.Generator) -> Array:
-    """Draw smooth noise of many sizes, float32 (3, 224, 224) from 0 to 255, which has something of a photo."""
-    side = INPUT_SHAPE[1]
-    total = np.zeros((side, side, 3), np.float32)
-    for size in (2, 5, 14, 56):
-        noise = generator.integers(0, 256, (size, size, 3), np.uint8)
-        total += np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC), np.float32) / size
-    total -= total.min()
-    return (total * (255 / total.max())).transpose(2, 0, 1)
+    """Cut a part out of a photo: float32 (3, 160, 160), from 0 to 255."""
+    photo = Image.fromarray((photos.cat, photos.rocket, photos.retina)[generator.integers(3)]())
+    left, top = generator.integers(0, 256 - AROUND + 1, 2)
+    part = np.asarray(photo.resize((256, 256)), np.float32)[top : top + AROUND, left : left + AROUND, ::-1]
+    return part.transpose(2, 0, 1)
 
 
 def enlarge(squares: Array) -> Array:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import pickle
+import re
+import shutil
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
-from nsfw_caffe import Classifier, EngineUnavailable
-from nsfw_caffe.model.spec import ModelFiles
-from nsfw_caffe.options import ENGINES, ScoringOptions
+from nsfw_caffe import Classifier, EngineUnavailable, Explanation, ImageError, ModelError
+from nsfw_caffe.explain.explainer import _mean_of_shifted, _Weighing
+from nsfw_caffe.explain.explanation import DETAILS, Detail
+from nsfw_caffe.model.spec import MEAN_BGR, ModelFiles
+from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.caffe_networks import load
 from tests.support import PHOTOS, run
 
-PATHS = [PHOTOS / name for name in ("astronaut.png", "coffee.png", "rocket.jpg", "chelsea.png", "retina.jpg")]
+PATHS = [PHOTOS / name for name in ("astronaut.png", "coffee.png", "retina.jpg")]
 
 SET_UPS = [ScoringOptions(engine=engine) for engine in ENGINES] + [
     ScoringOptions(engine="openvino", precision="bfloat16"),
-    ScoringOptions(engine="caffe", jpeg="ijg9d"),
+    ScoringOptions(engine="onnxruntime", jpeg="ijg9d"),
     ScoringOptions(engine="onnxruntime", decode="fast"),
 ]
 
@@ -40,7 +50,9 @@ CORNERS = (24, 136)
 
 
 @pytest.fixture(
-    scope="module", params=SET_UPS, ids=lambda options: f"{options.engine}-{options.precision}-{options.jpeg}"
+    scope="module",
+    params=SET_UPS,
+    ids=lambda options: f"{options.engine}-{options.precision}-{options.jpeg}-{options.decode}",
 )
 def explaining(request: pytest.FixtureRequest, model_files: ModelFiles) -> Iterator[Classifier]:  # noqa: ARG001
     """Return a Classifier of each set-up."""
@@ -70,14 +82,10 @@ def map_of_blobs(net: Any, path: Path) -> npt.NDArray[np.float64]:
     return found
 
 
-def test_explained_score_has_the_bits_of_the_score(explaining: Classifier) -> None:
-    for path in PATHS:
-        assert explaining.explain(path).score == explaining.classify(path), path.name
-
-
-def test_map_and_bias_are_the_log_odds(explaining: Classifier) -> None:
+def test_score_has_its_bits_and_map_and_bias_are_its_log_odds(explaining: Classifier) -> None:
     for path in PATHS:
         found = explaining.explain(path)
+        assert found.score == explaining.classify(path), path.name
         assert abs(found.heat_map.mean() + found.bias - found.log_odds) <= ROUNDING[explaining.options.precision]
         assert abs(found.log_odds - np.log(found.score / (1 - found.score))) < 1e-5
         assert abs(found.bias - BIAS) < 1e-3
@@ -89,8 +97,7 @@ def test_map_is_what_caffes_blobs_give(explaining: Classifier, net: Any) -> None
     if (options.jpeg, options.decode) != ("pillow", "exact"):
         pytest.skip("the pixels are others")
     tolerance = 1e-4 if options.precision == "float32" else 0.5
-    for path in PATHS[:3]:
-        assert np.abs(explaining.explain(path).heat_map - map_of_blobs(net, path)).max() < tolerance
+    assert np.abs(explaining.explain(PATHS[0]).heat_map - map_of_blobs(net, PATHS[0])).max() < tolerance
 
 
 def test_log_odds_where_the_score_has_none_left(explaining: Classifier) -> None:
@@ -170,10 +177,9 @@ def test_the_fine_map_of_a_map_of_any_size() -> None:
 def test_several_threads_at_once(explaining: Classifier) -> None:
     expected = [explaining.explain(path) for path in PATHS]
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(explaining.explain, PATHS * 2))
-        assert [each.score for each in found] == [each.score for each in expected] * 2
-        for one, other in zip(found, expected * 2, strict=True):
-            assert np.array_equal(one.heat_map, other.heat_map)
+        found = list(threads.map(explaining.explain, PATHS))
+    assert [each.score for each in found] == [each.score for each in expected]
+    assert all(np.array_equal(one.heat_map, other.heat_map) for one, other in zip(found, expected, strict=True))
 
 
 def test_beside_scores_in_other_threads(classifier: Classifier) -> None:
@@ -219,8 +225,8 @@ def test_closed_and_wrong_uses(model_files: ModelFiles) -> None:  # noqa: ARG001
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_without_onnx_it_says_how_to_get_it(
     engine: EngineName,
-    model_files: ModelFiles,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: ARG001 - fetched first
+    model_files: ModelFiles,  # noqa: ARG001 - fetched first
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     classifier = Classifier(engine=engine)
     monkeypatch.setitem(sys.modules, "onnx", None)
