@@ -76,6 +76,21 @@ assert len(rows) == 2 and all(row.score for row in rows), rows
 """
 
 
+SERVE = """
+import http.client, subprocess, sys
+command = [sys.executable, "-m", "nsfw_caffe", "serve", "--port", "0", "--engine", "onnxruntime", "--workers", "2"]
+with subprocess.Popen([*command, "--allow-url"], stdout=subprocess.PIPE, text=True) as service:
+    host = service.stdout.readline().partition("//")[2].strip("/\\n")
+    picture = open("pictures/rocket.jpg", "rb").read()
+    for method, path in (("POST", "/v1/score"), ("POST", "/v1/explain?detail=fine"), ("GET", "/"), ("GET", "/readyz")):
+        connection = http.client.HTTPConnection(host)
+        connection.request(method, path, picture if method == "POST" else None)
+        assert connection.getresponse().status == 200
+    service.terminate()
+    assert service.wait() == 0
+"""
+
+
 @dataclass(frozen=True)
 class Watched:
     """What commands did.
@@ -177,6 +192,17 @@ def test_spark_calls_none_but_this_machine(spark: Watched) -> None:
     assert spark.traced(r'(?:inet_addr\(|AF_INET6, )"([^"]*)"', calls) <= LOOPBACK
     assert spark.traced(r"family=(AF_\w+)", calls) <= {"AF_INET", "AF_INET6", "AF_UNIX"}
     assert spark.traced(r'sun_path=@?"([^"]*)"') <= NAME_SERVICE
+
+
+def test_the_service_writes_nothing_and_calls_none_but_who_asks(tmp_path: Path, model_files: ModelFiles) -> None:
+    """The converted model stays where every command keeps it; the one connection of each request is the client's."""
+    watched = watch(tmp_path, model_files, [["-c", SERVE]])
+    assert {path for path in watched.appeared if not path.startswith(OWN_CACHE)} <= {"cache"}
+    calls = "connect|bind|send|listen"
+    assert watched.traced(r'inet_addr\("([^"]*)"', calls) == {"127.0.0.1"}
+    assert watched.traced(r"family=(AF_\w+)", calls) <= {"AF_INET", "AF_UNIX"}
+    assert watched.traced(r'sun_path="([^"]*)"') <= NAME_SERVICE
+    assert len([call for call in watched.calls or [] if " connect(" in call and "AF_INET" in call]) == 4
 
 
 def test_what_the_user_has_set_stays(model_files: ModelFiles) -> None:  # noqa: ARG001 - fetched first
