@@ -36,8 +36,8 @@ ROUNDS = 3
 
 REFERENCE = "original steps"
 
-BEGIN_TRAINING = "\n<!-- what `make bench-training` wrote -->\n"
-"""Where the part of results.md begins that is not this module's."""
+PART = "\n<!-- what `make "
+"""What a part of results.md begins with that is not this module's."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,17 @@ def main() -> None:
     cold = cold_start(environments, pictures[0], 3 if options.quick else 10)
     text = document(rows, cold, outcomes)
     page = HERE / "results.md"
-    page.write_text(text + "".join(page.read_text().partition(BEGIN_TRAINING)[1:]))
+    page.write_text(text + "".join(page.read_text().partition(PART)[1:]))
     draw(rows)
     print(text)
+
+
+def write_part(target: str, text: str) -> None:
+    """Write what a target of the Makefile has measured into its part of the results, or after all others."""
+    page = HERE / "results.md"
+    begin = f"{PART}{target}` wrote -->\n"
+    before, _, rest = page.read_text().partition(begin)
+    page.write_text(before + begin + text + "".join(rest.partition(PART)[1:]))
 
 
 def make_pictures() -> list[str]:

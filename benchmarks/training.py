@@ -29,7 +29,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from benchmarks.bench import BEGIN_TRAINING, HERE, say
+from benchmarks.bench import HERE, say, write_part
 from benchmarks.make_pictures import make
 from nsfw_caffe.fidelity.measure import cpu_name
 from nsfw_caffe.options import EngineName
@@ -73,8 +73,7 @@ def main() -> None:
     steps = in_turns(rounds, [(name, str(table), str(iterations)) for name in ("bare", "fed")])
     large = [measured("synthetic", str(number // (10 if options.quick else 1))) for number in LARGE]
     text = document(count, rounds, answers, steps, large)
-    page = HERE / "results.md"
-    page.write_text(page.read_text().partition(BEGIN_TRAINING)[0] + text)
+    write_part("bench-training", text)
     print(text)
 
 
@@ -323,7 +322,7 @@ def document(
     both = count / (seconds["gather"] + seconds["features"])
     step = {name: statistics.median(chain.from_iterable(a["seconds"] for a in found)) for name, found in steps.items()}
     lines = [
-        f"{BEGIN_TRAINING}# Training",
+        "# Training",
         "",
         f"`make bench-training` wrote this on {cpu_name()}, {available_cores()} cores, "
         f"{time.strftime('%-d %B %Y')}: {count} pictures of 20 to 300 kB, {ENGINE}; medians of {rounds} rounds in "

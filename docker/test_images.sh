@@ -20,6 +20,25 @@ assert os.getuid() and os.getgid(), "this is root"
 assert socket.socket().connect_ex(("192.0.2.1", 9)) == errno.ENETUNREACH, "there is a network"
 assert os.statvfs("/").f_flag & os.ST_RDONLY, "the root can be written to"
 print("user", os.getuid())'
+# In the container, which nobody can connect to: the service, and one who asks it.
+readonly SERVES='import json, subprocess, sys, time, urllib.error, urllib.request
+photo, expected = open(sys.argv[1], "rb").read(), float(sys.argv[2])
+ask = lambda path, data=None: urllib.request.urlopen("http://127.0.0.1:8000" + path, data, timeout=60)
+service = subprocess.Popen(["nsfw-caffe", "serve", "--host", "0.0.0.0", "--published"])
+for _ in range(600):
+    try:
+        ask("/readyz")
+        break
+    except urllib.error.URLError:
+        assert service.poll() is None, "the service has ended"
+        time.sleep(0.1)
+answer = json.load(ask("/v1/score", photo))
+assert answer["score"] == expected, answer
+assert b"nsfw_caffe_score_count 1.0" in ask("/metrics").read(), "the score was not counted"
+assert b"</html>" in ask("/").read(), "there is no page"
+service.terminate()
+assert service.wait(60) == 0, "SIGTERM did not end it with status 0"
+print(answer)'
 target=${1:-runtime}
 image=localhost/nsfw-caffe:$target
 cd "$(dirname "$0")/.."
@@ -52,10 +71,10 @@ docker_run() { # [--entrypoint PROGRAM] [ARGUMENT...]
 
 buildah_prepare() {
   local mirror keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  if ! { command -v buildah && command -v mmdebstrap; } >/dev/null; then
-    say "installing buildah and mmdebstrap"
+  if ! { command -v buildah && command -v ip && command -v mmdebstrap; } >/dev/null; then
+    say "installing buildah, iproute2 and mmdebstrap"
     logged apt apt-get update
-    DEBIAN_FRONTEND=noninteractive logged apt apt-get install --yes --no-install-recommends buildah mmdebstrap
+    DEBIAN_FRONTEND=noninteractive logged apt apt-get install --yes --no-install-recommends buildah iproute2 mmdebstrap
   fi
   export BUILDAH_ISOLATION=chroot TMPDIR=$work CONTAINERS_STORAGE_CONF=$work/storage.conf
   rm -rf "$work/run" # what is mounted, as far as it knew when it was last killed
@@ -87,7 +106,7 @@ buildah_size() { du --summarize --one-file-system --block-size=1 "$root" | cut -
 buildah_config() { buildah inspect --format "{{$1}}" "$container" | sed '/^$/d'; }
 
 # `buildah run` shares the machine's network, and its root can be written to. So the root is entered here, as the
-# image's user, in namespaces of its own: mounted read-only, with no network but a loopback without an address.
+# image's user, in namespaces of its own: mounted read-only, with no network but a loopback.
 buildah_run() { # [--entrypoint PROGRAM] [ARGUMENT...]
   local command variables
   mapfile -t variables < <(buildah_config 'range .OCIv1.Config.Env}}{{println .}}{{end')
@@ -106,6 +125,7 @@ buildah_run() { # [--entrypoint PROGRAM] [ARGUMENT...]
     mount --rbind /dev "$root/dev"
     mount --types proc proc "$root/proc"
     [[ $target != test ]] || mount --types tmpfs tmpfs "$root/tmp"
+    ip link set lo up
     mount --options remount,bind,ro "$root"
     exec chroot --userspec="$user" "$root" /usr/bin/env --ignore-environment --chdir="$folder" "${@:6}"
   ' - "$target" "$root" "$pictures" "$(buildah_config .OCIv1.Config.User)" \
@@ -153,6 +173,10 @@ described() { # FILE
   printf '{"name": "%s", "size": %d, "sha256": "%s"}' "$1" "$(stat -c %s "$path")" "$(sha256sum "$path" | cut -c -64)"
 }
 
+prove_service() {
+  check "serve" --entrypoint python3 -c "$SERVES" /data/photo.jpg "$SCORE"
+}
+
 prove_no_gpu() {
   local status=0
   "${tool}_run" classify --device gpu:0 /data/photo.jpg >"$work/run.log" 2>&1 || status=$?
@@ -194,9 +218,11 @@ case $target in
     ((megabytes < MOST_MB)) || fail "more than $MOST_MB MB"
     prove_scores
     prove_own_model
+    prove_service
     ;;
   gpu)
     prove_scores
+    prove_service
     prove_no_gpu
     ;;
   test) check "the fidelity tests" ;;

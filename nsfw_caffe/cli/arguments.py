@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from nsfw_caffe.classifier import Classifier
 
 _LIMITS = (
-    ("pixels", "pixels", "width times height; default: 100 million"),
-    ("side", "side", "the longer of width and height; default: 30000"),
-    ("scans", "jpeg_scans", "scans of a JPEG file; default: 64"),
-    ("animation-pixels", "animation_pixels", "frames times pixels, with --frames; default: 2 billion"),
-    ("steps", "steps", "reads and pixels that Pillow works through in Python; default: 10 million"),
+    ("pixels", "pixels", "width times height"),
+    ("side", "side", "the longer of width and height"),
+    ("scans", "jpeg_scans", "scans of a JPEG file"),
+    ("animation-pixels", "animation_pixels", "frames times pixels, with --frames"),
+    ("steps", "steps", "reads and pixels that Pillow works through in Python"),
 )
 """Options after ``--max-``, the fields of `Limits` that they set, and their help."""
 
@@ -114,8 +114,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what scores."""
+def add_engine_options(parser: argparse.ArgumentParser, defaults: Limits = DEFAULT_LIMITS) -> None:
+    """Add the options that say what scores, and how much a picture may ask for."""
     group = parser.add_argument_group("what scores")
     group.add_argument(
         "--published", action="store_true", help="give the bits published before 2022: Caffe on ATLAS, IJG libjpeg 9d"
@@ -141,12 +141,20 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("how much a picture may ask for: more is an error; 'none' is no limit")
     for option, field, what in _LIMITS:
-        default = getattr(DEFAULT_LIMITS, field)
-        group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=what)
-    default = (DEFAULT_LIMITS.bytes or 0) >> 20
+        default = getattr(defaults, field)
+        text = f"{what}; default: {_in_words(default)}"
+        group.add_argument(f"--max-{option}", dest=field, type=limit, default=default, metavar="N", help=text)
+    default = (defaults.bytes or 0) >> 20
     group.add_argument(
         "--max-size", type=limit, default=default, metavar="MIB", help=f"size of the file; default: {default}"
     )
+
+
+def _in_words(number: int) -> str:
+    for unit, name in ((1_000_000_000, "billion"), (1_000_000, "million")):
+        if number >= unit and number % unit == 0:
+            return f"{number // unit} {name}"
+    return str(number)
 
 
 def add_model_options(parser: argparse._ActionsContainer) -> None:
@@ -190,7 +198,7 @@ def create_classifier(options: argparse.Namespace) -> Classifier:
 
     scoring = scoring_options(options)
     if is_original(options):
-        fetch_model(lambda: _look(scoring), quiet=options.quiet)
+        fetch_model(lambda: look(scoring), quiet=options.quiet)
     names = ("prototxt", "caffemodel", "model", "score_class")
     return Classifier.from_options(scoring, **{name: getattr(options, name) for name in names})
 
@@ -203,7 +211,7 @@ def scoring_options(options: argparse.Namespace) -> ScoringOptions:
     return ScoringOptions(**{name: getattr(options, name) for name in names}, limits=limits(options))
 
 
-def _look(options: ScoringOptions) -> None:
+def look(options: ScoringOptions) -> None:
     """Raise the error of an engine that is not there, before the model is downloaded for it."""
     create_codec(options.jpeg, options.decode)
     require_engine(options)

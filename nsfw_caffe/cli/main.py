@@ -35,6 +35,7 @@ from nsfw_caffe.cli import (
     rank,
     report,
     scan,
+    serve,
     sort,
     streams,
     train,
@@ -55,7 +56,9 @@ _STATUS = {
 }
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
-_COMMANDS = (classify, explain, scan, report, rank, sort, evaluate, compare, train, model, networks, verify)
+_COMMANDS = (
+    classify, explain, scan, serve, report, rank, sort, evaluate, compare, train, model, networks, verify,
+)  # fmt: skip
 _WITH_JSON_FILE = ("evaluate", "compare")
 
 _SHELLS = ("bash", "zsh", "tcsh")

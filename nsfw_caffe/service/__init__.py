@@ -1,0 +1,1 @@
+"""The HTTP service: scores, heat maps, a gate for uploads, and a page."""
