@@ -1,5 +1,7 @@
 #!/usr/bin/env python
-"""What heat maps cost, how exact they are, and whether they find a patch: the tables of docs/explain.md.
+"""What heat maps cost, how exact they are, and whether they find a patch: the table of docs/explain.md.
+
+Times are of the processor, on one thread, a score and its explanation turn by turn.
 
 python -m benchmarks.heat_maps              # from the checkout's root
 python -m benchmarks.heat_maps --rounds 9   # shorter; default 41
@@ -36,7 +38,7 @@ CORNERS = (24, 136)
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=41, help="rounds to take the median of")
     options = parser.parse_args()
@@ -45,7 +47,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for engine, precision in SET_UPS:
         try:
-            with Classifier(engine=engine, precision=precision) as classifier:
+            with Classifier(engine=engine, precision=precision, threads=1) as classifier:
                 print(row(classifier, photos, options.rounds), flush=True)
         except EngineUnavailable as error:
             print(f"| {engine}, {precision} | {error} |")
@@ -73,12 +75,12 @@ def row(classifier: Classifier, photos: list[Path], rounds: int) -> str:
 
 
 def median_of(call: Callable[[], object], rounds: int) -> float:
-    """Return the median of a call's seconds."""
+    """Return the median of a call's seconds of the processor."""
     times = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return statistics.median(times)
 
 
