@@ -8,7 +8,7 @@ BLAS := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo test lint caffe blas strace chromium model wheel schema bench bench-training networks fidelity docker-test clean
+.PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -18,6 +18,10 @@ demo: $(VENV)/.installed model ## set everything up and score a photo with the o
 	@echo "== scoring a photo; the engine is $$($(BIN)/python -c 'import nsfw_caffe; print(nsfw_caffe.Classifier().engine)')"
 	$(BIN)/nsfw-caffe classify $(PHOTO)
 	@echo "== 'make caffe' builds the native engine, which gives the original's bits"
+
+serve: $(VENV)/.installed-serve model ## set everything up and serve a page and an API at http://127.0.0.1:8000
+	@echo "== Ctrl-C ends it"
+	@exec $(BIN)/nsfw-caffe serve
 
 test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
@@ -69,6 +73,9 @@ bench: caffe $(VENV)/.installed-bench model ## compare the speed with the altern
 bench-training: caffe $(VENV)/.installed-bench model ## measure training's speed and memory: writes to benchmarks/results.md
 	$(BIN)/python -m benchmarks.training
 
+bench-service: caffe $(VENV)/.installed-bench model ## measure the service against scans, and under overload: writes to benchmarks/results.md
+	$(BIN)/python -m benchmarks.service
+
 networks: caffe $(VENV)/.installed-test ## compare and time the networks: writes the table and plot of docs/networks.md
 	$(BIN)/python benchmarks/networks.py
 
@@ -90,10 +97,15 @@ $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 	$(PIP) install --quiet --editable '.[onnxruntime,published]'
 	@touch $@
 
+$(VENV)/.installed-serve: $(PACKAGING) | $(BIN)/python
+	@echo "== installing nsfw_caffe with its service"
+	$(PIP) install --quiet --editable '.[onnxruntime,published,serve]'
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-test: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe with what its tests need"
 	$(PIP) install --quiet --editable '.[test]'
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-serve
 
 $(VENV)/.installed-bench: $(VENV)/.installed-test
 	$(PIP) install --quiet matplotlib

@@ -98,7 +98,7 @@ def test_files_that_compose_names_are_there() -> None:
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
-    metrics: Any = Metrics(SimpleNamespace(waiting=0, busy=0, replaced=0), 1)  # type: ignore[arg-type]
+    metrics: Any = Metrics(SimpleNamespace(waiting=0, busy=0, able=1, replaced=0))  # type: ignore[arg-type]
     metrics.count_request("/v1/score", 200)
     families = list(text_string_to_metric_families(metrics.to_text().decode()))
     names = {sample.name for family in families for sample in family.samples}

@@ -85,8 +85,12 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if is_original(options):
         fetch_model(lambda: look(scoring), quiet=options.quiet)
     model = {name: getattr(options, name) for name in ("prototxt", "caffemodel", "model", "score_class")}
-    to_standard_error()
-    in_time = serve(WorkerSetUp(scoring, model), _service_options(options), _announce)
+
+    def announce(url: str) -> None:
+        to_standard_error()  # what is logged from here on is the service's log
+        say(f"serving at {url}", flush=True)
+
+    in_time = serve(WorkerSetUp(scoring, model), _service_options(options), announce)
     if in_time:
         return OK
     complain(f"some requests were not answered within {options.drain_seconds:g} s (--drain-seconds)")
@@ -102,10 +106,6 @@ def _service_options(options: argparse.Namespace) -> ServiceOptions:
         body_bytes=limits(options).bytes or 0,
         allow_hosts=tuple(options.allow_host),
     )
-
-
-def _announce(url: str) -> None:
-    say(f"serving at {url}", flush=True)
 
 
 def _port(text: str) -> int:

@@ -47,8 +47,8 @@ def test_every_option_of_the_services_own_is_there() -> None:
 
 
 def test_every_metric_is_there() -> None:
-    pool: Any = SimpleNamespace(waiting=0, busy=0, replaced=0)
-    names = re.findall(r"^# TYPE (nsfw_caffe\w+)", Metrics(pool, 1).to_text().decode(), re.MULTILINE)
+    pool: Any = SimpleNamespace(waiting=0, busy=0, able=1, replaced=0)
+    names = re.findall(r"^# TYPE (nsfw_caffe\w+)", Metrics(pool).to_text().decode(), re.MULTILINE)
     shown = [name for name in names if not name.endswith("_created")]
     assert len(shown) > 5
     assert [name for name in shown if f"`{name}" not in TEXT] == []
