@@ -108,10 +108,9 @@ def refuse(scope: Scope, refused: Refused) -> Response:
 
 
 def on_error(request: Request, error: Exception) -> Response:
-    """Answer an error of a handler's; one that nobody expects is raised again, for `Watching`."""
+    """Answer an error of a handler's that is expected."""
     refused = refusal(error)
-    if refused is None:
-        raise error
+    assert refused is not None
     return refuse(request.scope, refused)
 
 

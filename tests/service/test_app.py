@@ -325,6 +325,7 @@ class TestBusy:
             assert lenient.metric("nsfw_caffe_busy") == 1
             assert slow.recv(1000).startswith(b"HTTP/1.1 422 ")
 
+    @pytest.mark.slow
     def test_what_finds_no_place_is_refused_before_it_is_sent(self, lenient: Service, photo: bytes) -> None:
         with contextlib.ExitStack() as open_ones:
             slow = open_ones.enter_context(lenient.begin(bombs.png_of_many_chunks(SLOW)))

@@ -121,6 +121,7 @@ def test_a_body_shorter_than_its_length(service: Service) -> None:
         assert _answer(connection) == (408, "body_timeout")
 
 
+@pytest.mark.slow
 def test_headers_that_drip(service: Service) -> None:
     with within(HEADER_SECONDS), service.connect() as connection:
         connection.sendall(service.head().removesuffix(b"\r\n"))

@@ -81,6 +81,7 @@ def test_the_example_of_many(service: Service, document: dict[str, Any]) -> None
     assert answer == example
 
 
+@pytest.mark.slow
 def test_what_it_promises_holds(service: Service, tmp_path: Path) -> None:
     """schemathesis makes requests of the document, and others that it forbids: no 500, no answer that is not in it."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--no-color"]

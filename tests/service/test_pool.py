@@ -217,7 +217,7 @@ def test_ready_means_that_a_picture_was_scored(monkeypatch: pytest.MonkeyPatch, 
 
             pool.run = counted  # type: ignore[method-assign]
             # Those who ask at the same time share one.
-            assert await asyncio.gather(pool.ready(), pool.ready()) == [True, True]
+            assert all(await asyncio.gather(pool.ready(), pool.ready()))
             assert len(scored) == 1
             late = asyncio.create_task(run_job(Job(slow)))
             assert await pool.ready()  # after the worker was replaced
