@@ -106,7 +106,8 @@ def ascend(net: Any, squares: Array, generator: np.random.Generator) -> tuple[Ar
 
 def background(generator: np.random.Generator) -> Array:
     """Cut a part out of a photo: float32 (3, 160, 160), from 0 to 255."""
-    photo = Image.fromarray((photos.cat, photos.rocket, photos.retina)[generator.integers(3)]())
+    load: Any = (photos.cat, photos.rocket, photos.retina)[generator.integers(3)]
+    photo = Image.fromarray(load())
     left, top = generator.integers(0, 256 - AROUND + 1, 2)
     part = np.asarray(photo.resize((256, 256)), np.float32)[top : top + AROUND, left : left + AROUND, ::-1]
     return part.transpose(2, 0, 1)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nsfw_caffe import ScoreError
 from nsfw_caffe.report.thumbnails import SIDE, shrink, thumbnails
 from nsfw_caffe.sources.reopening import SourceUnusable
 from tests import bombs
@@ -160,3 +161,34 @@ def test_what_a_gallery_shows() -> None:
     assert f'<img src="{there.uri}"' in there.to_html("0.5")
     assert gone.uri is None
     assert "<strong>0.5</strong><bdi>gone.jpg (it has gone)</bdi>" in gone.to_html("0.5")
+
+
+def test_heat_maps_lie_over_what_is_shown_and_no_more() -> None:
+    """The file is explained, and the blurred thumbnail is coloured: the page must not hold the picture that way."""
+    given = []
+
+    def colour(content: bytes, picture: Image.Image) -> tuple[Image.Image, float]:
+        given.append((content, picture.copy()))
+        return Image.new("RGB", picture.size, "red"), 0.5
+
+    for clear in (True, False):
+        (made,) = thumbnails([str(COFFEE)], clear=clear, colour=colour)
+        content, picture = given.pop()
+        assert content == COFFEE.read_bytes()
+        assert picture == shrink(content, clear=clear)
+        assert made.heat_map is not None
+        assert np.asarray(decode(made.heat_map.uri))[:, :, 0].min() > 240
+        assert made.heat_map.text == "heat map of 0.5000"
+        assert made.to_html("0.5").count("<img") == 2
+
+
+def test_a_picture_that_cannot_be_explained_says_why() -> None:
+    def colour(content: bytes, picture: Image.Image) -> tuple[Image.Image, float]:  # noqa: ARG001
+        raise ScoreError("photo.jpg", "the <model> is at fault")
+
+    (made,) = thumbnails([str(COFFEE)], colour=colour)
+    html = made.to_html("0.5")
+    assert "no heat map" in html
+    assert "the &lt;model&gt; is at fault" in html
+    (missing,) = thumbnails(["missing.jpg"], colour=colour)
+    assert missing.heat_map is None
