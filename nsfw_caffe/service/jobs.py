@@ -53,5 +53,9 @@ class WorkerLost(JobRefused):
     """The worker died of the picture, and so did a second one."""
 
 
+class Unable(JobRefused):
+    """No worker can load the model at the moment."""
+
+
 class Draining(JobRefused):
     """The service is about to end and takes no more."""

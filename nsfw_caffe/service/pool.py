@@ -17,7 +17,7 @@ from collections import deque
 from typing import Any
 
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
-from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, JobRefused, Overtime, WorkerLost
+from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, JobRefused, Overtime, Unable, WorkerLost
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.set_up import Description, WorkerSetUp
 from nsfw_caffe.service.worker_process import WorkerProcess
@@ -29,6 +29,9 @@ ATTEMPTS = 2
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before another process is started where one has died before it had loaded the model; each time twice that."""
 
+_FAILURES = 3
+"""After how many such deaths in a row nobody waits for the next process; one that tells what is wrong is enough."""
+
 _RECENT = 5.0
 """Seconds for which a score shows that pictures can be scored."""
 
@@ -36,6 +39,8 @@ _WEIGHT = 0.1
 """What the newest picture counts in the average of the seconds that one takes."""
 
 _MADE_PICTURE = b"P6 224 224 255\n" + bytes(224 * 224 * 3)
+
+_UNABLE = "no worker can load the model at the moment"
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +112,7 @@ class Pool:
         self._queue: deque[_Pending] = deque()
         self._keepers: list[asyncio.Task[None]] = []
         self._closed = False
+        self._unable = False
         self._average = 0.0
         self._scored_at = -math.inf
         self._proof: asyncio.Task[bool] | None = None
@@ -169,11 +175,15 @@ class Pool:
             If the picture takes longer than it may.
         WorkerLost
             If it has cost two processes.
+        Unable
+            If no worker can load the model any more, until one can.
         Draining
             If the service ends before it is done.
         """
         if self._closed:
             raise Draining("the service has ended")
+        if self._unable:
+            raise Unable(_UNABLE)
         pending = _Pending(job)
         if self._idle:
             self._give(self._idle.pop(), pending)
@@ -257,6 +267,7 @@ class Pool:
             return
         self.description = description
         worker.ready = True
+        self._unable = False
         if not worker.started.done():
             worker.started.set_result(None)
         self._scored_at = time.monotonic()  # it has scored before it came
@@ -299,9 +310,18 @@ class Pool:
                 started.set_exception(error)
                 return
             _log.warning("worker %d %s: another one is started", number, reason if worker.ready else error)
+            if worker.error is not None or failures >= _FAILURES:
+                self._refuse_waiting()
             if failures:
                 await asyncio.sleep(min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2 ** (failures - 1)))
             self.replaced += 1
+
+    def _refuse_waiting(self) -> None:
+        """Let nobody wait, where no worker can load the model."""
+        if not self.able:
+            self._unable = True
+            while self._queue:
+                self._queue.popleft().fail(Unable(_UNABLE))
 
     async def _one_life(self, worker: _Worker, number: int) -> str:
         """Start a process, wait for its end, and say how that came."""

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from nsfw_caffe.errors import ImageError, ScoreError
 from nsfw_caffe.service.fetching import FetchFailed, FetchRefused, FetchTimedOut
-from nsfw_caffe.service.jobs import Busy, Draining, Overtime, WorkerLost
+from nsfw_caffe.service.jobs import Busy, Draining, Overtime, Unable, WorkerLost
 
 Reason: TypeAlias = Literal[
     "bad_request",
@@ -103,6 +103,8 @@ def refusal(error: Exception) -> Refused | None:
         return Refused("over_limit" if _OF_A_LIMIT in error.reason else "not_a_picture", error.reason)
     if isinstance(error, Busy):
         return later("busy", str(error), error.retry_after)
+    if isinstance(error, Unable):
+        return later("not_ready", str(error))
     if isinstance(error, Draining):
         return later("draining", str(error))
     for kind, reason in _REASONS.items():

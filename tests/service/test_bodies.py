@@ -15,7 +15,7 @@ from nsfw_caffe.errors import ImageError, ScoreError
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.service.bodies import Body, Held, Lingering, Share
 from nsfw_caffe.service.fetching import FetchFailed, FetchRefused, FetchTimedOut
-from nsfw_caffe.service.jobs import Busy, Draining, Overtime, WorkerLost
+from nsfw_caffe.service.jobs import Busy, Draining, Overtime, Unable, WorkerLost
 from nsfw_caffe.service.metrics import Metrics
 from nsfw_caffe.service.multipart import Form
 from nsfw_caffe.service.options import ServiceOptions
@@ -188,6 +188,7 @@ class TestForm:
         (FetchFailed("no"), "fetch_failed", 502),
         (FetchTimedOut("no"), "fetch_timed_out", 504),
         (Busy(7), "busy", 503),
+        (Unable("gone"), "not_ready", 503),
         (Draining("ends"), "draining", 503),
     ],
 )

@@ -13,7 +13,7 @@ import nsfw_caffe
 from nsfw_caffe.errors import ImageError, ModelError
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
-from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, Overtime, WorkerLost
+from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, Overtime, Unable, WorkerLost
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.pool import Pool
 from nsfw_caffe.service.set_up import WorkerSetUp
@@ -179,7 +179,7 @@ def test_a_model_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_a_model_that_has_gone_is_waited_for(tmp_path: Path, model_files: ModelFiles) -> None:
-    """The pool is not ready meanwhile, does not start processes over and over, and is ready when the model is back."""
+    """Nobody waits meanwhile, processes are not started over and over, and all is well when the model is back."""
     model = {"prototxt": str(tmp_path / "net.prototxt"), "caffemodel": str(tmp_path / "net.caffemodel")}
     shutil.copy(model_files.prototxt, model["prototxt"])
     shutil.copy(model_files.caffemodel, model["caffemodel"])
@@ -191,14 +191,18 @@ def test_a_model_that_has_gone_is_waited_for(tmp_path: Path, model_files: ModelF
             kill(workers_of()[0])
             await until(lambda: not any(worker.ready for worker in pool._workers))
             assert not await pool.ready()
+            with pytest.raises(Unable):
+                await pool.run(Job(PHOTO))
+            with pytest.raises(Unable):  # at once
+                await asyncio.wait_for(pool.run(Job(PHOTO)), 0.1)
             await until(lambda: pool.replaced >= 1)
             await asyncio.sleep(2)
             assert pool.replaced <= 4
             assert not await pool.ready()
-            waiting = asyncio.create_task(pool.run(Job(PHOTO)))
             hidden.rename(model["prototxt"])
-            assert isinstance(await waiting, Answer)
+            await until(lambda: pool.able == 1)
             assert await pool.ready()
+            assert isinstance(await pool.run(Job(PHOTO)), Answer)
 
     run(test)
 
