@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import granian.net
+import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -88,7 +89,7 @@ def serve(
     """
     listening = Listening(options.host, options.port)
     try:
-        return asyncio.run(_Service(create, options, listening).run(application, announce))
+        return uvloop.run(_Service(create, options, listening).run(application, announce))
     finally:
         listening.close()
 

@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from nsfw_caffe.system import processes
 
@@ -83,8 +83,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a message."""

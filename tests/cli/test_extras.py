@@ -42,6 +42,7 @@ CASES = [
     ("jpeglib", "classify a.png --published", 3, ".[published]"),
     ("shtab", "--print-completion bash", 2, ".[completion]"),
     ("jpeglib", "verify --published", 3, ".[published]"),
+    ("uvloop", "serve", 2, ".[serve]"),
     ("granian", "serve", 2, "serving needs granian: pip install '.[serve]' from the checkout"),
     ("starlette", "serve", 2, ".[serve]"),
     ("aiohttp", "serve", 2, ".[serve]"),
