@@ -32,8 +32,6 @@ HEADERS = 128
 HEADER_BYTES = 8190
 _INFORMATIONAL = 10
 """Answers of status 1xx before the one that counts: aiohttp would pass over them for ever, and let nothing else run."""
-_RECEIVED_BYTES = 128 << 10
-"""What the kernel keeps until it is read: all of it is parsed at once."""
 _LOOKUPS = 64  # at once, in a thread each
 _NO_ADDRESS = "the URL's host has no address that pictures may be fetched from"
 _HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity", "User-Agent": f"nsfw_caffe/{__version__}"}
@@ -256,9 +254,7 @@ class Fetcher:
         family, kind, protocol, _, address = info
         if not may_be_fetched(address[0]):
             raise _AddressRefusedError(_NO_ADDRESS)
-        made = self._make_socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
-        return made
+        return self._make_socket(family, kind, protocol)
 
 
 class _Resolver(AbstractResolver):
