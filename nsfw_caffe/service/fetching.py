@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from yarl import URL
 
 from nsfw_caffe._version import __version__
@@ -29,6 +30,8 @@ REDIRECTS = 5
 URL_CHARACTERS = 8190
 HEADERS = 128
 HEADER_BYTES = 8190
+_INFORMATIONAL = 10
+"""Answers of status 1xx before the one that counts: aiohttp would pass over them for ever, and let nothing else run."""
 _LOOKUPS = 64  # at once, in a thread each
 _NO_ADDRESS = "the URL's host has no address that pictures may be fetched from"
 _HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity", "User-Agent": f"nsfw_caffe/{__version__}"}
@@ -77,6 +80,25 @@ def _parsed(text: str) -> URL:
     if not text.isprintable() or " " in text or "\\" in text:
         raise FetchRefused("the URL has spaces, control characters or backslashes")
     return URL(text)
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that has to come at last."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the answer's headers."""
+        assert connection.protocol is not None
+        read, left = connection.protocol.read, _INFORMATIONAL
+
+        async def read_few() -> Any:  # noqa: ANN401 - as aiohttp has it
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise aiohttp.ClientPayloadError
+            return await read()
+
+        connection.protocol.read = read_few  # type: ignore[method-assign]
+        return await super().start(connection)
 
 
 class Fetcher:
@@ -216,6 +238,7 @@ class Fetcher:
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                response_class=_Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,  # no proxy, which would connect in this process's stead, and no passwords
