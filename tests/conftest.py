@@ -22,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
     users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("PIP_CACHE_DIR", str(users / "pip"))
     os.environ["XDG_CACHE_HOME"] = folder.name
+    # There are as many of pytest-xdist's processes as cores, and OpenBLAS's threads wait for one another by spinning:
+    # several to a core cost a third more than one. A test of several threads asks for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     fetch()  # before the processes start, none of which then finds another one than the others
 
 

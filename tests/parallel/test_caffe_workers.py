@@ -52,7 +52,7 @@ def test_bits_with_kernels_that_depend_on_threads_and_with_others(kernel: str) -
         "one_by_one = [classifier.classify(path) for path in sys.argv[1:]]\n"
         "print(classifier.classify_batch(sys.argv[1:], workers=2) == one_by_one)"
     )
-    child = run("-c", code, *PATHS, environment={"OPENBLAS_CORETYPE": kernel})
+    child = run("-c", code, *PATHS, environment={"OPENBLAS_CORETYPE": kernel, "OPENBLAS_NUM_THREADS": "2"})
     assert child.stdout == "True\n", child.stderr
 
 
