@@ -78,8 +78,9 @@ def assert_same(pixels: Pixels, kinds: slice = slice(2)) -> None:
     """Hold every path, from an image and from an array or from one of these kinds, against Pillow."""
     picture = Image.fromarray(pixels)
     expected = resize_by_pillow(picture).tobytes()
+    sources: tuple[Image.Image | Pixels, ...] = (picture, pixels)
     for path in PATHS:
-        for source in (picture, pixels)[kinds]:
+        for source in sources[kinds]:
             found = resize_by_extension(source, path)
             assert (found.mode, found.size) == ("RGB", (256, 256))
             assert found.tobytes() == expected, (pixels.shape, type(source), path)

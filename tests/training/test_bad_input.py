@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ Train = Callable[..., Child]
 
 
 @pytest.fixture
-def train(capsys: pytest.CaptureFixture[str]) -> Iterator[Train]:
+def train(capsys: pytest.CaptureFixture[str]) -> Train:
     """Train into `model`, and see that nothing is told that is meant for who wrote this."""
 
     def run(place: Path, *arguments: str | Path) -> Child:
@@ -44,9 +44,7 @@ def train(capsys: pytest.CaptureFixture[str]) -> Iterator[Train]:
         assert not list(place.rglob("core*"))
         return child
 
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
+    return run
 
 
 def refused(place: Path, child: Child, message: str, status: int = 2) -> None:
