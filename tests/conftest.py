@@ -17,7 +17,7 @@ PICTURES, BROKEN = 100, 2
 """A scan of so many takes a few seconds of one core, time enough to stop and to kill it in."""
 
 CHILDREN_MEASURED = (
-    *("tests.cli.test_main", "tests.cli.test_networks", "tests.cli.test_streams", "tests.test_main"),
+    *("tests.cli.test_main", "tests.cli.test_networks", "tests.test_main"),
     *("tests.engines", "tests.explain", "tests.fidelity.test_verify", "tests.networks.test_measure"),
     *("tests.parallel.test_caffe_workers", "tests.service", "tests.spark.test_rank_worker"),
     *("tests.training.test_brought", "tests.training.test_prefetch", "tests.training.test_solving"),
