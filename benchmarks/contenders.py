@@ -31,7 +31,7 @@ def original_steps() -> Score:
 
     files = fetch()
     oracle = Oracle(files.prototxt, files.caffemodel)
-    return lambda paths: [oracle.score(Path(path).read_bytes()) for path in paths]
+    return lambda paths: [oracle.score(oracle.tensor(Path(path).read_bytes())) for path in paths]
 
 
 def library(**options: Any) -> Score:  # noqa: ANN401

@@ -166,6 +166,11 @@ unpack_source() {
   edit python/caffe/io.py 's/as_grey=/as_gray=/'
   # NumPy 2.3
   edit python/caffe/io.py 's/\.tostring()/.tobytes()/; s/np\.fromstring(/np.frombuffer(/'
+  # scikit-image and SciPy take half a second of each process that imports Caffe, and few processes read files with it
+  edit python/caffe/io.py '/^import skimage\.io$/d; /^from scipy\.ndimage import zoom$/d
+    /^from skimage\.transform import resize$/d; s/^    img = skimage\./    import skimage.io\n&/
+    s/^\( *\)resized_std = resize(/\1from skimage.transform import resize\n&/
+    s/^\( *\)resized_im = zoom(/\1from scipy.ndimage import zoom\n&/'
 }
 
 # nvcc reads a file once an architecture, and mostly headers: four large files take a fraction of the time of 63 small ones.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,17 @@ import nsfw_caffe
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.spec import ModelFiles
 from tests.support import REPOSITORY, made_once, run
+
+PICTURES, BROKEN = 100, 2
+"""A scan of so many takes a few seconds of one core, time enough to stop and to kill it in."""
+
+CHILDREN_MEASURED = (
+    *("tests.cli.test_main", "tests.cli.test_networks", "tests.test_main"),
+    *("tests.engines", "tests.explain", "tests.fidelity.test_verify", "tests.networks.test_measure"),
+    *("tests.parallel.test_caffe_workers", "tests.service", "tests.spark.test_rank_worker"),
+    *("tests.training.test_brought", "tests.training.test_prefetch", "tests.training.test_solving"),
+)
+"""Modules and rooms of tests in whose child processes coverage measures too: they reach what runs nowhere else."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,13 +34,30 @@ def pytest_configure(config: pytest.Config) -> None:
     users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("PIP_CACHE_DIR", str(users / "pip"))
     os.environ["XDG_CACHE_HOME"] = folder.name
+    # There are as many of pytest-xdist's processes as cores, and OpenBLAS's threads wait for one another by spinning:
+    # several to a core cost a third more than one. A test of several threads asks for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Else each of the thousand Python processes to come would compile the library again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     fetch()  # before the processes start, none of which then finds another one than the others
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules with most slow tests first, so that none of them is still at work when all others are done."""
+    """Put the modules with most slow tests first, so that none of them is still at work when all others are done.
+
+    Before them comes the one that takes longest, and asks the original: whoever wants its answers then has them.
+    """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: (item.path.name != "test_same_machine.py", -slow[item.path]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unmeasured_children(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let coverage leave the children of other modules alone, each of which it would cost up to three quarters more."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not f"{request.module.__name__}.".startswith(tuple(f"{name}." for name in CHILDREN_MEASURED)):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +80,10 @@ def portable(model_files: ModelFiles) -> nsfw_caffe.Classifier:  # noqa: ARG001 
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of 150 different pictures of several formats, three of them broken; not to be changed."""
+    """Return a folder of different pictures of several formats, some of them broken; not to be changed."""
 
     def make(folder: Path) -> None:
-        child = run(REPOSITORY / "benchmarks/make_pictures.py", folder, "--count", "150", "--seed", "5")
+        child = run(REPOSITORY / "benchmarks/make_pictures.py", folder, "--count", str(PICTURES), "--seed", "5")
         assert child.returncode == 0, child.stderr
 
     return made_once(tmp_path_factory, "pictures", make)

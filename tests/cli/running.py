@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -29,10 +30,14 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Child:
     """Run the command line in this process, which has imported all; nothing is checked."""
     words = [*map(str, arguments)]
     capsys.readouterr()  # what was written before
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         status = main(words)
     except SystemExit as end:  # argparse's
         status = int(end.code or 0)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # a command's would stay, as its process does not end
     return Child(words, status, *capsys.readouterr())
 
 

@@ -22,6 +22,7 @@ from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.locking import locked
 from tests.cli.running import call, run_on_terminal
+from tests.conftest import BROKEN, PICTURES
 from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
@@ -42,7 +43,7 @@ def unbroken(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[R
     results = tmp_path_factory.mktemp("unbroken") / "r.jsonl"
     child = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
     assert child.returncode == 1, child.stderr
-    assert child.stdout == f"{results}: 150 sources, 147 scored, 3 errors\n"
+    assert child.stdout == f"{results}: {PICTURES} sources, {PICTURES - BROKEN} scored, {BROKEN} errors\n"
     return list(read_results(results))
 
 
@@ -175,9 +176,9 @@ def test_stopped_politely(pictures: Path, unbroken: list[Record], tmp_path: Path
         so_far = list(read_results(results))
         if so_far:
             break
-    assert 0 < len(so_far) < 150
+    assert 0 < len(so_far) < PICTURES
     child_again = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
-    assert child_again.stdout.endswith(f"3 errors, {len(so_far)} of them known before\n")
+    assert child_again.stdout.endswith(f"{BROKEN} errors, {len(so_far)} of them known before\n")
     assert facts(list(read_results(results))) == facts(unbroken)
 
 
@@ -243,7 +244,7 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
             "make room and run the same command again\n"
         )
         so_far = list(read_results(results))
-        assert 0 < len(so_far) < 150
+        assert 0 < len(so_far) < PICTURES
         assert facts(so_far) == facts(unbroken)[: len(so_far)]
         ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
@@ -255,7 +256,7 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
 def test_a_terminal_sees_progress(pictures: Path, tmp_path: Path) -> None:
     status, shown = run_on_terminal("scan", pictures, "-o", tmp_path / "r.csv", *ENGINE)
     assert status == 1
-    assert re.search(rb"150/150 .* pictures/s, 3 errors", shown), shown
+    assert re.search(rb"%d/%d .* pictures/s, %d errors" % (PICTURES, PICTURES, BROKEN), shown), shown
 
 
 def test_sqlite_results_are_one_table(folder: Path, tmp_path: Path) -> None:

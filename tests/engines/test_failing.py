@@ -62,7 +62,8 @@ def test_loading_without_memory(name: EngineChoice, kibibytes: int, model_files:
         f"resource.setrlimit(resource.RLIMIT_AS, ({kibibytes << 10},) * 2)\n"
         "runpy.run_module('nsfw_caffe', run_name='__main__')"
     )
-    child = run("-c", code, "classify", "--engine", name, PHOTO)
+    # The limits fit a process whose NumPy has stacks and buffers for two threads.
+    child = run("-c", code, "classify", "--engine", name, PHOTO, environment={"OPENBLAS_NUM_THREADS": "2"})
     assert (child.returncode, child.stdout) == (3, ""), child
     said = f"nsfw-caffe: {model_files.prototxt}: {name} cannot run this model: "
     # Which allocation is the first to fail, a thread's stack or another, is chance.

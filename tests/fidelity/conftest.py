@@ -28,11 +28,11 @@ def expected(
         oracle = Oracle(model_files.prototxt, model_files.caffemodel)
         answers = {}
         for path in corpus_paths:
-            data = path.read_bytes()
             try:
-                answers[path.name] = sha256(oracle.tensor(data)), oracle.score(data)
+                tensor = oracle.tensor(path.read_bytes())
             except OSError:
                 continue
+            answers[path.name] = sha256(tensor), oracle.score(tensor)
         (folder / "answers.json").write_text(json.dumps(answers))  # a float's repr has all of its bits
 
     answers = json.loads((made_once(tmp_path_factory, "oracle", ask) / "answers.json").read_text())

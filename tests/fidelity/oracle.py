@@ -67,7 +67,7 @@ class Oracle:
         )
         return tensor
 
-    def score(self, data: bytes) -> float:
-        """Return the NSFW probability for a picture file's bytes; OSError if Pillow cannot read them."""
-        output = self._net.forward_all(blobs=["prob"], data=self.tensor(data)[np.newaxis])
+    def score(self, tensor: npt.NDArray[np.float32]) -> float:
+        """Return the NSFW probability for the network's input."""
+        output = self._net.forward_all(blobs=["prob"], data=tensor[np.newaxis])
         return float(output["prob"][0].astype(float)[1])

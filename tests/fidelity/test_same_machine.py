@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "classify_nsfw.py"
 FEWEST_FILES = 300
+BATCH_SIZES = (1, 2, 5, 8, 33)
+"""Alone, few, and more than four, from where on Caffe would round a batch differently; none divides the corpus."""
 
 
 def assert_same(found: Mapping[Path, float], scores: Mapping[Path, float]) -> None:
@@ -50,39 +52,44 @@ def test_preprocess(expected: dict[Path, Expected]) -> None:
     assert not differing
 
 
-def test_classify(classifier: Classifier, scores: dict[Path, float]) -> None:
-    assert_same({path: classifier.classify(path) for path in scores}, scores)
-
-
 def test_what_cannot_be_read_is_an_image_error(classifier: Classifier, unreadable: list[Path]) -> None:
     for path in unreadable:
         with pytest.raises(ImageError):
             classifier.classify(path)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 8, 33])
-def test_classify_batch(classifier: Classifier, scores: dict[Path, float], size: int) -> None:
-    paths = list(scores)
-    chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    found = [score for chunk in chunks for score in classifier.classify_batch(chunk)]
-    assert_same(dict(zip(paths, found, strict=True)), scores)
-
-
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_scan(classifier: Classifier, corpus_paths: list[Path], scores: dict[Path, float], workers: int) -> None:
-    results = list(classifier.scan(corpus_paths, workers=workers))
-    assert [result.source for result in results] == corpus_paths
-    assert all((result.score is None) != (result.error is None) for result in results)
-    found = {path: result.score for path, result in zip(corpus_paths, results, strict=True) if result.score is not None}
+def test_classify_batch(classifier: Classifier, scores: dict[Path, float]) -> None:
+    """Every file goes into one batch: all of them in every size would show the same network at work five times."""
+    found: dict[Path, float] = {}
+    for place, size in enumerate(BATCH_SIZES):
+        paths = list(scores)[place :: len(BATCH_SIZES)]  # of every kind of file, for these follow one another
+        assert len(paths) > 2 * size
+        for start in range(0, len(paths), size):
+            batch = paths[start : start + size]
+            found |= zip(batch, classifier.classify_batch(batch), strict=True)
     assert_same(found, scores)
 
 
-def test_example(
+@pytest.mark.parametrize(("workers", "every"), [(1, 6), (2, 1), (3, 6)])
+def test_scan(
+    classifier: Classifier, corpus_paths: list[Path], scores: dict[Path, float], workers: int, every: int
+) -> None:
+    """Two score all files, in processes; one is the way of `classify`, and a third only changes who does what."""
+    paths = corpus_paths[::every]
+    results = list(classifier.scan(paths, workers=workers))
+    assert [result.source for result in results] == paths
+    assert all((result.score is None) != (result.error is None) for result in results)
+    found = {path: result.score for path, result in zip(paths, results, strict=True) if result.score is not None}
+    assert_same(found, {path: scores[path] for path in paths if path in scores})
+
+
+def test_classify_in_the_example(
     model_files: ModelFiles,
     scores: dict[Path, float],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """What it prints is what `classify` returns, so that this is the test of both."""
     # One network for all calls: loading it for each would take minutes.
     monkeypatch.setattr(nsfw_caffe, "Classifier", functools.cache(Classifier))
     main = runpy.run_path(str(EXAMPLE))["main"]

@@ -12,7 +12,8 @@ from nsfw_caffe.model.network import read_prototxt
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.networks import NETWORKS, NetworkName, build, cost
 from nsfw_caffe.networks.cost import network_cost
-from tests.networks.running import run_in_caffe
+from tests.networks.running import Runner
+from tests.networks.running import run_in_caffe as run_in_caffe
 from tests.support import run
 
 COUNTS = {
@@ -78,7 +79,7 @@ def test_the_original_file(model_files: ModelFiles) -> None:
 
 
 @pytest.mark.parametrize("name", ["googlenet", "resnet18_thin", "squeezenet1_0"])
-def test_blobs_of_pycaffe(tmp_path: Path, name: NetworkName) -> None:
+def test_blobs_of_pycaffe(run_in_caffe: Runner, tmp_path: Path, name: NetworkName) -> None:
     """What Caffe allocates is what is counted."""
     ran = run_in_caffe(tmp_path, build(name))
     found = cost(name)

@@ -28,6 +28,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SPARK_HOME", str(home))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYSPARK_PYTHON", sys.executable)
+        # These machines live for a minute, in which what the second compiler makes of their code is never paid back.
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         patch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
         yield home
         stop_session()
@@ -43,6 +45,7 @@ def start_session(master: str, home: Path) -> SparkSession:
     options: dict[str, bool | float | int | str | None] = {
         "spark.ui.enabled": "false",
         "spark.sql.warehouse.dir": str(home / "warehouse"),
+        "spark.sql.shuffle.partitions": 2,
     }
     options["spark.executorEnv.PYTHONPATH"] = os.environ["PYTHONPATH"]
     return SparkSession.builder.master(master).config(map=options).getOrCreate()

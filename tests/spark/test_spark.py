@@ -58,9 +58,9 @@ def cluster(environment: Path) -> SparkSession:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of 40 pictures and two broken ones; none is empty, for Spark's `binaryFile` leaves these out."""
+    """Return a folder of 16 pictures and two broken ones; none is empty, for Spark's `binaryFile` leaves these out."""
     folder: Path = tmp_path_factory.mktemp("pictures")
-    make(folder, 40, seed=3)
+    make(folder, 16, seed=3)
     (folder / "000" / "text.jpg").write_text("not a picture")
     (folder / "000" / "half.png").write_bytes((PHOTOS / "coffee.png").read_bytes()[:100_000])
     return folder
@@ -345,7 +345,7 @@ def test_the_example_writes_parquet_once(
     main = runpy.run_path(str(REPOSITORY / "examples" / "score_with_spark.py"))["main"]
     out = tmp_path / "scores"
     for status, source, target, printed in (
-        (0, folder, out, r"42 files: 40 scored, 2 with an error, in [\d.]+ s: [\d.]+ a second\n"),
+        (0, folder, out, r"18 files: 16 scored, 2 with an error, in [\d.]+ s: [\d.]+ a second\n"),
         (1, folder, out, f"{re.escape(str(out))} is there already: delete it, or name another folder\n"),
         (1, "/missing", tmp_path / "new", "/missing: there is no such folder\n"),
     ):
@@ -355,14 +355,14 @@ def test_the_example_writes_parquet_once(
         streams = capsys.readouterr()
         assert re.search(printed, streams.err if status else streams.out)
     table = pyarrow.parquet.read_table(out)
-    assert (table.num_rows, table.column_names) == (42, ["path", "modificationTime", "length", *NAMES])
+    assert (table.num_rows, table.column_names) == (18, ["path", "modificationTime", "length", *NAMES])
 
 
 def test_the_work_of_a_killed_executor_is_done_again(
     cluster: SparkSession, folder: Path, expected: dict[str, Any]
 ) -> None:
     context = cluster.sparkContext
-    paths = [(str(path),) for path in sorted(folder.glob("*/*"))]
+    paths = [(str(path),) for path in sorted(folder.glob("*/*"))] * 2
     scored = score_paths(cluster.createDataFrame(context.parallelize(paths, len(paths)), "path string"), engine=ENGINE)
     executors = context.parallelize(range(8), 8).map(_executor)
     before = set(executors.collect())

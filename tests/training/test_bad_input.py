@@ -1,4 +1,9 @@
-"""What a user may give or do that is wrong, at the real command: status, message, and what is left."""
+"""What a user may give or do that is wrong: status, message, and what is left.
+
+What ends in one line runs in this process, which has imported all: a command's imports take longer than what it does.
+Its solvers are processes of their own in any case, so that a Caffe that aborts ends none of this. Signals, limits and
+libraries that are missing are those of a command of their own.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ import pytest
 
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
 from nsfw_caffe.model.spec import ModelFiles
+from tests.cli.running import call
 from tests.support import Child, heed_interrupts
 from tests.support import nsfw_caffe as command
 from tests.training.pictures import labelled
@@ -25,12 +31,20 @@ pytestmark = pytest.mark.usefixtures("model_files")
 QUICK = ("--engine", "onnxruntime", "--iterations", "50", "--decay", "0.01")
 
 
-def train(place: Path, *arguments: str | Path, environment: dict[str, str] | None = None) -> Child:
+Train = Callable[..., Child]
+
+
+@pytest.fixture
+def train(capsys: pytest.CaptureFixture[str]) -> Train:
     """Train into `model`, and see that nothing is told that is meant for who wrote this."""
-    child = command("train", *arguments, "-o", place / "model", *QUICK, environment=environment)
-    assert "Traceback" not in child.stderr
-    assert not list(place.rglob("core*"))
-    return child
+
+    def run(place: Path, *arguments: str | Path) -> Child:
+        child = call(capsys, "train", *arguments, "-o", place / "model", *QUICK)
+        assert "Traceback" not in child.stderr
+        assert not list(place.rglob("core*"))
+        return child
+
+    return run
 
 
 def refused(place: Path, child: Child, message: str, status: int = 2) -> None:
@@ -85,13 +99,15 @@ def unprintable(data: Path) -> None:
         (unprintable, r"'re\nd' is no name of a class: expected text that can be printed"),
     ],
 )
-def test_data_that_cannot_be_trained_on(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
+def test_data_that_cannot_be_trained_on(
+    train: Train, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
     data = labelled(tmp_path / "data", 12)
     spoil(data)
     refused(tmp_path, train(tmp_path, data), message)
 
 
-def test_one_folder_as_both_classes(tmp_path: Path) -> None:
+def test_one_folder_as_both_classes(train: Train, tmp_path: Path) -> None:
     data = labelled(tmp_path / "data", 12) / "red"
     refused(tmp_path, train(tmp_path, "--nsfw", data, "--sfw", data), "is labelled both sfw and nsfw: decide for one")
 
@@ -108,7 +124,7 @@ def rows_of(data: Path) -> list[str]:
         ("source,label", "utf-16", "no CSV in UTF-8"),
     ],
 )
-def test_tables_that_are_none(tmp_path: Path, head: str, encoding: str, message: str) -> None:
+def test_tables_that_are_none(train: Train, tmp_path: Path, head: str, encoding: str, message: str) -> None:
     table = tmp_path / "labels.csv"
     table.write_bytes("\n".join([head, "a.png,red", "b.png,blue"]).encode(encoding))
     child = train(tmp_path, table)
@@ -116,7 +132,7 @@ def test_tables_that_are_none(tmp_path: Path, head: str, encoding: str, message:
     assert str(table) in child.stderr
 
 
-def test_a_table_with_all_kinds_of_rows(tmp_path: Path) -> None:
+def test_a_table_with_all_kinds_of_rows(train: Train, tmp_path: Path) -> None:
     """A byte order mark, members of an archive, rows twice, and what is gone, damaged or not there."""
     data = labelled(tmp_path / "data", 12)
     with zipfile.ZipFile(tmp_path / "red.zip", "w") as archive:
@@ -140,7 +156,7 @@ def test_a_table_with_all_kinds_of_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_results_of_a_scan_with_labels(tmp_path: Path) -> None:
+def test_the_results_of_a_scan_with_labels(train: Train, tmp_path: Path) -> None:
     data = labelled(tmp_path / "data", 12)
     with zipfile.ZipFile(data / "red.zip", "w") as archive:
         for path in sorted((data / "red").iterdir()):
@@ -158,7 +174,7 @@ def test_the_results_of_a_scan_with_labels(tmp_path: Path) -> None:
     assert "trained on 10 sfw, 10 nsfw" in child.stdout
 
 
-def test_outputs_that_cannot_be(tmp_path: Path) -> None:
+def test_outputs_that_cannot_be(train: Train, tmp_path: Path) -> None:
     data = labelled(tmp_path / "data", 10)
     (tmp_path / "model").write_text("mine")
     child = train(tmp_path, data)
@@ -205,7 +221,7 @@ def not_there(path: Path, _: Path) -> None:
     ],
 )  # fmt: skip
 def test_weights_that_fit_nothing(
-    tmp_path: Path, model_files: ModelFiles, make: Callable[[Path, Path], None], message: str
+    train: Train, tmp_path: Path, model_files: ModelFiles, make: Callable[[Path, Path], None], message: str
 ) -> None:
     data = labelled(tmp_path / "data", 10)
     make(tmp_path / "my.caffemodel", model_files.caffemodel)
@@ -216,11 +232,12 @@ def test_weights_that_fit_nothing(
 
 def test_libraries_that_are_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['imagehash'] = None\n")
-    child = train(tmp_path, labelled(tmp_path / "data", 10), environment={"PYTHONPATH": str(tmp_path)})
+    arguments = ("train", labelled(tmp_path / "data", 10), "-o", tmp_path / "model", *QUICK)
+    child = command(*arguments, environment={"PYTHONPATH": str(tmp_path)})
     refused(tmp_path, child, "training needs imagehash: pip install '.[train]' from the checkout")
 
 
-def test_a_rate_that_is_too_high(tmp_path: Path) -> None:
+def test_a_rate_that_is_too_high(train: Train, tmp_path: Path) -> None:
     """It stops with advice, and the next run may follow it."""
     data = labelled(tmp_path / "data", 12)
     child = train(tmp_path, data, "--base-rate", "1e30")
@@ -292,7 +309,7 @@ def test_signals(tmp_path: Path, number: signal.Signals, phase: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_damaged_cache_is_told(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_told(train: Train, tmp_path: Path) -> None:
     """What was done before, cut short or overwritten, is not taken for what it was."""
     data = labelled(tmp_path / "data", 12)
     assert train(tmp_path, data, "--base-rate", "1e30").returncode == 2
@@ -306,7 +323,7 @@ def test_a_damaged_cache_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_state_of_something_else(tmp_path: Path) -> None:
+def test_a_state_of_something_else(train: Train, tmp_path: Path) -> None:
     data = labelled(tmp_path / "data", 12)
     output = tmp_path / "model"
     child = subprocess.run(

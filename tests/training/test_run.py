@@ -17,6 +17,7 @@ from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.training import TrainingOptions, TrainingResult, features, means, train
 from nsfw_caffe.training.features import cut
 from nsfw_caffe.training.result import THRESHOLD
+from tests.cli.running import call
 from tests.support import made_once
 from tests.support import nsfw_caffe as command
 from tests.training.pictures import labelled
@@ -279,8 +280,10 @@ def test_the_command_says_what_was_learned(tmp_path: Path, trained: Path) -> Non
         (("missing", "--iterations", "1", "--epochs", "1"), "not allowed with"),
     ],
 )
-def test_wrong_usage_is_told(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    child = command("train", *arguments, "-o", tmp_path / "model")
+def test_wrong_usage_is_told(
+    tmp_path: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = call(capsys, "train", *arguments, "-o", tmp_path / "model")
     assert child.returncode == 2
     assert message in child.stderr
     assert not (tmp_path / "model").exists()
