@@ -37,6 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # There are as many of pytest-xdist's processes as cores, and OpenBLAS's threads wait for one another by spinning:
     # several to a core cost a third more than one. A test of several threads asks for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if b"avx2" in Path("/proc/cpuinfo").read_bytes() and _kernel_of_openblas() == "Prescott":
+        # A CPU that is newer than the library, which then takes a kernel of 2004: four times slower.
+        os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
     # Else each of the thousand Python processes to come would compile the library again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     fetch()  # before the processes start, none of which then finds another one than the others
@@ -49,6 +52,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: (item.path.name != "test_same_machine.py", -slow[item.path]))
+
+
+def _kernel_of_openblas() -> str:
+    """Return the kernel that OpenBLAS takes here, asked in a child since it is taken once; "" for another BLAS."""
+    return run("-c", _ASK_KERNEL).stdout.strip()
+
+
+_ASK_KERNEL = """\
+import ctypes
+kernel = ctypes.CDLL("libblas.so.3").openblas_get_corename
+kernel.restype = ctypes.c_char_p
+print(kernel().decode())
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
