@@ -110,7 +110,7 @@ def sabotage(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_picture_that_kills_its_worker_is_reported(
-    classifier: Classifier, expected: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: Classifier, scores: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trap = tmp_path / "trap.jpg"
     code = """
@@ -119,19 +119,19 @@ def hook(event, arguments):
         os.kill(os.getpid(), 9)
 sys.addaudithook(hook)"""
     sabotage(tmp_path, code, monkeypatch)
-    results = list(classifier.scan([*PATHS, trap, *PATHS], workers=2))
+    results = list(own.scan([*PATHS, trap, *PATHS], workers=2))
     error = f"{trap}: the worker process was killed by SIGKILL (out of memory?), 2 times"
     assert [result.error for result in results] == [*[None] * len(PATHS), error, *[None] * len(PATHS)]
-    assert [result.score for result in results] == [*expected, None, *expected]
+    assert [result.score for result in results] == [*scores, None, *scores]
 
 
 def test_workers_that_cannot_start(
-    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    own: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code = "if 'nsfw_caffe.parallel.caffe_worker' in sys.orig_argv: sys.stderr.write('no, thank you'); os._exit(1)"
     sabotage(tmp_path, code, monkeypatch)
     with pytest.raises(EngineUnavailable, match="a worker process of Caffe ended with status 1 before it had loaded"):
-        classifier.classify_batch(PATHS, workers=2)
+        own.classify_batch(PATHS, workers=2)
     assert "no, thank you" in capfd.readouterr().err
 
 

@@ -106,38 +106,55 @@ def test_workers_that_die_while_they_are_idle(
     own: Classifier, scores: list[float], mine: Mine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caffe_workers, "ATTEMPTS", 1)  # no picture is to blame
-    for seen in (True, False):
-        own.classify_batch(PATHS, workers=2)
-        for pid in mine():
-            os.kill(pid, signal.SIGKILL)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        if seen:
-            assert own._pipeline._workers is not None
-            assert own._pipeline._workers.idle() == 0
-        else:  # they die just after it was looked
-            monkeypatch.setattr(worker_pool.Worker, "is_idle", True)
-        assert own.classify_batch(PATHS, workers=2) == scores
+    pool = own._pipeline._workers
+    assert pool is not None
+    own.classify_batch(PATHS, workers=2)
+    kill(mine())
+    assert pool.idle() == 0
+    worker = pool.lend()
+    assert not worker.kept
+    worker.end()
+    own.classify_batch(PATHS, workers=2)
+    monkeypatch.setattr(worker_pool.Worker, "is_idle", True)  # they die just after it was looked
+    kill(mine())
+    assert own.classify_batch(PATHS, workers=2) == scores
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(pids)
+
+
+def wait_for(pids: list[int]) -> None:
+    """Wait until processes have ended, without reaping them."""
+    deadline = time.monotonic() + SECONDS
+    while any(state(pid) != "Z" for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_idle_workers_end_by_themselves_and_those_at_work_do_not(
     own: Classifier, scores: list[float], mine: Mine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(caffe_workers, "ATTEMPTS", 1)
     monkeypatch.setattr(caffe_workers, "IDLE_SECONDS", 0.3)
-    found: list[list[int]] = []
 
     def slow() -> Iterator[str]:
-        for path in PATHS:
-            yield path
-            if len(found) == 2:
-                time.sleep(0.5)
-            found.append(mine())
+        yield from PATHS * 2
+        time.sleep(1)
+        yield from PATHS
 
-    assert own.classify_batch(slow(), workers=2) == scores
-    two = found[-1]
-    assert found[2] == two
-    for pid in two:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert own.classify_batch(slow(), workers=2) == scores * 3
+    two = mine()
+    assert len(two) == 2
+    wait_for(two)
     assert own.classify_batch(PATHS, workers=2) == scores
+    assert exist(two) == []
 
 
 def test_a_classifier_that_nobody_has_any_more(quick: Classifier, mine: Mine) -> None:
