@@ -108,12 +108,13 @@ CONTENDERS: dict[str, Callable[[], Score]] = {
 
 
 def main(name: str, repeat: int, paths: list[str]) -> None:
-    """Run a contender over the pictures, `repeat` times over in one call: what it starts for a call counts."""
+    """Run a contender over the pictures, `repeat` times over in one call: what it started before does not count."""
     score = CONTENDERS[name]()
     score(paths[:WARM_UP])
     start = time.perf_counter()
     scores = score(paths * repeat)[: len(paths)]
     seconds = time.perf_counter() - start
+    del score  # with its workers, whose memory is known when they have ended
     own, workers = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     versions = {package: _version(package) for package in PACKAGES}
     answer = {

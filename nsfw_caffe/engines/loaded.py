@@ -46,7 +46,7 @@ class LoadedEngines:
         with self._lock:
             self.require_open()
             if self._reader is None:
-                self._reader = create_reader(engine, self._unchanged_files(), self.options, blob)
+                self._reader = create_reader(engine, self.unchanged_files(), self.options, blob)
             return self._reader
 
     def release_unused(self) -> None:
@@ -76,9 +76,9 @@ class LoadedEngines:
                 f"device {self.options.device!r}: CUDA, once used, cannot be used in a child after os.fork; "
                 "create the Classifier in the child alone, or start the child with multiprocessing's 'spawn'"
             )
-        return create_engine(self._unchanged_files(), self.options, callers)
+        return create_engine(self.unchanged_files(), self.options, callers)
 
-    def _unchanged_files(self) -> ModelFiles:
+    def unchanged_files(self) -> ModelFiles:
         """Give the model's files; ModelError where they are others than those that the first engine has loaded."""
         original = model_files(self.files.prototxt, self.files.caffemodel).original
         files = dataclasses.replace(self.files, original=original)

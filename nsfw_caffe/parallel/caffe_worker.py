@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,42 +31,66 @@ from nsfw_caffe.preprocessing.jpeg import JpegCodec, create_codec
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.steps import Tensor, preprocess
 
+_THREADS = Path("/proc/self/task")
+
 
 @dataclass(frozen=True)
 class WorkerSetUp:
-    """What a worker needs to give the bits that its parent gives."""
+    """What a worker loads, to give the bits that its parent gives."""
 
     files: ModelFiles
     options: ScoringOptions
-    pillow: Settings
     blas: str
     """The file of the parent's BLAS, to be loaded before Caffe comes."""
+    idle_seconds: float
+    """How long it waits to be used again."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What may be another thing each time that a worker is used."""
+
+    pillow: Settings
     threads: int | None
-    """How many threads that computes with, where its bits depend on it."""
-    number: int = 0
-    """The worker's own, from 0 on."""
+    """How many threads OpenBLAS computes with; None where it is another BLAS."""
+    cores: tuple[int, ...] | None
+    """The cores that these share, where their number is one for the bits; None where the system may choose."""
 
 
 def main(descriptor: str) -> None:
-    """Score what comes over the connection, until the parent closes it or dies."""
+    """Score what comes over the connection, until the parent closes it or dies, or has no use for this for long.
+
+    What comes are terms, which are answered with None as soon as they are met, sources, and None when all are scored.
+    """
     # Ctrl-C reaches the whole process group: the parent ends this process by closing the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_apart()
     connection: Connection = Connection(int(descriptor))
     try:
         set_up: WorkerSetUp = connection.recv()
-        _load_blas(set_up)
-        set_pillow(set_up.pillow)
+        ctypes.CDLL(set_up.blas)
         options = set_up.options
         codec = create_codec(options.jpeg, options.decode)
         engine = CaffeEngine(import_caffe(), set_up.files, None)
         score = functools.partial(_score, engine, taker(set_up.files), codec, options.limits)
-        connection.send(None)  # ready
-        while True:
-            source: str | bytes | Tensor = connection.recv()
-            connection.send(timed(functools.partial(score, source)))
+        while connection.poll(set_up.idle_seconds):
+            _accept(connection.recv())
+            connection.send(None)
+            source: str | bytes | Tensor | None
+            while (source := connection.recv()) is not None:
+                connection.send(timed(functools.partial(score, source)))
     except (EOFError, ConnectionError):
         pass
+
+
+def _accept(terms: Terms) -> None:
+    set_pillow(terms.pillow)
+    if terms.threads is not None:
+        set_openblas_threads(terms.threads)
+    if terms.cores is not None:
+        # Their share of the work is what matters for the bits, not who does it when.
+        for thread in _THREADS.iterdir():
+            os.sched_setaffinity(int(thread.name), terms.cores)
 
 
 def _score(
@@ -73,16 +98,6 @@ def _score(
 ) -> Any:  # noqa: ANN401 - see `taker`
     tensor = source if isinstance(source, np.ndarray) else preprocess(source, codec, limits)
     return take(engine.forward(tensor[np.newaxis])[0])
-
-
-def _load_blas(set_up: WorkerSetUp) -> None:
-    if set_up.threads is not None:
-        # All of them on one core, for the bits: their share of the work is what matters, not who does it when.
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[set_up.number % len(cores)]})
-    ctypes.CDLL(set_up.blas)
-    if set_up.threads is not None:
-        set_openblas_threads(set_up.threads)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
 import signal
-import socket
-import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import TypeAlias
 
 from nsfw_caffe.engines.blas import loaded_blas, threads_that_matter
+from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.errors import EngineUnavailable, ImageError
-from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
-from nsfw_caffe.parallel.caffe_worker import WorkerSetUp
+from nsfw_caffe.parallel.caffe_worker import Terms, WorkerSetUp
 from nsfw_caffe.parallel.ordered_map import ROOM
 from nsfw_caffe.parallel.outcome import Outcome
+from nsfw_caffe.parallel.worker_pool import Worker, WorkerPool
 from nsfw_caffe.preprocessing.formats import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
-from nsfw_caffe.system import processes
+from nsfw_caffe.system.processes import available_cores
 
 AHEAD = 2
 """Pictures that a worker has: the one that it works on, and the next."""
@@ -33,6 +30,9 @@ WINDOW = 16
 
 ATTEMPTS = 2
 """How often a picture is tried whose worker dies."""
+
+IDLE_SECONDS = 60.0
+"""How long a worker waits to be used again: starting another one takes a second, and this one holds 215 MB."""
 
 Prepare: TypeAlias = Callable[[Source], str | bytes | Tensor | ImageError]
 
@@ -46,28 +46,42 @@ class _Task:
 
 
 @dataclass
-class _Worker:
+class _Borrowed:
     number: int
-    process: subprocess.Popen[bytes]
-    connection: Connection
+    worker: Worker
     ready: bool = False
     tasks: deque[_Task] = field(default_factory=deque)
 
 
-def worker_set_up(files: ModelFiles, options: ScoringOptions) -> WorkerSetUp:
-    """Return what a worker needs to give the bits of this process, which has loaded Caffe."""
+def worker_set_up(engines: LoadedEngines) -> WorkerSetUp:
+    """Return what a worker needs to give the bits of this process, which has loaded Caffe.
+
+    ModelError where the model's files have changed since then.
+    """
     blas = loaded_blas()
     assert blas is not None
-    threads = threads_that_matter()
-    return WorkerSetUp(files, options, pillow_settings(), str(blas.path), threads)
+    return WorkerSetUp(engines.unchanged_files(), engines.options, str(blas.path), IDLE_SECONDS)
+
+
+def terms(options: ScoringOptions, workers: int) -> list[Terms]:
+    """Return what this process has set, for each of several workers, and give each its share of the cores."""
+    share = max(1, available_cores() // workers)
+    pillow, threads = pillow_settings(), threads_that_matter()
+    if threads is None:
+        blas = loaded_blas()
+        if blas is not None and blas.name == "openblas":
+            threads = max(1, (options.threads or available_cores()) // workers)
+        return [Terms(pillow, threads, None)] * workers
+    cores = sorted(os.sched_getaffinity(0))
+    shares = [[cores[(number * share + core) % len(cores)] for core in range(share)] for number in range(workers)]
+    return [Terms(pillow, threads, tuple(found)) for found in shares]
 
 
 def score(
-    sources: Iterable[Source], prepare: Prepare, set_up: WorkerSetUp, workers: int
+    sources: Iterable[Source], prepare: Prepare, pool: WorkerPool, each: Sequence[Terms]
 ) -> Iterator[tuple[Source, Outcome]]:
-    """Score pictures, of which `prepare` makes what a worker is sent, in processes that end with the iteration."""
-    run = _Run(sources, prepare, set_up, workers)
-    process = os.getpid()
+    """Score pictures, of which `prepare` makes what a worker is sent, with a pool's workers, one for each terms."""
+    run = _Run(sources, prepare, pool, each)
     try:
         while True:
             busy = run.distribute()
@@ -77,55 +91,48 @@ def score(
             elif run.exhausted:
                 break
     finally:
-        for worker in run.workers:
-            worker.connection.close()
-        # In a forked child, which has the iteration too, they are the parent's, who may be at work with them.
-        if os.getpid() == process:
-            for worker in run.workers:
-                worker.process.terminate()
-            for worker in run.workers:
-                worker.process.wait()
+        run.end()
 
 
 class _Run:
-    def __init__(self, sources: Iterable[Source], prepare: Prepare, set_up: WorkerSetUp, limit: int) -> None:
-        self.workers: list[_Worker] = []
+    def __init__(self, sources: Iterable[Source], prepare: Prepare, pool: WorkerPool, each: Sequence[Terms]) -> None:
+        self.workers: list[_Borrowed] = []
         self.exhausted = False
-        self._limit = limit
+        self._limit = len(each)
         self._sources = enumerate(sources)
         self._prepare = prepare
-        self._set_up = set_up
+        self._pool = pool
+        self._terms = each
         self._retries: deque[_Task] = deque()
         self._finished: dict[int, tuple[Source, Outcome]] = {}
         self._next = 0
 
     def distribute(self) -> bool:
-        """Give every worker its share, starting workers as they are needed; tell whether anything is under way."""
+        """Give every worker its share, borrowing workers as they are needed; tell whether anything is under way."""
         for worker in self.workers:
             if not worker.tasks:
                 self._give(worker, self._take())
         while len(self.workers) < self._limit and (task := self._take()) is not None:
-            self.workers.append(self._start(len(self.workers)))
+            self.workers.append(self._borrow(len(self.workers)))
             self._give(self.workers[-1], task)
         for worker in self.workers:
             while 0 < len(worker.tasks) < AHEAD and (task := self._take()) is not None:
                 self._give(worker, task)
         return any(worker.tasks for worker in self.workers)
 
-    def _start(self, number: int) -> _Worker:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                processes.command("parallel.caffe_worker", str(theirs.fileno())),
-                # The workers share the cores among themselves.
-                env=processes.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
-        worker = _Worker(number, process, Connection(ours.detach()))
-        self._send(worker, dataclasses.replace(self._set_up, number=number))
-        return worker
+    def _borrow(self, number: int) -> _Borrowed:
+        worker = self._pool.lend()
+        worker.send(self._terms[number])
+        return _Borrowed(number, worker)
+
+    def end(self) -> None:
+        """Give the workers back; those that owe an answer end, or the next iteration would be given it."""
+        for borrowed in self.workers:
+            if borrowed.ready and not borrowed.tasks:
+                self._pool.give_back(borrowed.worker)
+            else:
+                borrowed.worker.end()
+        self.workers.clear()
 
     def finished_in_order(self) -> Iterator[tuple[Source, Outcome]]:
         while self._next in self._finished:
@@ -134,18 +141,18 @@ class _Run:
 
     def collect(self) -> None:
         """Wait until a worker answers, or dies."""
-        busy = {worker.connection: worker for worker in self.workers if worker.tasks}
+        busy = {borrowed.worker.connection: borrowed for borrowed in self.workers if borrowed.tasks}
         for connection in wait(busy):
-            worker = busy[connection]  # type: ignore[index]
+            borrowed = busy[connection]  # type: ignore[index]
             try:
-                answer: Outcome | None = worker.connection.recv()
+                answer: Outcome | None = borrowed.worker.connection.recv()
             except (EOFError, ConnectionError):
-                self._bury(worker)
+                self._bury(borrowed)
                 continue
             if answer is None:
-                worker.ready = True
+                borrowed.ready = True
             else:
-                task = worker.tasks.popleft()
+                task = borrowed.tasks.popleft()
                 self._finished[task.index] = (task.source, answer)
 
     def _take(self) -> _Task | None:
@@ -168,30 +175,25 @@ class _Run:
         sources += [source for source, _ in self._finished.values()]
         return len(sources) < WINDOW * self._limit and sum(map(held_bytes, sources)) < ROOM * self._limit
 
-    def _give(self, worker: _Worker, task: _Task | None) -> None:
+    def _give(self, borrowed: _Borrowed, task: _Task | None) -> None:
         if task is not None:
-            worker.tasks.append(task)
-            self._send(worker, task.message)
+            borrowed.tasks.append(task)
+            borrowed.worker.send(task.message)
 
-    def _send(self, worker: _Worker, message: object) -> None:
-        # A worker that has died: `collect` finds that out, and its tasks are still its own.
-        with contextlib.suppress(ConnectionError):
-            worker.connection.send(message)
-
-    def _bury(self, worker: _Worker) -> None:
-        """Take over a dead worker's pictures, blame the one that it worked on, and start another worker."""
-        worker.connection.close()
-        reason = _reason(worker.process.wait())
-        if not worker.ready:
+    def _bury(self, borrowed: _Borrowed) -> None:
+        """Take over a dead worker's pictures, blame the one that it worked on, and borrow another worker."""
+        reason = _reason(borrowed.worker.wait())
+        if borrowed.ready:
+            suspect = borrowed.tasks[0]
+            suspect.attempts += 1
+            if suspect.attempts == ATTEMPTS:
+                borrowed.tasks.popleft()
+                error = ImageError(describe(suspect.source), f"the worker process {reason}, {ATTEMPTS} times")
+                self._finished[suspect.index] = (suspect.source, Outcome(error, 0))
+        elif not borrowed.worker.kept:  # one that was has ended before it got to know of any picture
             raise EngineUnavailable(f"a worker process of Caffe {reason} before it had loaded the model")
-        suspect = worker.tasks[0]
-        suspect.attempts += 1
-        if suspect.attempts == ATTEMPTS:
-            worker.tasks.popleft()
-            error = ImageError(describe(suspect.source), f"the worker process {reason}, {ATTEMPTS} times")
-            self._finished[suspect.index] = (suspect.source, Outcome(error, 0))
-        self._retries.extend(worker.tasks)
-        self.workers[worker.number] = self._start(worker.number)
+        self._retries.extend(borrowed.tasks)
+        self.workers[borrowed.number] = self._borrow(borrowed.number)
 
 
 def _reason(status: int) -> str:

@@ -8,7 +8,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes,
 from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import read_source
 
+if TYPE_CHECKING:
+    from nsfw_caffe.parallel.worker_pool import WorkerPool
+
 _Item = TypeVar("_Item")
 
 _ELSEWHERE = (str, os.PathLike, bytes, bytearray, memoryview)
@@ -34,7 +37,8 @@ MANY = 64
 """Pictures from which on worker processes are worth their start, which takes as long as some twenty pictures."""
 
 FEW = 8
-"""Pictures below which a second engine for threads is not worth its loading, and all cores work on one picture."""
+"""Pictures below which a second engine for threads is not worth its loading, and all cores work on one picture, worker
+processes or not."""
 
 
 class Pipeline:
@@ -45,6 +49,18 @@ class Pipeline:
         self._codec = codec
         self._limits = engines.options.limits
         self._take = taker(engines.files)
+        self._workers: WorkerPool | None = None
+        if engines.parallelism == "processes":
+            from nsfw_caffe.parallel import caffe_workers, worker_pool
+
+            # It holds no pipeline, or this one would wait for a collection of garbage, and its processes too.
+            self._workers = worker_pool.WorkerPool(functools.partial(caffe_workers.worker_set_up, engines))
+
+    def close(self) -> None:
+        """Let go of the engines, and end the processes that wait for work; what is at work ends it."""
+        self._engines.close()
+        if self._workers is not None:
+            self._workers.close()
 
     def score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
         """Score sources, in order."""
@@ -63,16 +79,20 @@ class Pipeline:
         parallelism = self._engines.parallelism
         if workers is None:
             workers = self._default_workers(sources)
-        if workers > 1 and parallelism == "processes":
-            return self._score_in_processes(sources, workers)
+        if workers > 1 and self._workers is not None:
+            return self._score_in_processes(self._workers, sources, workers)
         if workers > 1 and parallelism == "threads":
             score = functools.partial(self._score_one, self._engines.get(workers))
             return ordered_map(score, sources, workers, weigh=held_bytes, room=ROOM * workers)
         return self._score_in_batches(self._engines.get(), sources, workers)
 
     def _default_workers(self, sources: Iterable[Source]) -> int:
-        few = isinstance(sources, Sized) and len(sources) < (MANY if self._engines.parallelism == "processes" else FEW)
-        return 1 if few else available_cores()
+        cores = available_cores()
+        if not isinstance(sources, Sized) or len(sources) >= (FEW if self._workers is None else MANY):
+            return cores
+        if self._workers is None or len(sources) < FEW:
+            return 1
+        return max(1, min(self._workers.idle(), cores))  # those that need no start
 
     def _score_one(self, engine: Engine, source: Source) -> Outcome:
         return timed(lambda: self._take(engine.forward(preprocess(source, self._codec, self._limits)[np.newaxis])[0]))
@@ -96,12 +116,14 @@ class Pipeline:
                     score, *_ = timed(functools.partial(self._take, next(outputs)))
                     yield source, Outcome(score, seconds + share, said)
 
-    def _score_in_processes(self, sources: Iterable[Source], workers: int) -> Iterator[tuple[Source, Outcome]]:
+    def _score_in_processes(
+        self, pool: WorkerPool, sources: Iterable[Source], workers: int
+    ) -> Iterator[tuple[Source, Outcome]]:
         from nsfw_caffe.parallel import caffe_workers
 
         self._engines.release_unused()
-        set_up = caffe_workers.worker_set_up(self._engines.files, self._engines.options)
-        return caffe_workers.score(sources, self._message, set_up, workers)
+        terms = caffe_workers.terms(self._engines.options, workers)
+        return caffe_workers.score(sources, self._message, pool, terms)
 
     def _message(self, source: Source) -> str | bytes | Tensor | ImageError:
         """Turn a source into what another process can be sent: preprocessed, where only this one can read it."""

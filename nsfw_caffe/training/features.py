@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -247,11 +248,11 @@ def compute(
                 under_way.append(row)
                 yield content.data
 
-    engines = LoadedEngines(create_engine(files, options), files, options)
-    try:
+    pipeline = Pipeline(LoadedEngines(create_engine(files, options), files, options), reading.codec)
+    with contextlib.closing(pipeline):
         if workers is None and len(missing) < FEW:
             workers = 1
-        for _, (features, *_) in Pipeline(engines, reading.codec).score(contents(), workers):
+        for _, (features, *_) in pipeline.score(contents(), workers):
             row = under_way.popleft()
             if isinstance(features, NsfwCaffeError):
                 found.fail(row, features.reason)
@@ -260,8 +261,6 @@ def compute(
             done += 1
             if reading.progress is not None:
                 reading.progress(what, done, total)
-    finally:
-        engines.close()
     for row in wanted.values():
         found.fail(row, "it has gone since it was read first")
 

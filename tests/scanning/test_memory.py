@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.parallel.caffe_workers import _Run, _Task, _Worker
+from nsfw_caffe.parallel.caffe_workers import _Borrowed, _Run, _Task
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.preprocessing.steps import held_bytes
 from nsfw_caffe.results.formats import read_results
@@ -73,8 +73,8 @@ def test_caffes_workers_are_given_no_more_than_they_may_hold(
 ) -> None:
     monkeypatch.setattr("nsfw_caffe.parallel.caffe_workers.ROOM", 256 << 20)
     content = bytes(size)
-    run = _Run([content] * 30, lambda _: content, None, 1)  # type: ignore[arg-type]
-    run.workers.append(_Worker(0, None, None))  # type: ignore[arg-type]
+    run = _Run([content] * 30, lambda _: content, None, [None])  # type: ignore[arg-type, list-item]
+    run.workers.append(_Borrowed(0, None))  # type: ignore[arg-type]
     while (task := run._take()) is not None and len(run.workers[0].tasks) < 20:
         run.workers[0].tasks.append(task)
     assert len(run.workers[0].tasks) == min(count, 16)
