@@ -41,10 +41,9 @@ WORKER = "tests.fidelity.layers_worker"
 FOLDERS = {"OpenBLAS": "openblas-pthread", "ATLAS": "atlas", "reference BLAS": "blas"}
 KERNELS = (
     *("Prescott", "Core2", "Penryn", "Dunnington", "Atom", "Nehalem", "Barcelona", "Bobcat"),
-    *("Sandybridge", "Bulldozer", "Piledriver", "Steamroller", "Excavator", "Haswell", "Zen", "SkylakeX", "Cooperlake"),
+    *("Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake"),
 )
-"""OpenBLAS's kernels for x86-64; the last two need a CPU with AVX-512, those from Bulldozer to Excavator one of AMD's
-with FMA4, which OpenBLAS itself looks for and else takes another kernel."""
+"""OpenBLAS's kernels for x86-64, but for those that want AMD's FMA4; the last two need a CPU with AVX-512."""
 Job: TypeAlias = str | int
 Answer: TypeAlias = Any
 """JSON, by what was asked."""

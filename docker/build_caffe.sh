@@ -11,7 +11,7 @@
 #   DIST                 where the wheel goes                  (default: dist/ beside this folder)
 #   CAFFE_BUILD_DIR      sources, build tree, build.log        (default: build/caffe/ beside this folder)
 #   CAFFE_DEBIAN_MIRROR  mirror that has Debian bullseye       (default: the one apt takes Debian from here)
-#   CAFFE_FASTER         0: without faster_caffe.patch, which changes the forward pass's time on the CPU and no bit (default: 1)
+#   CAFFE_FASTER         0: without faster_caffe.patch, which makes the forward pass on the CPU faster (default: 1)
 #   CAFFE_CUDA           1: for GPUs, with Debian's CUDA 11.8, from contrib and non-free (default: 0)
 #   CAFFE_CUDA_ARCHS     GPU architectures, ascending; newer GPUs get the last one's PTX  (default: 75;80;86;89;90)
 set -euo pipefail

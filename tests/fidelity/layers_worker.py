@@ -83,7 +83,7 @@ def hash_forward(net: Any) -> Iterator[tuple[str, str]]:
 
 def digest(values: Array) -> str:
     """Return a hash of the bits."""
-    return hashlib.sha256(np.ascontiguousarray(values)).hexdigest()[:16]
+    return hashlib.sha256(values.tobytes()).hexdigest()[:16]
 
 
 def seconds(net: Any, inputs: Array, repeats: int) -> dict[str, Any]:
