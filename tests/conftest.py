@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nsfw_caffe
+from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.spec import ModelFiles
 from tests.support import REPOSITORY, made_once, run
@@ -74,6 +75,15 @@ def unmeasured_children(request: pytest.FixtureRequest) -> Iterator[None]:
         if not f"{request.module.__name__}.".startswith(tuple(f"{name}." for name in CHILDREN_MEASURED)):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads_of_blas() -> Iterator[None]:
+    """Give OpenBLAS its number of threads back, which a Classifier's `threads` sets for the whole process."""
+    yield
+    blas = loaded_blas()
+    if blas is not None and blas.name == "openblas":
+        set_openblas_threads(int(os.environ["OPENBLAS_NUM_THREADS"]))
 
 
 @pytest.fixture(scope="session")

@@ -234,7 +234,7 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
     disk = tmp_path / "disk"
-    with small_disk(disk, 1700):
+    with small_disk(disk, 1500):
         results, ballast = disk / f"r.{ending}", disk / "ballast"
         ballast.write_bytes(b"x" * 300_000)
         child = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)

@@ -36,7 +36,7 @@ ENGINES = {
 @pytest.fixture(scope="module")
 def slow() -> bytes:
     """Return a picture that takes many seconds, though it is small."""
-    return jpeg_of_many_scans(1000, 2500)
+    return jpeg_of_many_scans(3000, 2500)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -199,9 +199,9 @@ def test_a_second_signal_ends_it_at_once() -> None:
         time.sleep(0.3)
         service.end()
         until(lambda: _refused(service.port))
-        service.end(signal.SIGINT)
+        service.end()
         assert service.said() == []
-        assert service.process.returncode == 128 + signal.SIGINT
+        assert service.process.returncode == 128 + signal.SIGTERM
 
 
 def test_slow_headers_and_idle_connections_are_closed() -> None:

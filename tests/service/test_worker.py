@@ -20,7 +20,7 @@ from nsfw_caffe.service.jobs import Job
 
 async def main():
     async with started(workers=2) as pool:
-        slow = asyncio.create_task(pool.run(Job(jpeg_of_many_scans(1000, 2500))))
+        slow = asyncio.create_task(pool.run(Job(jpeg_of_many_scans(3000, 2500))))
         await asyncio.sleep(0.5)
         print(*workers_of(), flush=True)
         await slow
