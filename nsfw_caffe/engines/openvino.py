@@ -109,13 +109,15 @@ class OpenVinoReader:
             return found[0].reshape(-1).copy(), found[1][0].copy()
 
 
-def compile_settings(precision: Precision, threads: int, callers: int = 1) -> dict[str, str | int]:
+def compile_settings(precision: Precision, threads: int, callers: int = 1) -> dict[str, str | int | bool]:
     """Say how a model is to be compiled: for this many threads, which callers at once share."""
     # The precision is said in any case: left alone, OpenVINO takes bfloat16 where the CPU has it.
     return {
         "INFERENCE_PRECISION_HINT": _HINTS[precision],
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": callers,
+        # Else processes of few threads each would all keep them to the same first cores.
+        "ENABLE_CPU_PINNING": False,
     }
 
 

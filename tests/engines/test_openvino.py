@@ -57,6 +57,22 @@ def test_precision_is_said_in_any_case(
     assert engine._compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
+def test_one_thread_may_run_on_any_core(model_files: ModelFiles) -> None:
+    """Else processes of one thread each would all have the same core."""
+    code = (
+        "import contextlib, os, threading; from nsfw_caffe import Classifier\n"
+        "classifier, found = Classifier(engine='openvino', threads=1), set()\n"
+        f"work = threading.Thread(target=lambda: [classifier.classify({str(PATHS[0])!r}) for _ in range(10)])\n"
+        "work.start()\n"
+        "while work.is_alive():\n"
+        "    for thread in map(int, os.listdir('/proc/self/task')):\n"
+        "        with contextlib.suppress(ProcessLookupError): found.add(len(os.sched_getaffinity(thread)))\n"
+        "print(found == {len(os.sched_getaffinity(0))})"
+    )
+    environment = {"NSFW_CAFFE_MODEL_DIR": str(model_files.prototxt.parent)}
+    assert run("-c", code, environment=environment).stdout == "True\n"
+
+
 def test_auto_takes_the_engine_that_has_the_precision(bfloat16: Classifier) -> None:
     assert Classifier(precision="bfloat16").engine == "openvino" == bfloat16.engine
 
