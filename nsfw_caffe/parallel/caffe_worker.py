@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,8 +28,7 @@ from nsfw_caffe.preprocessing.formats import Settings, set_pillow
 from nsfw_caffe.preprocessing.jpeg import JpegCodec, create_codec
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.preprocessing.steps import Tensor, preprocess
-
-_THREADS = Path("/proc/self/task")
+from nsfw_caffe.system.processes import keep_to_cores
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,7 @@ def _accept(terms: Terms) -> None:
         set_openblas_threads(terms.threads)
     if terms.cores is not None:
         # Their share of the work is what matters for the bits, not who does it when.
-        for thread in _THREADS.iterdir():
-            os.sched_setaffinity(int(thread.name), terms.cores)
+        keep_to_cores(terms.cores)
 
 
 def _score(

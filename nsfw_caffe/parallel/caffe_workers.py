@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from nsfw_caffe.parallel.outcome import Outcome
 from nsfw_caffe.parallel.worker_pool import Worker, WorkerPool
 from nsfw_caffe.preprocessing.formats import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
-from nsfw_caffe.system.processes import available_cores
+from nsfw_caffe.system.processes import available_cores, describe_end
 
 AHEAD = 2
 """Pictures that a worker has: the one that it works on, and the next."""
@@ -182,7 +181,7 @@ class _Run:
 
     def _bury(self, borrowed: _Borrowed) -> None:
         """Take over a dead worker's pictures, blame the one that it worked on, and borrow another worker."""
-        reason = _reason(borrowed.worker.wait())
+        reason = describe_end(borrowed.worker.wait())
         if borrowed.ready:
             suspect = borrowed.tasks[0]
             suspect.attempts += 1
@@ -194,10 +193,3 @@ class _Run:
             raise EngineUnavailable(f"a worker process of Caffe {reason} before it had loaded the model")
         self._retries.extend(borrowed.tasks)
         self.workers[borrowed.number] = self._borrow(borrowed.number)
-
-
-def _reason(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    name = signal.Signals(-status).name
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

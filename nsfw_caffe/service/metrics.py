@@ -90,12 +90,8 @@ class _OfThePool(Collector):
         self._pool = pool
 
     def collect(self) -> Iterable[Metric]:
-        yield _gauge("nsfw_caffe_waiting", "Pictures that wait for a worker.", self._pool.waiting)
-        yield _gauge("nsfw_caffe_busy", "Workers that are at work on a picture.", self._pool.busy)
-        yield _gauge("nsfw_caffe_workers", "Workers that can score.", self._pool.able)
+        yield GaugeMetricFamily("nsfw_caffe_waiting", "Pictures that wait for a worker.", self._pool.waiting)
+        yield GaugeMetricFamily("nsfw_caffe_busy", "Workers that are at work on a picture.", self._pool.busy)
+        yield GaugeMetricFamily("nsfw_caffe_workers", "Workers that can score.", self._pool.able)
         text = "Workers that took too long or died, and were replaced."
         yield CounterMetricFamily("nsfw_caffe_workers_replaced", text, self._pool.replaced)
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value)

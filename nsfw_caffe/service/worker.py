@@ -6,7 +6,6 @@ it, costs this process and not the service.
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import io
 import os
@@ -15,7 +14,6 @@ import signal
 import sys
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 
@@ -27,10 +25,7 @@ from nsfw_caffe.model.spec import INPUT_SHAPE
 from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
 from nsfw_caffe.service.jobs import Answer, Job
 from nsfw_caffe.service.set_up import Description, WorkerSetUp
-
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
-
-_THREADS = Path("/proc/self/task")
+from nsfw_caffe.system import processes
 
 
 def main(descriptor: str, parent: str) -> None:
@@ -38,9 +33,8 @@ def main(descriptor: str, parent: str) -> None:
     # Both reach all of the service's processes from terminals and service managers: the service ends this one itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(parent):
-        return  # which has died before it would have been told
+    if not processes.die_with_parent(int(parent)):
+        return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     keep_apart()
     connection: Connection = Connection(int(descriptor))
@@ -80,8 +74,7 @@ def _share_cores(set_up: WorkerSetUp) -> None:
         return
     # All of them on one core: their share of the work is what matters, not who does it when.
     cores = sorted(os.sched_getaffinity(0))
-    for thread in _THREADS.iterdir():
-        os.sched_setaffinity(int(thread.name), {cores[set_up.number % len(cores)]})
+    processes.keep_to_cores([cores[set_up.number % len(cores)]])
 
 
 def _answer(classifier: Classifier, job: Job) -> Answer | ImageError | ScoreError:

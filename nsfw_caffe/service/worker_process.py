@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import signal
 import socket
 import struct
 import subprocess
@@ -75,11 +74,7 @@ class WorkerProcess(asyncio.Protocol):
 
     async def ended(self) -> str:
         """Wait for the process's end and say how it came."""
-        status = await asyncio.to_thread(self._process.wait)
-        if status >= 0:
-            return f"ended with status {status}"
-        name = signal.Signals(-status).name
-        return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        return processes.describe_end(await asyncio.to_thread(self._process.wait))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""

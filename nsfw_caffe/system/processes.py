@@ -1,9 +1,12 @@
-"""What this process may use of cores and has of memory, and starting the library's modules as programs of their own."""
+"""Cores and memory that this process may use; the library's modules as programs of their own, and how they end."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +14,9 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 _OWN_STATUS = Path("/proc/self/status")
 _MEMORY = Path("/proc/meminfo")
+_OWN_THREADS = Path("/proc/self/task")
+
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
 
 def available_cores() -> int:
@@ -86,3 +92,24 @@ def environment(**variables: str) -> dict[str, str]:
     """Return the environment in which a child imports what this process can, and nothing from its working folder."""
     path = os.pathsep.join(entry or str(os.getcwd()) for entry in sys.path)  # noqa: PTH109 - as import does it
     return os.environ | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"} | variables
+
+
+def die_with_parent(parent: int) -> bool:
+    """Have this process killed when its parent dies; False where that has died already, which nobody would tell."""
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent
+
+
+def keep_to_cores(cores: Iterable[int]) -> None:
+    """Have all threads that this process has run on these cores alone."""
+    allowed = set(cores)
+    for thread in _OWN_THREADS.iterdir():
+        os.sched_setaffinity(int(thread.name), allowed)
+
+
+def describe_end(status: int) -> str:
+    """Say how a child came to its end, after "it": by `subprocess`'s status, which is negative for a signal."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

@@ -24,7 +24,7 @@ import numpy as np
 from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import import_caffe
 from nsfw_caffe.errors import NsfwCaffeError, TrainingError
-from nsfw_caffe.system.processes import own_memory
+from nsfw_caffe.system.processes import die_with_parent, own_memory
 from nsfw_caffe.training.averaging import CHECK_EVERY, Allreduce, Averaging
 from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
@@ -44,8 +44,6 @@ from nsfw_caffe.training.solver_job import STATE_FACTOR, SolverJob, rate, solver
 
 _FLOAT = 4
 
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
-
 _LOCK_SECONDS = 5
 """How long a solver that has been left alone may take to go."""
 
@@ -63,8 +61,7 @@ def main(parent: str, join: Callable[[Any], Allreduce] | None = None) -> None:
     # Ctrl-C reaches the whole process group: the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(parent):
+    if not die_with_parent(int(parent)):
         return
     message: dict[str, Any] = json.load(sys.stdin)
     try:

@@ -90,3 +90,36 @@ def test_affinity_counts() -> None:
         "from nsfw_caffe.system import processes; print(processes.available_cores())"
     )
     assert run("-c", code).stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (0, "ended with status 0"),
+        (3, "ended with status 3"),
+        (-11, "was killed by SIGSEGV"),
+        (-9, "was killed by SIGKILL (out of memory?)"),
+    ],
+)
+def test_how_a_child_ended(status: int, expected: str) -> None:
+    assert processes.describe_end(status) == expected
+
+
+def test_all_threads_keep_to_the_cores() -> None:
+    code = (
+        "import os, threading; from nsfw_caffe.system.processes import keep_to_cores\n"
+        "wait = threading.Event()\n"
+        "other = threading.Thread(target=wait.wait); other.start()\n"
+        "core = max(os.sched_getaffinity(0)); keep_to_cores([core])\n"
+        "print([os.sched_getaffinity(int(thread)) for thread in os.listdir('/proc/self/task')] == [{core}] * 2)\n"
+        "wait.set()"
+    )
+    assert run("-c", code).stdout == "True\n"
+
+
+def test_a_parent_that_has_died_is_noticed() -> None:
+    code = (
+        "import os; from nsfw_caffe.system.processes import die_with_parent\n"
+        "print(die_with_parent(os.getppid()), die_with_parent(1 << 22))"
+    )
+    assert run("-c", code).stdout == "True False\n"
