@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BLAS := libopenblas0-pthread libatlas3-base libblas3
-PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
+PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/preprocessing/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
 .PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean

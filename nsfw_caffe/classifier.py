@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -28,8 +28,6 @@ from nsfw_caffe.preprocessing.steps import Source, describe
 from nsfw_caffe.reloading import Pickled, blas_of, reload
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from nsfw_caffe.explain.explainer import Explainer
     from nsfw_caffe.explain.explanation import Detail, Explanation
 

@@ -44,6 +44,7 @@ from nsfw_caffe.cli import (
 from nsfw_caffe.cli.arguments import add_common_options, all_parsers, join_json_file
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ResultsUnreadable, ScanStopped
 from nsfw_caffe.results.names import visible
+from nsfw_caffe.system.extras import install_hint
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -139,7 +140,7 @@ def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
     try:
         import shtab
     except ImportError as error:
-        raise NsfwCaffeError("completion needs shtab: pip install '.[completion]' from the checkout") from error
+        raise NsfwCaffeError(f"completion needs shtab: {install_hint('completion')}") from error
 
     for each in all_parsers(parser):
         for action in each._actions:

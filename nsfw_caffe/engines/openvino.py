@@ -162,7 +162,7 @@ def _import_openvino() -> Any:  # noqa: ANN401
     if hidden:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
     try:
-        return import_module("openvino", "openvino", "pip install '.[openvino]' from the checkout")
+        return import_module("openvino", "openvino")
     finally:
         if hidden:
             del sys.modules[_TELEMETRY]

@@ -26,6 +26,7 @@ from PIL import Image, features
 from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.preprocessing.decoder_warnings import load, written
 from nsfw_caffe.preprocessing.resize import Pixels
+from nsfw_caffe.system.extras import install_hint
 
 QUALITY = 75
 """The quality of Pillow's `Image.save(format="JPEG")`, which the original script leaves at its default."""
@@ -193,10 +194,7 @@ def _libjpeg_9d() -> Any:  # noqa: ANN401
     try:
         from jpeglib._bind import CJpegLib
     except ImportError as error:
-        raise EngineUnavailable(
-            "IJG libjpeg 9d needs the package jpeglib: pip install '.[published]' from the checkout, "
-            "or pip install jpeglib==1.0.2"
-        ) from error
+        raise EngineUnavailable(f"IJG libjpeg 9d needs the package jpeglib: {install_hint('published')}") from error
     library: Any = type("Libjpeg9d", (CJpegLib,), {})
     library.set_version("9d")
     return library

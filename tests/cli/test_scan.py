@@ -21,6 +21,7 @@ from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.locking import locked
+from nsfw_caffe.system.extras import install_hint
 from tests.cli.running import call, run_on_terminal
 from tests.conftest import BROKEN, PICTURES
 from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
@@ -351,5 +352,5 @@ def test_a_warc_without_warcio_is_refused_before_anything_is_left(tmp_path: Path
     )
     child = run("-c", code, "scan", tmp_path / "a.warc.gz", "-o", tmp_path / "r.csv", *ENGINE)
     assert (child.returncode, child.stdout) == (2, "")
-    assert child.stderr == "nsfw-caffe: WARC files need warcio: pip install '.[scan]' from the checkout\n"
+    assert child.stderr == f"nsfw-caffe: WARC files need warcio: {install_hint('scan')}\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.warc.gz"]

@@ -14,6 +14,7 @@ from nsfw_caffe.errors import ImageError
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import FastPillowCodec, Ijg9dCodec, PillowCodec, create_codec
 from nsfw_caffe.preprocessing.steps import preprocess
+from nsfw_caffe.system.extras import install_hint
 from tests.support import PHOTOS, run
 
 
@@ -108,7 +109,7 @@ def test_missing_jpeglib_says_how_to_get_it() -> None:
         "try: Ijg9dCodec()\n"
         "except EngineUnavailable as error: print(error)",
     )
-    assert "pip install '.[published]'" in child.stdout
+    assert install_hint("published") in child.stdout
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
