@@ -6,7 +6,7 @@ beside it, and a file that was damaged is seen at each load, for 15 ms, and made
 
 Anybody can give a file a name that fits its content. So the original's conversion has to have the one hash that is
 known of it; and of another model's, which nobody can know, only a file is taken that nobody but this user and root can
-have put there.
+have put there. Windows does not tell that in a few words, so there such a model is converted each time.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ def _load_own(folder: Path, prefix: str) -> bytes | None:
 
 @contextmanager
 def _own_folder(folder: Path) -> Iterator[int | None]:
-    """Open a folder that nobody else can write to; None where it is not one."""
+    """Open a folder that nobody else can write to; None where it is not one, or that cannot be told."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (OSError, AttributeError):
         yield None
         return
     try:
@@ -130,7 +130,7 @@ def _read_own(folder: int, name: str) -> bytes | None:
     """Read a file that nobody else can write to; what is looked at is what is open, so nothing can change between."""
     try:
         # A link may lead to where somebody else writes.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
             status = os.fstat(file.fileno())
             return file.read() if stat.S_ISREG(status.st_mode) and _is_own(status) else None

@@ -255,6 +255,7 @@ def test_results_that_cannot_be_are_wrong_usage(command: str, tmp_path: Path, mo
     assert main(command.split()) == 2
 
 
+@pytest.mark.linux
 def test_a_terminal_sees_the_progress_of_many(tmp_path: Path) -> None:
     images = [COFFEE] * 20
     classify = ("classify", "--engine", "onnxruntime")
@@ -268,6 +269,7 @@ def test_a_terminal_sees_the_progress_of_many(tmp_path: Path) -> None:
     assert run_on_terminal(*classify, *images[:3]) == (0, b"")
 
 
+@pytest.mark.linux
 def test_a_terminal_sees_scores_and_progress_apart() -> None:
     status, shown = run_on_terminal("classify", "--engine", "onnxruntime", *[COFFEE] * 20, output=None)
     assert status == 0
@@ -411,6 +413,7 @@ def test_no_command_at_all_gets_help(capsys: pytest.CaptureFixture[str]) -> None
     assert "score folders, lists and archives into a file" in capsys.readouterr().err
 
 
+@pytest.mark.linux
 def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scan", str(COFFEE), "-o", "/proc/r.csv"]) == 2
     assert capsys.readouterr().err.startswith("nsfw-caffe: /proc/r.csv: the folder /proc cannot be written (")

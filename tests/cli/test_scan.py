@@ -182,6 +182,7 @@ def test_stopped_politely(pictures: Path, unbroken: list[Record], tmp_path: Path
     assert facts(list(read_results(results))) == facts(unbroken)
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
@@ -203,6 +204,7 @@ def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == [results.name]
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_a_second_scan_at_once_is_refused(pictures: Path, unbroken: list[Record], tmp_path: Path) -> None:
     results = tmp_path / "r.sqlite"
@@ -230,6 +232,7 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", str(path)], check=True)
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
@@ -253,6 +256,7 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
         assert [path.name for path in disk.iterdir()] == [results.name]
 
 
+@pytest.mark.linux
 def test_a_terminal_sees_progress(pictures: Path, tmp_path: Path) -> None:
     status, shown = run_on_terminal("scan", pictures, "-o", tmp_path / "r.csv", *ENGINE)
     assert status == 1
@@ -316,6 +320,7 @@ def test_archives_give_the_scores_of_their_files(pictures: Path, unbroken: list[
         assert "30 of them known before" in again.stdout
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_folder_that_cannot_be_written_is_said_to_be_one(
     ending: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -334,6 +339,7 @@ def test_a_folder_that_cannot_be_written_is_said_to_be_one(
         assert (ended.returncode, ended.stderr) == (2, f"nsfw-caffe: {path}: {message}\n")
 
 
+@pytest.mark.linux
 def test_a_folder_that_says_that_it_can_be_written_and_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: True)
     with (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -133,11 +132,14 @@ def test_a_journal_is_never_left_without_its_log(kept: int, tmp_path: Path, monk
     assert journal.name not in left or left == set(names)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("another", [False, True])
 def test_a_lock_on_a_deleted_file_keeps_nobody_out(
     another: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last holder deletes the file between this one's opening and locking it, and a third one may make it anew."""
+    import fcntl
+
     results = tmp_path / "r.csv"
     path = sidecar(results, "lock")
     flock, tries = fcntl.flock, 0
