@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -29,8 +29,6 @@ from nsfw_caffe.reloading import Pickled, blas_of, reload
 from nsfw_caffe.system.forking import in_forked_child
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from nsfw_caffe.explain.explainer import Explainer
     from nsfw_caffe.explain.explanation import Detail, Explanation
 

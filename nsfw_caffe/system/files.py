@@ -13,8 +13,6 @@ from pathlib import Path
 
 from nsfw_caffe.system.reading import open_file
 
-_CHUNK = 1 << 20
-
 _NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 """What a file system without hard links says of them, one whose file has too many, and one that is not the target's."""
 
@@ -44,13 +42,8 @@ def file_size(path: Path) -> int | None:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
-    # What hashlib.file_digest does, which Python 3.10 lacks.
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(_CHUNK))
     with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:

@@ -106,7 +106,7 @@ def write_snapshot(folder: Path, content: Content, sizes: tuple[int, int], write
         try:
             part.mkdir()
             reserve(part, sum(sizes) + 2 * _SPARE + len(content.history))
-            with working_in(part):
+            with contextlib.chdir(part):
                 write()
             (part / _HISTORY).write_text(content.history)
             snapshot = _seal(part, content, sizes)
@@ -194,14 +194,3 @@ def _told(folder: Path, what: str) -> Iterator[None]:
                 f"{folder}: no room for {what} ({error.strerror}); {last}; make room and resume"
             ) from error
         raise TrainingError(f"{folder}: {what} cannot be written ({error.strerror}); {last}") from error
-
-
-@contextlib.contextmanager
-def working_in(folder: Path) -> Iterator[None]:
-    """Do what contextlib.chdir does, which Python 3.10 lacks."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)

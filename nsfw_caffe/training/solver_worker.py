@@ -34,7 +34,6 @@ from nsfw_caffe.training.snapshots import (
     Content,
     Snapshot,
     newest,
-    working_in,
     write_snapshot,
     write_text,
     write_weights,
@@ -123,10 +122,10 @@ class _Solver:
         self._caffe.set_random_seed(self._job.seed)
         for name, text in (("net", self._network.text), ("solver", solver_prototxt(self._job, "net.prototxt"))):
             write_text(self._folder / f"{name}.prototxt", text)
-        with working_in(self._folder):
+        with contextlib.chdir(self._folder):
             solver = self._caffe.get_solver("solver.prototxt")
         if self._snapshot is not None:
-            with working_in(self._snapshot.folder):
+            with contextlib.chdir(self._snapshot.folder):
                 solver.restore(self._snapshot.state.name)
         elif self._job.weights is not None:
             solver.net.copy_from(self._job.weights)
