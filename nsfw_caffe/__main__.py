@@ -42,7 +42,7 @@ def main() -> int:
         status = INTERRUPTED
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 0
-    if hasattr(signal, "setitimer"):
+    if sys.platform != "win32" and hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0)  # of an interrupt that came too late
     for number in (signal.SIGINT, signal.SIGTERM):
         if callable(signal.getsignal(number)):
@@ -75,7 +75,7 @@ def interrupt(_number: int, frame: "FrameType | None") -> None:
 
 
 def _again_in_a_moment() -> None:
-    if hasattr(signal, "setitimer"):
+    if sys.platform != "win32" and hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +27,12 @@ def with_path(data: bytes) -> Iterator[Path]:
 
 def open_sealed(size: int) -> int:
     """Return the descriptor of an empty file, to be written to; on Linux a write beyond its size fails."""
-    try:
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
         import fcntl
 
         descriptor = os.memfd_create("nsfw_caffe", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    except (ImportError, AttributeError):
-        with tempfile.TemporaryFile() as file:
-            return os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
-    return descriptor
+        os.ftruncate(descriptor, size)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+        return descriptor
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -29,5 +29,6 @@ def test_it_is_waited_for_as_long_as_is_said(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_cannot_be_made_is_an_error_of_the_systems(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), locked(tmp_path / "missing" / "a.lock"):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"), locked(tmp_path / "file" / "a.lock"):
         pass

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.system.memory_files import open_sealed, with_path
+from tests.support import LINUX
 
 
 @pytest.fixture(params=[True, False], ids=["in memory", "on the disk"])
@@ -15,7 +16,7 @@ def in_memory(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     if not request.param:
         monkeypatch.delattr(os, "memfd_create", raising=False)
-    return bool(request.param) and hasattr(os, "memfd_create")
+    return bool(request.param) and LINUX
 
 
 def test_data_has_a_path_for_a_while(in_memory: bool, tmp_path: Path) -> None:

@@ -90,12 +90,12 @@ def _of_the_library(importing: Any) -> bool:
 
 def _import_without(
     name: str,
-    importing: Any = None,
-    scope: Any = None,
-    names: Any = (),
+    globals: Any = None,  # noqa: A002 - some name them
+    locals: Any = None,  # noqa: A002
+    fromlist: Any = (),
     level: int = 0,
 ) -> Any:
-    if level == 0 and _of_the_library(importing):
+    if level == 0 and _of_the_library(globals):
         if name.partition(".")[0] in ABSENT:
             raise ModuleNotFoundError(f"No module named {name!r} (taken away)", name=name)
         if name in LACKING:
@@ -103,7 +103,7 @@ def _import_without(
                 real = _import(name)
                 _lacking[name] = _Lacking(real, set(LACKING[name].split()), _OTHERS.get(name, {}))
             return _lacking[name]
-    found = _import(name, importing, scope, names, level)
+    found = _import(name, globals, locals, fromlist, level)
     _hide_proc()
     return found
 
@@ -143,4 +143,5 @@ builtins.__import__ = _import_without
 for _name in ("rename", "replace", "unlink"):
     setattr(pathlib.Path, _name, _unless_open(getattr(pathlib.Path, _name)))
 sys.modules["caffe"] = None  # type: ignore[assignment]
+warnings.filterwarnings("ignore", category=EncodingWarning)
 warnings.filterwarnings("error", category=EncodingWarning, module="nsfw_caffe")  # what a locale's encoding is, differs
