@@ -47,16 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 ON_LINUX_ALONE = (
-    *("fidelity", "networks/test_measure.py", "parallel/test_caffe_workers.py", "parallel/test_worker_pool.py"),
-    *("service", "spark", "training", "engines/test_blas.py", "engines/test_caffe.py", "engines/test_caffe_gpu.py"),
-    *("engines/test_what_pycaffe_scores.py", "cli/test_serve.py", "test_docker.py", "test_examples.py", "test_fork.py"),
-    *(
-        "test_packaging.py",
-        "test_privacy.py",
-        "test_workflows.py",
-        "system/test_forking.py",
-        "system/test_processes.py",
-    ),
+    *("fidelity", "service", "spark", "training", "cli/test_serve.py"),
+    *(f"engines/test_{name}.py" for name in ("blas", "caffe", "caffe_gpu", "what_pycaffe_scores")),
+    *(f"model/test_{name}.py" for name in ("blobs", "schema", "shapes")),
+    *(f"networks/test_{name}.py" for name in ("build", "measure")),
+    *(f"parallel/test_{name}.py" for name in ("caffe_workers", "worker_pool")),
+    *(f"system/test_{name}.py" for name in ("forking", "processes")),
+    *(f"test_{name}.py" for name in ("docker", "examples", "fork", "packaging", "privacy", "workflows")),
 )
 """Rooms and modules of tests about what other systems lack: Caffe, the service, Spark, training, `os.fork`, strace."""
 
@@ -68,9 +65,15 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is promised on Linux alone."""
+    """Skip what is promised on Linux alone, and what is asked of Caffe."""
     if not LINUX and item.get_closest_marker("linux") is not None:
         pytest.skip("promised on Linux alone")
+    if not LINUX and "caffe" in _parameters(item):
+        pytest.skip("Caffe is there on Linux alone")
+
+
+def _parameters(item: pytest.Item) -> list[object]:
+    return list(item.callspec.params.values()) if hasattr(item, "callspec") else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+_A_MOMENT = 0.1  # seconds
+
 
 @contextlib.contextmanager
 def locked(path: Path, seconds: float = 0) -> Iterator[None]:
@@ -20,7 +22,8 @@ def locked(path: Path, seconds: float = 0) -> Iterator[None]:
     # In the place of a lock that the file system lacks it would make one that a killed process leaves behind.
     lock = FileLock(path, fallback_to_soft=False)
     try:
-        lock.acquire(timeout=seconds)
+        # A first try fails, too, where the last holder is about to delete the file.
+        lock.acquire(timeout=max(seconds, _A_MOMENT), poll_interval=_A_MOMENT / 5)
     except Timeout as error:
         raise BlockingIOError(str(error)) from error
     try:

@@ -278,6 +278,7 @@ def test_a_terminal_sees_scores_and_progress_apart() -> None:
     assert all(line.endswith(b"coffee.png") for line in lines)
 
 
+@pytest.mark.linux
 def test_missing_engine() -> None:
     child = nsfw_caffe("classify", "--engine", "caffe", "--device", "gpu:0", COFFEE)
     assert (child.returncode, child.stdout) == (3, "")
@@ -441,6 +442,7 @@ def test_make_finds_a_python_by_another_name(tmp_path: Path) -> None:
     assert child.stdout.splitlines()[0] == f"{tmp_path}/python3", child.stderr
 
 
+@pytest.mark.linux
 def test_version_and_what_scores_here() -> None:
     child = nsfw_caffe("--version", "--verbose")
     assert child.returncode == 0, child.stderr

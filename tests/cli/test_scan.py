@@ -117,6 +117,7 @@ def test_no_engine_is_status_3_and_leaves_nothing(folder: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
@@ -128,6 +129,7 @@ def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     assert {record.engine for record in read_results(results)} == {"caffe"}
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
@@ -272,6 +274,7 @@ def test_sqlite_results_are_one_table(folder: Path, tmp_path: Path) -> None:
     assert rows == [(str(folder / "chelsea.png"),), (str(folder / "rocket.jpg"),)]
 
 
+@pytest.mark.linux
 def test_caffe_scores_the_same_in_a_scan(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
 
