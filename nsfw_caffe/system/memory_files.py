@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,8 @@ def with_path(data: bytes) -> Iterator[Path]:
             file.flush()
             yield Path(f"/proc/self/fd/{file.fileno()}")
     else:
+        import tempfile  # with all that it imports, for no system that has files in memory
+
         with tempfile.TemporaryDirectory(prefix="nsfw_caffe-") as folder:
             path = Path(folder, "data")
             path.write_bytes(data)
@@ -34,5 +35,7 @@ def open_sealed(size: int) -> int:
         os.ftruncate(descriptor, size)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
         return descriptor
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
