@@ -26,6 +26,7 @@ from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.steps import Source, describe
 from nsfw_caffe.reloading import Pickled, blas_of, reload
+from nsfw_caffe.system.forking import in_forked_child
 
 if TYPE_CHECKING:
     from nsfw_caffe.explain.explainer import Explainer
@@ -458,4 +459,4 @@ def _renew_lock() -> None:
 
 _default_lock = threading.Lock()
 _create_default = functools.cache(Classifier)
-os.register_at_fork(after_in_child=_renew_lock)
+in_forked_child(_renew_lock)

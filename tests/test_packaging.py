@@ -88,7 +88,7 @@ def test_wheel_is_for_every_python_from_the_floor_on(distributions: tuple[Path, 
 def test_metadata(distributions: tuple[Path, Path]) -> None:
     metadata = zipfile.ZipFile(distributions[0]).read(f"nsfw_caffe-{__version__}.dist-info/METADATA").decode()
     needed = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
-    assert needed == {"numpy", "Pillow", "protobuf", "scikit-image", "tqdm"}
+    assert needed == {"filelock", "numpy", "Pillow", "platformdirs", "protobuf", "scikit-image", "tqdm"}
     assert 'Requires-Dist: jpeglib==1.0.2; extra == "published"' in metadata
 
 

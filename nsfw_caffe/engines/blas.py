@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsfw_caffe.errors import EngineUnavailable
+from nsfw_caffe.system import proc
 
 SONAME = "libblas.so.3"
 
@@ -46,7 +47,7 @@ class Blas:
 
 def loaded_blas() -> Blas | None:
     """Return the process's `libblas.so.3`, or None if none is loaded."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in proc.lines("self/maps"):
         path = Path(line[line.find("/") :])
         if "/" in line and path.name.startswith(SONAME):
             return _identify(path)

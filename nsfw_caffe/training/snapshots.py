@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nsfw_caffe.errors import TrainingError
-from nsfw_caffe.system.files import file_sha256, force_to_disk
+from nsfw_caffe.system.files import file_sha256, force_to_disk, take_room
 
 _PART = ".snapshot.part"
 KEPT = "kept"
@@ -176,11 +176,7 @@ def reserve(folder: Path, size: int) -> None:
     """Raise OSError where there is no room for so many bytes: Caffe ends the process when it finds that out."""
     path = folder / ".reserve"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        finally:
-            os.close(descriptor)
+        take_room(path, size)
     finally:
         path.unlink(missing_ok=True)
 

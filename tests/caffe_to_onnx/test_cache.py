@@ -241,6 +241,7 @@ MISTRUSTED: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("make", MISTRUSTED.values(), ids=MISTRUSTED)
 def test_planted_file_is_not_the_own_model(
     make: Callable[[Path], None], own: ModelFiles, foreign: bytes, monkeypatch: pytest.MonkeyPatch

@@ -198,6 +198,7 @@ def test_pickled_it_explains_too(portable: Classifier) -> None:
     assert np.array_equal(again.explain(PATHS[0]).heat_map, portable.explain(PATHS[0]).heat_map)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_forked_child_explains_too(engine: EngineName) -> None:
     code = f"""
