@@ -4,11 +4,12 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(nam
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -c docs -d build/doctrees
 BLAS := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
+.PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -82,6 +83,12 @@ networks: caffe $(VENV)/.installed-test ## compare and time the networks: writes
 fidelity: caffe $(VENV)/.installed ## print the figures of docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py
 
+docs: $(VENV)/.installed-docs ## build the documentation's site in build/docs, without the network; a dead link is an error
+	$(SPHINX) -b html . build/docs
+
+docs-links: $(VENV)/.installed-docs ## ask for every address that the documentation names
+	$(SPHINX) -b linkcheck . build/links
+
 docker-test: ## build the Docker image from nothing and prove it, with buildah where no Docker daemon runs
 	docker/test_images.sh
 
@@ -104,8 +111,13 @@ $(VENV)/.installed-serve: $(PACKAGING) | $(BIN)/python
 
 $(VENV)/.installed-test: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe with what its tests need"
-	$(PIP) install --quiet --editable '.[test]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-serve
+	$(PIP) install --quiet --editable '.[test,docs]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-serve $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: $(PACKAGING) | $(BIN)/python
+	@echo "== installing nsfw_caffe with what makes its site"
+	$(PIP) install --quiet --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-test
 	$(PIP) install --quiet matplotlib

@@ -234,7 +234,9 @@ def document(rows: list[Row], cold: list[tuple[str, float]], outcomes: dict[str,
     versions = {name: version for outcome in outcomes.values() for answer in outcome.answers[:1]
                 for name, version in answer["versions"].items()}  # type: ignore[attr-defined]  # fmt: skip
     lines = [
-        "# Files in, scores out",
+        "# Measurements",
+        "",
+        "## Files in, scores out",
         "",
         f"`make bench` wrote this on {cpu_name()}, {available_cores()} cores, Python {sys.version.split()[0]}, "
         + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
@@ -252,7 +254,7 @@ def document(rows: list[Row], cold: list[tuple[str, float]], outcomes: dict[str,
     ]
     failures = [(name, outcome.failure) for name, outcome in outcomes.items() if outcome.failure]
     lines += [f"| {name} | | | | | | failed: {failure} |" for name, failure in failures]
-    lines += ["", "## One picture, from the start of the process to its end", "", "| command | seconds |", "|---|---|"]
+    lines += ["", "### One picture, from the start of the process to its end", "", "| command | seconds |", "|---|---|"]
     lines += [f"| {name} | {seconds:.2f} |" for name, seconds in cold]
     return "\n".join(lines) + "\n\n![Pictures a second](results.png)\n"
 
