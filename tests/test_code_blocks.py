@@ -1,0 +1,180 @@
+"""The blocks of code in README.md and the documentation are run, or NOT_RUN says why they cannot be.
+
+A page's commands and statements are run one by one, in a folder that has what they name. What is shown beneath a
+command, and a number in the comment beside an expression, has to come.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from nsfw_caffe.cli.main import create_parser
+from nsfw_caffe.model.folder import write_model_folder
+from nsfw_caffe.model.spec import ModelFiles
+from tests.code_blocks import PAGES, Step, blocks, difference, run_statement, steps
+from tests.example_files import make_example_files
+from tests.support import PHOTOS, REPOSITORY, made_once
+
+DATA = ("", "ini", "json", "nginx", "text", "{eval-rst}", "{toctree}")
+"""Languages of blocks that are no code to run."""
+
+NOT_RUN: dict[str, dict[str, str]] = {
+    "any page": {
+        "make ": "sets up and tests the checkout that this is a test of",
+        "docker ": "needs a Docker daemon; docker/test_images.sh builds the images and runs them",
+        "docker/build_caffe.sh ": "compiles for minutes; `make test` has run it before the tests",
+        "apt-get ": "installs packages of the system",
+        "pip install ": "installs packages; tests/test_packaging.py does, in an environment of its own",
+        "nsfw-caffe serve": "serves until it is stopped; tests/service/test_server.py",
+        "curl ": "asks the service; tests/service/test_scoring.py, tests/service/test_gate.py",
+        "nsfw-caffe train": "trains; tests/training/test_fine_tuning.py, tests/training/test_prototxts.py",
+        "nsfw-caffe verify": "takes ten seconds of each page; tests/fidelity/test_verify.py",
+    },
+}
+"""Why what begins so is not run, on one page or on any; with the tests that run the like, where there are."""
+
+OTHER_FIGURES: dict[str, tuple[str, ...]] = {}
+"""Commands and expressions beside which a page shows what other pictures or machines gave: any output will do."""
+
+GIVEN: dict[str, str] = {}
+"""What the Python of a page takes for granted, besides `import nsfw_caffe`."""
+
+PICTURES: dict[str, dict[str, str]] = {}
+"""What the pictures of a page are, where they are others than those of most."""
+
+COMMANDS = next(tuple(action.choices) for action in create_parser()._actions if isinstance(action.choices, dict))
+
+
+def why_not(page: str, step: Step) -> str | None:
+    """Return why a step is not run; None where it is."""
+    entries = NOT_RUN.get(page, {}) | NOT_RUN["any page"]
+    return next((why for begins, why in entries.items() if step.text.startswith(begins)), None)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, model_files: ModelFiles) -> Path:
+    """Return a folder of all that pages name."""
+
+    def make(folder: Path) -> None:
+        make_example_files(folder)
+        for name in ("a.jpg", "b.jpg"):
+            shutil.copy(PHOTOS / "rocket.jpg", folder / name)
+        shutil.copy(model_files.prototxt, folder / "my.prototxt")
+        shutil.copy(model_files.caffemodel, folder / "my.caffemodel")
+        text = model_files.prototxt.read_text()
+        for name in ("mymodel", "animals-model"):
+            write_model_folder(folder / name, text, model_files.caffemodel, ("cats", "dogs"))
+        with tarfile.open(folder / "backup.tar.gz", "w:gz") as archive:
+            archive.add(PHOTOS / "rocket.jpg", "rocket.jpg")
+        for name in ("benchmarks", "examples", "models"):
+            (folder / name).symlink_to(REPOSITORY / name)
+
+    return made_once(tmp_path_factory, "files", make)
+
+
+@pytest.fixture
+def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Enter a copy of the folder."""
+    folder = tmp_path / "here"
+    shutil.copytree(files, folder, copy_function=os.link, symlinks=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def use_pictures(page: str, folder: Path) -> None:
+    """Put a page's own pictures into its folder."""
+    for path, original in PICTURES.get(page, {}).items():
+        (folder / path).unlink(missing_ok=True)
+        shutil.copy(PHOTOS / original, folder / path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if steps(page, "console")])
+def test_commands(page: str, folder: Path) -> None:
+    use_pictures(page, folder)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)}
+    for step in steps(page, "console"):
+        if why_not(page, step):
+            continue
+        child = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", step.text], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        where = f"{page}:{step.line}: {step.text}\n"
+        status = 1 if re.search(r"\b[1-9]\d* errors", step.shown or "") else 0
+        assert child.returncode == status, f"{where}{child.stdout}{child.stderr}"
+        if step.shown is not None and step.text not in OTHER_FIGURES.get(page, ()):
+            wrong = difference(step.shown, child.stdout)
+            assert wrong is None, where + wrong
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if steps(page, "python")])
+def test_python(page: str, folder: Path) -> None:
+    use_pictures(page, folder)
+    names: dict[str, object] = {}
+    exec(f"import nsfw_caffe\n{GIVEN.get(page, '')}", names)
+    for step in steps(page, "python"):
+        if why_not(page, step):
+            continue
+        value = run_statement(page, step, names)
+        if step.shown is not None and step.text not in OTHER_FIGURES.get(page, ()):
+            wrong = difference(step.shown, repr(value))
+            assert wrong is None, f"{page}:{step.line}: {step.text}\n{wrong}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_not_run_is_understood(page: str) -> None:
+    """Commands of the library, those in containers too, have the options that are named."""
+    for step in steps(page, "console"):
+        for command in re.findall(r"(?<![\w.-])nsfw-caffe(?:\S*) (.*)", step.text.replace("\\\n", " ")):
+            arguments = shlex.split(re.split(r" [|>]|  # ", command)[0], comments=True)
+            if arguments and arguments[0] in COMMANDS:
+                create_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_data_is_data(page: str) -> None:
+    for block in blocks(page):
+        assert block.language in ("console", "python", *DATA), f"{page}:{block.line}"
+        if block.language == "json":
+            json.loads(block.content)
+
+
+def test_nothing_is_listed_in_vain() -> None:
+    """Each entry is for something that is there, and names tests that are there."""
+    texts = {
+        page: [step.text for language in ("console", "python") for step in steps(page, language)] for page in PAGES
+    }
+    texts["any page"] = [text for page in PAGES for text in texts[page]]
+    for page, entries in NOT_RUN.items():
+        for begins, why in entries.items():
+            assert any(text.startswith(begins) for text in texts[page]), (page, begins)
+            assert [path for path in re.findall(r"[\w/]+\.(?:py|sh)\b", why) if not (REPOSITORY / path).exists()] == []
+    for page, listed in OTHER_FIGURES.items():
+        assert set(listed) <= set(texts[page])
+    assert {*GIVEN, *PICTURES} <= set(PAGES)
+
+
+@pytest.mark.parametrize(
+    ("shown", "came", "same"),
+    [
+        ("0.0317...", "0.031702183187007904", True),
+        ("0.0317...", "0.032702183187007904", False),
+        ("0.031702183187007904\tphoto.jpg", "0.03170216828584671\tphoto.jpg\n", True),
+        ("0.0317\tphoto.jpg", "0.0317\tother.jpg\n", False),
+        ("a\n...\nz", "a\nb\nc\nz", True),
+        ("a   1.0", "a     1.0", True),
+        ("2 scored", "3 scored", False),
+        ("1,069.6 M", "1,069.7 M", True),
+    ],
+)
+def test_what_is_shown_is_compared(shown: str, came: str, same: bool) -> None:
+    assert (difference(shown, came) is None) == same
