@@ -18,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.cli.main import create_parser
+import nsfw_caffe
+from nsfw_caffe.cli.main import create_parser, main
 from nsfw_caffe.model.folder import write_model_folder
 from nsfw_caffe.model.spec import ModelFiles
+from tests.cli.test_scan import write_warc
 from tests.code_blocks import PAGES, Step, blocks, difference, run_statement, steps
 from tests.example_files import make_example_files
 from tests.support import PHOTOS, REPOSITORY, made_once
@@ -38,7 +40,38 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "nsfw-caffe serve": "serves until it is stopped; tests/service/test_server.py",
         "curl ": "asks the service; tests/service/test_scoring.py, tests/service/test_gate.py",
         "nsfw-caffe train": "trains; tests/training/test_fine_tuning.py, tests/training/test_prototxts.py",
-        "nsfw-caffe verify": "takes ten seconds of each page; tests/fidelity/test_verify.py",
+        "nsfw-caffe verify": "takes ten seconds on each page; tests/fidelity/test_verify.py",
+        "nsfw-caffe networks compare --measure": "takes a minute; tests/cli/test_networks.py",
+        "nsfw_caffe.spark.": "takes a Spark session; tests/spark/test_spark.py",
+        "nsfw_caffe.Classifier.published()": "a process computes with one BLAS; tests/fidelity/test_published.py",
+        'classifier = nsfw_caffe.Classifier(engine="openvino", precision="bfloat16")': "few CPUs have it; "
+        "tests/engines/test_openvino.py",
+    },
+    "README.md": {
+        "from nsfw_caffe.spark": "takes a Spark session; tests/spark/test_spark.py",
+        "score_images(": "the same",
+        "score_paths(": "the same",
+    },
+    "docs/docker.md": {"PICTURES=": "needs a Docker daemon"},
+    "docs/service.md": {
+        "git clone ": "sets a machine up, as root",
+        "python3 -m venv /opt": "the same",
+        "/opt/": "the same",
+        "mkdir /opt": "the same",
+        "export NSFW_CAFFE_MODEL_DIR=/opt": "the same",
+        "systemctl ": "the same",
+        "UPLOADS=": "serves until it is stopped; tests/service/test_upload_examples.py",
+    },
+    "docs/spark.md": {"": "takes a Spark session; tests/spark/test_spark.py, tests/spark/test_training.py"},
+    "docs/thresholds.md": {
+        "python examples/evaluation.py": "writes 400 pictures; tests/cli/test_evaluate.py",
+        "nsfw-caffe evaluate --nsfw stand-in": "scores them",
+    },
+    "docs/training.md": {
+        "result": "trains; tests/training/test_run.py",
+        "write_prototxts(": "tests/training/test_prototxts.py",
+        "cd caffe && caffe train": "the `caffe` program is not built here; tests/training/test_prototxts.py",
+        "python examples/train_on_stamps.py": "trains for minutes; tests/test_examples.py",
     },
 }
 """Why what begins so is not run, on one page or on any; with the tests that run the like, where there are."""
@@ -46,10 +79,24 @@ NOT_RUN: dict[str, dict[str, str]] = {
 OTHER_FIGURES: dict[str, tuple[str, ...]] = {}
 """Commands and expressions beside which a page shows what other pictures or machines gave: any output will do."""
 
-GIVEN: dict[str, str] = {}
+_SOURCES = """
+from PIL import Image
+image = Image.open("photo.jpg")
+source, sources, paths = "photo.jpg", ["photo.jpg", image], ["photo.jpg", "a.jpg"]
+"""
+GIVEN: dict[str, str] = {
+    "README.md": _SOURCES,
+    "docs/architecture.md": "from typing import Protocol\nimport numpy as np\n",
+    "docs/scoring.md": _SOURCES,
+}
 """What the Python of a page takes for granted, besides `import nsfw_caffe`."""
 
-PICTURES: dict[str, dict[str, str]] = {}
+_ROCKET = {"photo.jpg": "rocket.jpg"}
+_FOLDER = ("astronaut.png", "chelsea.png", "coffee.png", "moon.png", "retina.jpg", "rocket.jpg")
+PICTURES: dict[str, dict[str, str]] = {
+    "docs/index.md": _ROCKET,
+    "docs/quick-start.md": _ROCKET | {f"photos/{name}": name for name in _FOLDER},
+}
 """What the pictures of a page are, where they are others than those of most."""
 
 COMMANDS = next(tuple(action.choices) for action in create_parser()._actions if isinstance(action.choices, dict))
@@ -67,19 +114,38 @@ def files(tmp_path_factory: pytest.TempPathFactory, model_files: ModelFiles) -> 
 
     def make(folder: Path) -> None:
         make_example_files(folder)
-        for name in ("a.jpg", "b.jpg"):
-            shutil.copy(PHOTOS / "rocket.jpg", folder / name)
-        shutil.copy(model_files.prototxt, folder / "my.prototxt")
-        shutil.copy(model_files.caffemodel, folder / "my.caffemodel")
-        text = model_files.prototxt.read_text()
-        for name in ("mymodel", "animals-model"):
-            write_model_folder(folder / name, text, model_files.caffemodel, ("cats", "dogs"))
+        for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "lake/a.jpg", "test/animals/a.jpg", "test/things/b.jpg"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PHOTOS / ("rocket.jpg" if name[-5] in "ac" else "retina.jpg"), folder / name)
+        (folder / "labels.csv").write_text(_LABELS)
         with tarfile.open(folder / "backup.tar.gz", "w:gz") as archive:
             archive.add(PHOTOS / "rocket.jpg", "rocket.jpg")
+        write_warc(folder / "crawl.warc.gz", [PHOTOS / "rocket.jpg"])
+        text = model_files.prototxt.read_text()
+        (folder / "my.prototxt").write_text(text)
+        shutil.copy(model_files.caffemodel, folder / "my.caffemodel")
+        for name in ("mymodel", "animals-model"):
+            write_model_folder(folder / name, text, model_files.caffemodel, ("cats", "dogs"))
         for name in ("benchmarks", "examples", "models"):
             (folder / name).symlink_to(REPOSITORY / name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            portable = nsfw_caffe.Classifier(engine="onnxruntime")
+            nsfw_caffe.scan(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "results.parquet", classifier=portable)
+            shutil.copy("results.parquet", "float32.parquet")
+            shutil.copy("results.parquet", "bfloat16.parquet")
+            assert main(["evaluate", "labels.csv", "--json", "own.json", "--quiet"]) == 0
 
     return made_once(tmp_path_factory, "files", make)
+
+
+_LABELS = """\
+source,label,score,camera,source_type
+a.jpg,sfw,0.1,front,still
+b.jpg,sfw,0.4,back,frame
+c.jpg,nsfw,0.35,front,still
+d.jpg,nsfw,0.8,back,frame
+"""
 
 
 @pytest.fixture
