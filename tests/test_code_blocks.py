@@ -48,11 +48,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
         'classifier = nsfw_caffe.Classifier(engine="openvino", precision="bfloat16")': "few CPUs have it; "
         "tests/engines/test_openvino.py",
     },
-    "README.md": {
-        "from nsfw_caffe.spark": "takes a Spark session; tests/spark/test_spark.py",
-        "score_images(": "the same",
-        "score_paths(": "the same",
-    },
     "docs/docker.md": {"PICTURES=": "needs a Docker daemon"},
     "docs/service.md": {
         "git clone ": "sets a machine up, as root",
@@ -77,12 +72,15 @@ NOT_RUN: dict[str, dict[str, str]] = {
 }
 """Why what begins so is not run, on one page or on any; with the tests that run the like, where there are."""
 
-OTHER_FIGURES: dict[str, tuple[str, ...]] = {}
+OTHER_FIGURES: dict[str, tuple[str, ...]] = {
+    "README.md": ("nsfw-caffe scan photos backup.tar.gz -o results.csv",),
+}
 """Commands and expressions beside which a page shows what other pictures or machines gave: any output will do."""
 
 _SOURCES = """
 from PIL import Image
 image = Image.open("photo.jpg")
+data = open("b.jpg", "rb").read()
 source, sources, paths = "photo.jpg", ["photo.jpg", image], ["photo.jpg", "a.jpg"]
 """
 GIVEN: dict[str, str] = {
