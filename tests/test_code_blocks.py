@@ -170,6 +170,7 @@ def folder(files: Path, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page, "console")])
 def test_commands(page: str, folder: Path) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)}
