@@ -28,7 +28,7 @@ exclude_patterns = [".*", "**/__pycache__", "build", "dist"]
 root_doc = "docs/index"
 
 myst_heading_anchors = 6  # named as GitHub names them
-smartquotes_action = "D"  # dashes alone
+smartquotes = False  # they would make one dash of an option's two
 
 # Docstrings have names in single backticks. Those of this library have to be there, and become links.
 default_role = "py:obj"
