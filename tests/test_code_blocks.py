@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.cli.test_scan import write_warc
 from tests.code_blocks import PAGES, Step, blocks, difference, run_statement, steps
 from tests.example_files import make_example_files
 from tests.support import PHOTOS, REPOSITORY, made_once
+from tests.training.pictures import labelled
 
 DATA = ("", "ini", "json", "nginx", "text", "{eval-rst}", "{toctree}")
 """Languages of blocks that are no code to run."""
@@ -58,14 +60,12 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "systemctl ": "the same",
         "UPLOADS=": "serves until it is stopped; tests/service/test_upload_examples.py",
     },
-    "docs/spark.md": {"": "takes a Spark session; tests/spark/test_spark.py, tests/spark/test_training.py"},
+    "docs/spark.md": {"": "tests/spark/test_spark.py runs the page, and tests/spark/test_training.py trains"},
     "docs/thresholds.md": {
         "python examples/evaluation.py": "writes 400 pictures; tests/cli/test_evaluate.py",
         "nsfw-caffe evaluate --nsfw stand-in": "scores them",
     },
     "docs/training.md": {
-        "result": "trains; tests/training/test_run.py",
-        "write_prototxts(": "tests/training/test_prototxts.py",
         "cd caffe && caffe train": "the `caffe` program is not built here; tests/training/test_prototxts.py",
         "python examples/train_on_stamps.py": "trains for minutes; tests/test_examples.py",
     },
@@ -106,7 +106,19 @@ def _take_eight(folder: Path) -> None:
     (folder / "photos" / "notes.txt").write_text("hello\n")
 
 
-PICTURES: dict[str, Callable[[Path], None]] = {"docs/index.md": _take_the_rocket, "docs/quick-start.md": _take_eight}
+def _take_enough_to_train(folder: Path) -> None:
+    shutil.rmtree(folder / "labelled")
+    labelled(folder / "labelled", 10, ("animals", "things"))
+    labelled(folder, 10, ("a", "b"))
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.write(folder / "photo.jpg", "photo.jpg")
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {
+    "docs/index.md": _take_the_rocket,
+    "docs/quick-start.md": _take_eight,
+    "docs/training.md": _take_enough_to_train,
+}
 """What puts the pictures there that a page has other than most."""
 
 COMMANDS = next(tuple(action.choices) for action in create_parser()._actions if isinstance(action.choices, dict))

@@ -1,23 +1,17 @@
-"""What the pages for newcomers say, held against the library: messages, commands, links, and the machine-read files."""
+"""What the pages for newcomers say, held against the library: messages, and the machine-read files."""
 
 from __future__ import annotations
 
 import ast
 import re
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 import yaml
 
 from nsfw_caffe import __version__, errors
-from nsfw_caffe.cli.main import create_parser
 from tests.support import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
-OWN = ("README.md", *(f"docs/{name}.md" for name in ("faq", "index", "install", "migration", "quick-start", "scoring")))
-"""The pages whose commands and programs are tried here; others have tests of their own."""
 
 
 def texts() -> Iterator[str]:
@@ -49,29 +43,6 @@ def test_every_error_is_explained() -> None:
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     public = [name for name, value in vars(errors).items() if isinstance(value, type) and not name.startswith("_")]
     assert [name for name in public if f"`{name}`" not in page] == []
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_commands_and_programs_are_understood(name: str) -> None:
-    page = (REPOSITORY / name).read_text(encoding="utf-8")
-    console = "".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL)).replace("\\\n", "")
-    for command in re.findall(r"^\$ (?:.*\| )?(nsfw-caffe [^|\n]*)", console, re.MULTILINE):
-        words = shlex.split(command, comments=True)[1:]
-        if "--version" not in words:
-            create_parser().parse_args([word for word in words if not word.startswith(">")])
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        compile(block, name, "exec")
-
-
-def pages() -> list[Path]:
-    return [*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.glob("*.md"))]
-
-
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_links_lead_to_files(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    relative = [link for link in links if "://" not in link and not link.startswith("mailto:")]
-    assert [link for link in relative if not (page.parent / link).exists()] == []
 
 
 def test_citation_is_of_this_version() -> None:
