@@ -84,6 +84,7 @@ fidelity: caffe $(VENV)/.installed ## print the figures of docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py
 
 docs: $(VENV)/.installed-docs ## build the documentation's site in build/docs, without the network; a dead link is an error
+	rm -rf build/docs
 	$(SPHINX) -b html . build/docs
 
 docs-links: $(VENV)/.installed-docs ## ask for every address that the documentation names
