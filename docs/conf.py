@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -68,6 +69,12 @@ def check_reference(_app: Sphinx, environment: BuildEnvironment) -> None:
                 logging.getLogger(__name__).warning("docs/api lacks %s.%s", module.__name__, name)
 
 
+def link_pages(_app: Sphinx, _kind: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Make links of the pages that a docstring names by their paths."""
+    lines[:] = [re.sub(r"\bdocs/([\w-]+)\.md\b", r":doc:`docs/\1.md </docs/\1>`", line) for line in lines]
+
+
 def setup(app: Sphinx) -> None:
-    """Have Sphinx check the reference, too."""
+    """Have Sphinx check the reference, too, and link it with the pages."""
+    app.connect("autodoc-process-docstring", link_pages)
     app.connect("env-check-consistency", check_reference)
