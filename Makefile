@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(nam
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -c docs -d build/doctrees
 BLAS := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/preprocessing/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
@@ -13,7 +14,7 @@ WITHOUT_LINUX := PYTHONPATH=$(CURDIR)/tests/without_linux PYTHONWARNDEFAULTENCOD
 CHEAP_WITHOUT_LINUX := $(addprefix tests/,system scanning sorting sources results preprocessing/test_decoder_warnings.py \
   preprocessing/test_jpeg.py engines/test_portable.py cli/test_scan.py cli/test_streams.py)
 
-.PHONY: help demo serve test test-portable lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
+.PHONY: help demo serve test test-portable lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -95,6 +96,13 @@ networks: caffe $(VENV)/.installed-test ## compare and time the networks: writes
 fidelity: caffe $(VENV)/.installed ## print the figures of docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py
 
+docs: $(VENV)/.installed-docs ## build the documentation's site in build/docs, without the network; a dead link is an error
+	rm -rf build/docs
+	$(SPHINX) -b html . build/docs
+
+docs-links: $(VENV)/.installed-docs ## ask for every address that the documentation names
+	$(SPHINX) -b linkcheck . build/links
+
 docker-test: ## build the Docker image from nothing and prove it, with buildah where no Docker daemon runs
 	docker/test_images.sh
 
@@ -117,8 +125,13 @@ $(VENV)/.installed-serve: $(PACKAGING) | $(BIN)/python
 
 $(VENV)/.installed-test: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe with what its tests need"
-	$(PIP) install --quiet --editable '.[test]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-serve
+	$(PIP) install --quiet --editable '.[test,docs]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-serve $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: $(PACKAGING) | $(BIN)/python
+	@echo "== installing nsfw_caffe with what makes its site"
+	$(PIP) install --quiet --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-test
 	$(PIP) install --quiet matplotlib

@@ -337,7 +337,9 @@ def document(rows: list[Row], own: list[Row], cold: list[tuple[str, float]], out
                 for answer in outcome.answers[:1] for name, version in answer["versions"].items()}  # fmt: skip
     failures = [(contender.name, outcome.failure) for contender, outcome in outcomes.items() if outcome.failure]
     lines = [
-        "# Files in, scores out",
+        "# Measurements",
+        "",
+        "## Files in, scores out",
         "",
         f"`make bench` wrote this on {cpu_name()}, {available_cores()} cores, Python {sys.version.split()[0]}, "
         + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
@@ -354,7 +356,7 @@ def document(rows: list[Row], own: list[Row], cold: list[tuple[str, float]], out
         *HEAD,
         *map(line, own),
         "",
-        "## One picture, from the start of the process to its end",
+        "### One picture, from the start of the process to its end",
         "",
         "| command | seconds |",
         "|---|---|",
@@ -387,7 +389,7 @@ def limits_document(rows: list[Row], own: list[Row], limits: Limits) -> str:
     rates = [f"{limits.products[key] / 1e9:.0f} with {name}" for key, name in names.items() if key in limits.products]
     lines = [
         "",
-        "## What this machine could do",
+        "### What this machine could do",
         "",
         "Measured between the rounds, on all cores at once. Large matrix products: "
         + ", ".join(rates)

@@ -81,7 +81,7 @@ def main() -> None:
     rounds = 1 if options.quick else 3
     pictures = make_pictures()
     lines = [
-        f"# The service\n\n`make bench-service` wrote this on {cpu_name()}, {available_cores()} cores, "
+        f"## The service\n\n`make bench-service` wrote this on {cpu_name()}, {available_cores()} cores, "
         f"{time.strftime('%-d %B %Y')}: {len(pictures)} photographs as JPEG files of {BYTES // 1000} kB, "
         f"{available_cores()} workers, medians of {rounds} rounds in turns. The clients are on the same machine.\n",
         *costs(options.engine or installed_engines(), pictures, seconds, rounds),

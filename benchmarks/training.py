@@ -322,7 +322,7 @@ def document(
     both = count / (seconds["gather"] + seconds["features"])
     step = {name: statistics.median(chain.from_iterable(a["seconds"] for a in found)) for name, found in steps.items()}
     lines = [
-        "# Training",
+        "## Training",
         "",
         f"`make bench-training` wrote this on {cpu_name()}, {available_cores()} cores, "
         f"{time.strftime('%-d %B %Y')}: {count} pictures of 20 to 300 kB, {ENGINE}; medians of {rounds} rounds in "

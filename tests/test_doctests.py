@@ -5,31 +5,15 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
-import shutil
 from pathlib import Path
 
 import pytest
 
 import nsfw_caffe
 from nsfw_caffe import evaluate
-from tests.support import PHOTOS
+from tests.example_files import make_example_files
 
 ROOT = Path(nsfw_caffe.__file__).parent
-
-FILES = {
-    "photo.jpg": "astronaut.png",
-    "photos/cat.jpg": "chelsea.png",
-    "photos/cup.jpg": "coffee.png",
-    "photos/text.jpg": "README.txt",
-    "labelled/nsfw/person.jpg": "astronaut.png",
-    "labelled/nsfw/retina.jpg": "retina.jpg",
-    "labelled/sfw/cup.jpg": "coffee.png",
-    "labelled/sfw/text.jpg": "page.png",
-}
-"""What examples may use, and which of scikit-image's files it is; one is no picture, and the labels are made up."""
-
-TABLE = "source,label,score\na.jpg,sfw,0.1\nb.jpg,sfw,0.4\nc.jpg,nsfw,0.35\nd.jpg,nsfw,0.8\n"
-"""What is in the file labels.csv."""
 
 
 def with_examples() -> list[str]:
@@ -43,11 +27,8 @@ def with_examples() -> list[str]:
 def test_examples(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A module's examples are run in a folder of their own, which has FILES and labels.csv."""
-    for path, original in FILES.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PHOTOS / original, tmp_path / path)
-    (tmp_path / "labels.csv").write_text(TABLE)
+    """A module's examples are run in a folder of their own, which has the files that examples name."""
+    make_example_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     failed, attempted = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert attempted

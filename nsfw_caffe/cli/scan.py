@@ -55,7 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="pattern of names to take alone, *.jpg for example",
+        help="pattern of names to take alone, photo*.jpg for example",
     )
     found.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="pattern of names to leave out")
     found.add_argument("--hidden", action="store_true", help="take hidden files and folders too")

@@ -35,7 +35,7 @@ class Calibration:
     brier : float
         The Brier score: the mean of (score - label) squared, 0 for perfect scores.
     ece : float
-        The expected calibration error: the mean over samples of their bin's |mean_score - fraction_nsfw|.
+        The expected calibration error: the mean over samples of their bin's ``abs(mean_score - fraction_nsfw)``.
     """
 
     edges: Floats

@@ -26,6 +26,7 @@ from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.spark import score_images, score_paths
 from nsfw_caffe.system.extras import install_hint
+from tests.code_blocks import run_statement, steps
 from tests.model.folders import CLASSES, of_original, of_three_classes
 from tests.spark.sessions import environment as environment
 from tests.spark.sessions import start_session
@@ -317,6 +318,33 @@ def test_only_a_dataframe_with_a_sparkcontext_is_taken() -> None:
 
     with pytest.raises(TypeError, match=r"Spark Connect and serverless have none\), found pyarrow\.lib\.Table"):
         score_images(pyarrow.table({"content": [b""]}))
+
+
+def test_the_page_of_the_documentation(
+    local: SparkSession, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/spark.md has in Python, as it stands there, but for the trainings."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder / "000", "pictures/000")
+    for label, name in (("sfw", "coffee.png"), ("nsfw", "retina.jpg")):
+        Path("labelled", label).mkdir(parents=True)
+        shutil.copy(PHOTOS / name, Path("labelled", label, name))
+    local.createDataFrame([(str(PHOTOS / "rocket.jpg"),)], ["path"]).write.parquet(f"{tmp_path}/list")
+    java = local._jvm
+    assert java is not None
+    files = java.org.apache.hadoop.fs.FileSystem.get(local._jsc.hadoopConfiguration())
+    before = files.getWorkingDirectory()
+    files.setWorkingDirectory(java.org.apache.hadoop.fs.Path(str(tmp_path)))  # the machine's is where it was started
+    try:
+        names: dict[str, object] = {}
+        for step in steps("docs/spark.md", "python"):
+            if not step.text.startswith("result = train("):
+                run_statement("docs/spark.md", step, names)
+    finally:
+        files.setWorkingDirectory(before)
+    pictures = len(list(Path("pictures/000").iterdir()))
+    for name, rows in (("scores", pictures), ("more_scores", 1), ("features", 2)):
+        assert local.read.parquet(f"{tmp_path}/{name}").count() == rows
 
 
 def test_missing_packages_are_named() -> None:
