@@ -13,6 +13,8 @@ import contextlib
 import ctypes
 import functools
 import io
+import platform
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any, Protocol
@@ -194,6 +196,13 @@ def _libjpeg_9d() -> Any:  # noqa: ANN401
     try:
         from jpeglib._bind import CJpegLib
     except ImportError as error:
+        machine = platform.machine()
+        if sys.platform == "linux" and machine != "x86_64":
+            raise EngineUnavailable(
+                f"IJG libjpeg 9d cannot be had on Linux on {machine}: it comes with the package jpeglib, which has no "
+                "wheel for that, and whose sources on PyPI do not compile, for want of their headers. The image for "
+                "linux/amd64 has it and runs here where Docker emulates x86-64 (docs/docker.md)"
+            ) from error
         raise EngineUnavailable(f"IJG libjpeg 9d needs the package jpeglib: {install_hint('published')}") from error
     library: Any = type("Libjpeg9d", (CJpegLib,), {})
     library.set_version("9d")
