@@ -13,7 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe import evaluate, explain, networks, spark, training
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError, TrainingError
+    from nsfw_caffe.errors import (
+        EngineUnavailable,
+        ImageError,
+        ModelError,
+        NsfwCaffeError,
+        ScoreError,
+        TrainingError,
+        VideoError,
+    )
     from nsfw_caffe.explain.explanation import Explanation
     from nsfw_caffe.options import ScoringOptions
     from nsfw_caffe.preprocessing.limits import Limits
@@ -40,6 +48,7 @@ __all__ = [
     "TrainingError",
     "TrainingOptions",
     "TrainingResult",
+    "VideoError",
     "__version__",
     "classify",
     "classify_batch",
@@ -55,7 +64,10 @@ __all__ = [
 
 _MODULES = {
     "classifier": ("Classifier", "Result", "classify", "classify_batch"),
-    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError", "TrainingError"),
+    "errors": (
+        *("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError"),
+        *("ScoreError", "TrainingError", "VideoError"),
+    ),
     "explain.explanation": ("Explanation",),
     "options": ("ScoringOptions",),
     "preprocessing.limits": ("Limits",),
