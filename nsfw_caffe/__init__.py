@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nsfw_caffe.training.options import TrainingOptions
     from nsfw_caffe.training.result import TrainingResult
     from nsfw_caffe.training.run import train
+    from nsfw_caffe.video import VideoResult
 
 __all__ = [
     "Classifier",
@@ -49,6 +50,7 @@ __all__ = [
     "TrainingOptions",
     "TrainingResult",
     "VideoError",
+    "VideoResult",
     "__version__",
     "classify",
     "classify_batch",
@@ -77,6 +79,7 @@ _MODULES = {
     "training.options": ("TrainingOptions",),
     "training.result": ("TrainingResult",),
     "training.run": ("train",),
+    "video": ("VideoResult",),
 }
 
 

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import nsfw_caffe
 from nsfw_caffe import evaluate
@@ -28,6 +29,9 @@ FILES = {
 }
 """What examples may use, and which of scikit-image's files it is; one is no picture, and the labels are made up."""
 
+CLIP = ("chelsea.png", "astronaut.png")
+"""What is shown in clip.gif, for 0.4 s and for 0.8 s."""
+
 TABLE = "source,label,score\na.jpg,sfw,0.1\nb.jpg,sfw,0.4\nc.jpg,nsfw,0.35\nd.jpg,nsfw,0.8\n"
 """What is in the file labels.csv."""
 
@@ -43,11 +47,13 @@ def with_examples() -> list[str]:
 def test_examples(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A module's examples are run in a folder of their own, which has FILES and labels.csv."""
+    """A module's examples are run in a folder of their own, which has FILES, labels.csv and clip.gif."""
     for path, original in FILES.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PHOTOS / original, tmp_path / path)
     (tmp_path / "labels.csv").write_text(TABLE)
+    first, second = (Image.open(PHOTOS / name).resize((256, 256)) for name in CLIP)
+    first.save(tmp_path / "clip.gif", save_all=True, append_images=[second], duration=[400, 800])
     monkeypatch.chdir(tmp_path)
     failed, attempted = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert attempted

@@ -11,7 +11,7 @@ from tests.support import run
 
 NAMES = {
     "nsfw_caffe": "Classifier EngineUnavailable Explanation ImageError Limits ModelError NsfwCaffeError Record Result "
-    "ScanResult ScoreError TrainingError TrainingOptions TrainingResult VideoError __version__ classify "
+    "ScanResult ScoreError TrainingError TrainingOptions TrainingResult VideoError VideoResult __version__ classify "
     "classify_batch evaluate explain networks read_results scan spark train training",
     "nsfw_caffe.evaluate": "Calibration Comparison Confusion Evaluation GroupTest Interval LabelledScores Options "
     "Policy PrecisionRecall RateAt Roc RunsCompared Samples Share Strata Stratum ThresholdChoice auc_interval "
