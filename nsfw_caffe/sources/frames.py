@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 from PIL import Image
 
@@ -13,7 +13,7 @@ from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.sources.animation import Animation, still
 from nsfw_caffe.sources.footage import Footage
-from nsfw_caffe.sources.timeline import Account, Grid, Shown, clock, sampled
+from nsfw_caffe.sources.timeline import Account, Chosen, Grid, Shown, clock, sampled
 from nsfw_caffe.sources.video_file import CONTAINERS, NoVideo, VideoFile
 from nsfw_caffe.system.reading import reason
 
@@ -181,6 +181,11 @@ def frames(
     return Frames(source, Grid(every, start or 0.0, math.inf if end is None else end), limit, limits)
 
 
+def frames_at(source: object, times: Sequence[float], limits: Limits = DEFAULT_LIMITS) -> Frames:
+    """Open a video or an animation and give the frames that are shown at some times, one or more, which rise."""
+    return Frames(source, Chosen(times), len(times), limits)
+
+
 def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
@@ -195,6 +200,8 @@ def _what_else(head: bytes, limits: Limits) -> str:
     try:
         kind = open_picture(head, limits).format
     except Exception:  # noqa: BLE001 - Pillow's plugins raise whatever their format makes them raise
-        names = ", ".join(CONTAINERS.values())
-        return f"not in any video format that is read ({names}){hint(head)}; or its index is missing or damaged"
+        found = hint(head)
+        if "a video" in found:
+            return "the video cannot be opened: its index is missing or damaged; it may have been cut off with the end"
+        return f"not in any video format that is read ({', '.join(CONTAINERS.values())}){found}"
     return still(kind)

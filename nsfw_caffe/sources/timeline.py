@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -40,6 +41,24 @@ class Grid:
         if self.every == 0 or time <= self.start:
             return max(self.start, time)
         return self.time(math.ceil((time - self.start - TOLERANCE) / self.every))
+
+
+class Chosen(Grid):
+    """Times that somebody has chosen, one or more, rising."""
+
+    def __init__(self, times: Sequence[float]) -> None:
+        super().__init__(math.ulp(1.0), times[0], math.nextafter(times[-1], math.inf))
+        object.__setattr__(self, "_times", tuple(times))
+
+    _times: tuple[float, ...]
+
+    def time(self, index: int) -> float:
+        """See `Grid`."""
+        return self._times[index] if index < len(self._times) else self.end
+
+    def next_after(self, time: float) -> float:
+        """See `Grid`."""
+        return self.time(bisect.bisect_left(self._times, time - TOLERANCE))
 
 
 @dataclass(frozen=True)
@@ -81,16 +100,16 @@ def sampled(shown: Iterable[Shown], grid: Grid) -> Iterator[tuple[float, Shown]]
     last: Shown | None = None
     for frame in shown:
         while (time := grid.time(index)) + TOLERANCE < frame.time:
-            if time >= grid.end:
-                return
             yield time, last or frame
             index += 1
+            if grid.time(index) >= grid.end:
+                return
         last = frame
     while last is not None and ((time := grid.time(index)) < last.until - TOLERANCE or time <= last.time):
-        if time >= grid.end:
-            return
         yield time, last
         index += 1
+        if grid.time(index) >= grid.end:
+            return
 
 
 def _each(shown: Iterable[Shown], grid: Grid) -> Iterator[tuple[float, Shown]]:

@@ -42,6 +42,9 @@ CASES = [
     ("jpeglib", "classify a.png --published", 3, ".[published]"),
     ("shtab", "--print-completion bash", 2, ".[completion]"),
     ("jpeglib", "verify --published", 3, ".[published]"),
+    ("av", "video a.mkv --engine onnxruntime", 3, ".[video]"),
+    ("av", "video a.png --engine onnxruntime", 0, ""),
+    ("matplotlib", "video a.mkv --html page.html", 2, ".[report]"),
     ("uvloop", "serve", 2, ".[serve]"),
     ("granian", "serve", 2, "serving needs granian: pip install '.[serve]' from the checkout"),
     ("starlette", "serve", 2, ".[serve]"),
@@ -61,6 +64,7 @@ def test_a_missing_extra_is_named(
     shutil.copy(PHOTOS / "coffee.png", "a.png")
     shutil.copy(PHOTOS / "rocket.jpg", "b.jpg")
     Path("a.warc").write_bytes(b"WARC/1.0\r\n")
+    Path("a.mkv").write_bytes(b"\x1aE\xdf\xa3")
     write_results(Path("r.csv"), [scored(f"{number}", number / 10) for number in range(10)])
     lines = [f"{number},{int(number > 4)},{number / 10}" for number in range(10)]
     Path("d.csv").write_text("\n".join(["source,label,score", *lines, ""]))

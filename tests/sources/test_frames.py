@@ -16,7 +16,7 @@ from PIL import Image
 
 from nsfw_caffe import Limits, VideoError
 from nsfw_caffe.sources import video_file
-from nsfw_caffe.sources.frames import Frames, frames
+from nsfw_caffe.sources.frames import Frames, frames, frames_at
 from nsfw_caffe.sources.timeline import Grid, Shown, clock, sampled
 from tests import clips
 from tests.clips import CLIPS, NO_KEYS, X264, X265, Clip, number_of
@@ -120,6 +120,17 @@ def test_arguments_that_make_no_sense(clip: Path) -> None:
     for arguments in ({"every": -1}, {"every": math.nan}, {"start": -1}, {"start": 2, "end": 2}, {"limit": 0}):
         with pytest.raises(ValueError, match=f"{list(arguments)[-1]}="):
             frames(clip, **arguments)
+
+
+@pytest.mark.parametrize("made", LONG[:3], ids=lambda made: made.name)
+def test_frames_at_some_times(made: Clip, folder: Path) -> None:
+    path = Clip(f"some-{made.name}", made.codec, made.options, 20.0).write(folder)
+    times = [0.0, 0.05, 3.14, 3.3, 12.0, 19.95]
+    found = frames_at(path, times)
+    assert [(time, number_of(picture)) for time, picture in found] == [
+        (time, math.floor(10 * time + 1e-6)) for time in times
+    ]
+    assert found.complete
 
 
 def test_variable_frame_rate(folder: Path) -> None:
