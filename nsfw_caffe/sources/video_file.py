@@ -45,6 +45,9 @@ _UNTIMED = "avi"
 _MOST_WAITING = 64
 """Frames that such a decoder may hold back, and more: where there are more, some have been lost."""
 
+_AROUND = 16
+"""Packets before and after one among which are all that may be shown right after it: codecs reorder no more frames."""
+
 _SEEK_BACK = 10.0
 """Seconds to go back once more where a seek has led to a frame after the wanted one."""
 
@@ -102,6 +105,7 @@ class VideoFile:
         self._zero: float | None = None
         self._offset = 0.0  # of the timestamps that have begun anew
         self._last: Shown | None = None
+        self._grid = Grid()
         self._stamps: deque[int] | None = deque(maxlen=_MOST_WAITING) if self._container_name == _UNTIMED else None
         self._packets = 0
         self._errors = 0
@@ -183,6 +187,7 @@ class VideoFile:
         goes wrong goes to the account; VideoError if not one frame can be decoded.
         """
         given = False
+        self._grid = grid
         frames = self._straight()
         while (shown := next(frames, None)) is not None:
             given = True
@@ -263,7 +268,7 @@ class VideoFile:
     def _decoded(self) -> Iterator[VideoFrame]:
         """Decode from where the file is; what cannot be decoded is counted, and is the end where it is too much."""
         futile = 0
-        demuxed = self._container.demux(self._stream)
+        demuxed = _Ahead(self._container.demux(self._stream))
         while True:
             frames: list[VideoFrame] = []
             try:
@@ -278,12 +283,26 @@ class VideoFile:
                 return
             if packet is None:
                 return
+            passed_over = self._is_passed_over(packet, demuxed)
+            self._stream.codec_context.skip_frame = "NONREF" if passed_over else "DEFAULT"
             frames = self._decode(packet)
             yield from self._within_limits(frames)
-            futile = 0 if frames else futile + 1
+            futile = 0 if frames or passed_over else futile + 1
             if futile > _MOST_FUTILE or self._packets > _MOST_PACKETS:
                 self._account.lack("is not looked at to its end: too much of it cannot be decoded, or it is too long")
                 return
+
+    def _is_passed_over(self, packet: Packet[VideoStream], around: _Ahead) -> bool:
+        """Tell whether another frame takes this one's place before the next of the grid's times.
+
+        Such a one need not be decoded, unless others need it, which the decoder knows.
+        """
+        stamp = packet.pts
+        if stamp is None or self._zero is None or self._stamps is not None or not self._grid.every:
+            return False
+        target = self._grid.next_after(stamp * self._time_base - self._zero + self._offset)
+        latest = (target + TOLERANCE + self._zero - self._offset) / self._time_base
+        return any(stamp < other <= latest for other in around.stamps())
 
     def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         if packet.size:
@@ -345,6 +364,38 @@ class VideoFile:
         if begin is not None and 0 <= stamp - begin / 1e6 <= _LATEST_START:
             return begin / 1e6
         return stamp
+
+
+class _Ahead:
+    """Packets, with the timestamps of those around the one that is given: they come in the order of decoding."""
+
+    def __init__(self, packets: Iterator[Packet[VideoStream]]) -> None:
+        self._packets = packets
+        self._waiting: deque[Packet[VideoStream]] = deque()
+        self._given: deque[int] = deque(maxlen=_AROUND)
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Packet[VideoStream]]:
+        return self
+
+    def __next__(self) -> Packet[VideoStream]:
+        while len(self._waiting) < _AROUND and self._error is None:
+            try:
+                self._waiting.append(next(self._packets))
+            except Exception as error:  # noqa: BLE001 - it is raised in its turn, after the packets before it
+                self._error = error
+        if not self._waiting:
+            assert self._error is not None
+            raise self._error
+        packet = self._waiting.popleft()
+        if packet.pts is not None:
+            self._given.append(packet.pts)
+        return packet
+
+    def stamps(self) -> Iterator[int]:
+        """Yield the timestamps of those before and after."""
+        yield from self._given
+        yield from (packet.pts for packet in self._waiting if packet.pts is not None)
 
 
 def _chain(first: Shown, others: Iterator[Shown]) -> Iterator[Shown]:

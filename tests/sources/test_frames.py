@@ -53,7 +53,13 @@ def numbers(found: Frames) -> list[tuple[float, int]]:
 
 @pytest.mark.parametrize("made", CLIPS, ids=lambda made: made.name)
 def test_the_frame_that_is_shown_at_a_time(made: Clip, folder: Path) -> None:
-    found = frames(made.write(folder), 0.5)
+    path = made.write(folder)
+    every = [picture for _, picture in frames(path, 0)]
+    assert [number_of(picture) for picture in every] == list(range(len(every)))
+    # Frames that are passed over change nothing in the others.
+    for _, picture in frames(path, 0.5):
+        assert np.array_equal(np.asarray(picture), np.asarray(every[number_of(picture)]))
+    found = frames(path, 0.5)
     shown = numbers(found)
     assert [time for time, _ in shown] == [step / 2 for step in range(12)]
     assert [number for _, number in shown] == [math.floor(time * made.rate) for time, _ in shown]
@@ -96,6 +102,17 @@ def _counted(patch: pytest.MonkeyPatch) -> list[int]:
 
     patch.setattr(video_file.VideoFile, "_decode", noted)
     return packets
+
+
+def test_frames_that_no_other_needs_are_passed_over(folder: Path) -> None:
+    path = Clip("passed-over.mp4", "libx264", {"preset": "veryfast", "bf": "3", "b-adapt": "0"}).write(folder)
+    counts = []
+    for every in (0.0, 0.1, 1.0):
+        opened = frames(path, every)
+        assert isinstance(opened._film, video_file.VideoFile)
+        counts.append(sum(1 for _ in opened._film.frames(opened.grid)))
+    assert counts[:2] == [60, 60]
+    assert 15 < counts[2] < 45
 
 
 def test_start_end_and_limit(clip: Path) -> None:

@@ -112,6 +112,29 @@ def test_encrypted(name: str, folder: Path) -> None:
     assert refusal(folder / name) == "it is encrypted: score it where it is decrypted"
 
 
+def element(name: str, *content: bytes) -> bytes:
+    """Write an element of Matroska, with a size of eight bytes."""
+    inner = b"".join(content)
+    return bytes.fromhex(name) + (len(inner) | 1 << 56).to_bytes(8, "big") + inner
+
+
+def test_encrypted_matroska(mkv: bytes) -> None:
+    encryption = element("5035", element("47E1", b"\5"), element("47E2", bytes(range(16))))
+    kind = element("5031", b"\0"), element("5032", b"\1"), element("5033", b"\1")
+    added = element("6D80", element("6240", *kind, encryption))
+    changed = bytearray(mkv)
+    tracks = mkv.rindex(bytes.fromhex("1654AE6B"))  # after what says where they are
+    for name, after in (("AE", tracks + 12), ("1654AE6B", tracks)):  # the one track follows a checksum
+        begin = mkv.index(bytes.fromhex(name), after) + len(name) // 2
+        length = 9 - changed[begin].bit_length()
+        size = int.from_bytes(changed[begin : begin + length], "big") + len(added)
+        changed[begin : begin + length] = size.to_bytes(length, "big")
+        if name == "AE":
+            end = begin + length + (size & (1 << 7 * length) - 1) - len(added)
+    changed[end:end] = added
+    assert refusal(bytes(changed)) == "it is encrypted: score it where it is decrypted"
+
+
 def test_unknown_codec(mp4: bytes) -> None:
     assert refusal(mp4.replace(b"avc1", b"zzzz")) == "its video is in a codec that FFmpeg does not know, or damaged"
 
