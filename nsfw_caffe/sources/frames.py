@@ -103,17 +103,17 @@ class Frames:
             self._let_go()
 
     def _sample(self) -> Iterator[tuple[float, Image.Image]]:
-        given = 0
         last: Shown | None = None
         picture: Image.Image | None = None
-        for time, shown in sampled(self._watched(), self.grid):
-            if given == self.most:
-                self._account.lack(f"is looked at up to {clock(time)}: {given} frames are as many as there may be")
-                return
+        given = False
+        for count, (time, shown) in enumerate(sampled(self._watched(), self.grid)):
+            if count == self.most:
+                self._account.lack(f"is looked at up to {clock(time)}: {count} frames are as many as there may be")
+                break
             if shown is not last:
                 last, picture = shown, self._picture_of(shown)
             if picture is not None:
-                given += 1
+                given = True
                 yield time, picture
         if not given:
             raise VideoError(self.name, self._nothing())

@@ -107,6 +107,7 @@ class VideoFile:
         self._last: Shown | None = None
         self._grid = Grid()
         self._stamps: deque[int] | None = deque(maxlen=_MOST_WAITING) if self._container_name == _UNTIMED else None
+        self._all_timed = self._stamps is None
         self._packets = 0
         self._errors = 0
         self._damaged: Shown | None = None
@@ -121,6 +122,7 @@ class VideoFile:
 
     def _open(self, footage: Footage) -> InputContainer:
         import av
+        from av.container import Flags
 
         options = {
             "protocol_whitelist": "none",
@@ -128,7 +130,10 @@ class VideoFile:
             **self._decoder_options(),
         }
         try:
-            return av.open(footage, "r", options=options, metadata_errors="replace", io_open=_refuse)
+            container = av.open(footage, "r", options=options, metadata_errors="replace", io_open=_refuse)
+            # For timestamps that are missing, FFmpeg would gather packets until it knows, were it to the file's end.
+            container.flags &= ~Flags.gen_pts.value
+            return container
         except av.error.InvalidDataError as error:
             raise NoVideo from error
         except av.error.ArgumentError as error:  # known, and not on the list
@@ -298,7 +303,9 @@ class VideoFile:
         Such a one need not be decoded, unless others need it, which the decoder knows.
         """
         stamp = packet.pts
-        if stamp is None or self._zero is None or self._stamps is not None or not self._grid.every:
+        if stamp is None:
+            self._all_timed = False  # such a one comes right after the one before it, which therefore has to be known
+        if stamp is None or self._zero is None or not self._all_timed or not self._grid.every:
             return False
         target = self._grid.next_after(stamp * self._time_base - self._zero + self._offset)
         latest = (target + TOLERANCE + self._zero - self._offset) / self._time_base
