@@ -49,6 +49,9 @@ CASES = [
     ("aiohttp", "serve", 2, install_hint("serve")),
     ("prometheus_client", "serve", 2, install_hint("serve")),
     ("python_multipart", "serve", 2, install_hint("serve")),
+    ("av", "video a.mkv --engine onnxruntime", 3, install_hint("video")),
+    ("av", "video a.png --engine onnxruntime", 0, ""),
+    ("matplotlib", "video a.mkv --html page.html", 2, install_hint("report")),
 ]
 
 
@@ -62,6 +65,7 @@ def test_a_missing_extra_is_named(
     shutil.copy(PHOTOS / "coffee.png", "a.png")
     shutil.copy(PHOTOS / "rocket.jpg", "b.jpg")
     Path("a.warc").write_bytes(b"WARC/1.0\r\n")
+    Path("a.mkv").write_bytes(b"\x1aE\xdf\xa3")
     write_results(Path("r.csv"), [scored(f"{number}", number / 10) for number in range(10)])
     lines = [f"{number},{int(number > 4)},{number / 10}" for number in range(10)]
     Path("d.csv").write_text("\n".join(["source,label,score", *lines, ""]))

@@ -186,7 +186,7 @@ def test_help_fits_on_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 23  # and the prompt
     assert max(map(len, lines)) <= 80
-    assert sum(line.startswith("    ") for line in lines) == 13
+    assert sum(line.startswith("    ") for line in lines) == 14
 
 
 @pytest.mark.parametrize("parser", list(all_parsers(create_parser())), ids=lambda parser: parser.prog)
