@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from PIL import Image
 
@@ -132,7 +132,7 @@ class VideoFile:
         try:
             container = av.open(footage, "r", options=options, metadata_errors="replace", io_open=_refuse)
             # For timestamps that are missing, FFmpeg would gather packets until it knows, were it to the file's end.
-            container.flags &= ~Flags.gen_pts.value
+            container.flags &= ~cast(int, Flags.gen_pts.value)
             return container
         except av.error.InvalidDataError as error:
             raise NoVideo from error
@@ -417,7 +417,12 @@ def _refuse(url: str, *_: object) -> NoReturn:
 
 def _picture(frame: VideoFrame) -> Image.Image:
     """Make a picture of a frame, RGB, turned as players turn it."""
-    picture: Image.Image = frame.to_image(threads=1)  # type: ignore[no-untyped-call]
+    plane = frame.reformat(format="rgb24", threads=1).planes[0]
+    stride = plane.line_size
+    if stride > 0:  # PyAV's own way has two copies more of it in memory
+        picture = Image.frombuffer("RGB", (plane.width, plane.height), plane, "raw", "RGB", stride, 1)
+    else:
+        picture = frame.to_image(threads=1)  # type: ignore[no-untyped-call]  # from the last row to the first
     quarters = round(frame.rotation / 90) % 4  # anticlockwise
     return picture if not quarters else picture.transpose(_TURNS[quarters - 1])
 
