@@ -97,7 +97,8 @@ def test_a_page_with_scores_and_blurred_frames(capsys: pytest.CaptureFixture[str
     ("options", "message"),
     [
         (["--every", "-1"], "--every"),
-        (["--start", "5", "--end", "4"], "--end comes after --start"),
+        (["--every", "0.0001"], "--every=0.0001: expected seconds, 0.001 or more, or 0 for every frame"),
+        (["--start", "5", "--end", "4"], "--end=4.0: expected seconds, more than the start, 5"),
         (["--start", "1:2:3:4"], "1:2:3:4 is no time, such as 90 or 1:30"),
         (["--stop-at", "2"], "2 is not between 0 and 1"),
         (["--html", "p.txt"], "the page's name has to end in .html"),
