@@ -191,7 +191,6 @@ import sys
 from fractions import Fraction
 import numpy as np
 import av
-from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.sources.frames import frames
 from nsfw_caffe.system.processes import own_memory
 
