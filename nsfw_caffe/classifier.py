@@ -426,7 +426,7 @@ class Classifier:
         source : str, os.PathLike, bytes or binary file object
             The file. FFmpeg opens nothing else, whatever it names.
         every : float, default 1.0
-            Seconds from one frame to the next; 0 for every frame. What is shorter than a step may be missed.
+            Seconds from one frame to the next, 0.001 or more; 0 for every frame. What is shorter may be missed.
         start, end : float, optional
             Seconds from the beginning of the video: the part of it to score, without its end.
         limit : int, optional

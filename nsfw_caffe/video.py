@@ -199,6 +199,7 @@ def score_frames(
             del found[len(found) - len(shown_at) + 1 :]
             warnings.append(f"is looked at up to {clock(shown_at[0])}: a score of {stop_at:g} ends it")
             break
+    frames.close()  # which also has it say what was amiss
     times, scores = np.array(found, np.float64).T.copy()
     times.flags.writeable = scores.flags.writeable = False
     ended = found[-1][0] + frames.grid.every if warnings else frames.ended

@@ -68,13 +68,16 @@ def seconds(text: str) -> float:
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.errors import NsfwCaffeError
     from nsfw_caffe.report.video import PICTURES, video_report
+    from nsfw_caffe.sources.timeline import Grid
 
     check_engine_options(options, parser)
     check_page_options(options, parser)
     if options.videos.count("-") > 1:
         parser.error("- is standard input, which gives one video, once")
-    if options.end is not None and options.end <= (options.start or 0):
-        parser.error("--end comes after --start")
+    try:
+        Grid(options.every, options.start or 0.0, math.inf if options.end is None else options.end)
+    except ValueError as error:
+        parser.error(f"--{error}")
     classifier = create_classifier(options)
     if options.csv:
         begin_csv()

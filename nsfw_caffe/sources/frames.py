@@ -100,6 +100,8 @@ class Frames:
         try:
             yield from self._sample()
         finally:
+            if isinstance(self._film, VideoFile):
+                self._film.settle()
             self._let_go()
 
     def _sample(self) -> Iterator[tuple[float, Image.Image]]:
@@ -154,7 +156,7 @@ def frames(
     source : str, os.PathLike, bytes or binary file object
         The file. From one that cannot be rewound, a pipe, it is read as it comes.
     every : float, default 1.0
-        Seconds from one time to the next; 0 for every frame, at its own time.
+        Seconds from one time to the next, 0.001 or more; 0 for every frame, at its own time.
     start, end : float, optional
         Seconds from the beginning: the first time, and the time before which the last one lies.
     limit : int, optional

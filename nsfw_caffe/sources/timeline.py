@@ -13,6 +13,10 @@ TOLERANCE = 1e-6
 """Seconds by which a frame may come too late and is still the one that is shown: timestamps are rounded."""
 
 
+_LEAST = 0.001
+"""Of a step, in seconds."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """The times that are looked at: `start`, and then one `every` so many seconds, all of them before `end`.
@@ -25,8 +29,8 @@ class Grid:
     end: float = math.inf
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.every) and self.every >= 0):
-            raise ValueError(f"every={self.every}: expected seconds, or 0 for every frame")
+        if not (_LEAST <= self.every < math.inf or self.every == 0):
+            raise ValueError(f"every={self.every}: expected seconds, {_LEAST} or more, or 0 for every frame")
         if not (math.isfinite(self.start) and self.start >= 0):
             raise ValueError(f"start={self.start}: expected seconds, 0 or more")
         if not self.end > self.start:
@@ -47,7 +51,7 @@ class Chosen(Grid):
     """Times that somebody has chosen, one or more, rising."""
 
     def __init__(self, times: Sequence[float]) -> None:
-        super().__init__(math.ulp(1.0), times[0], math.nextafter(times[-1], math.inf))
+        super().__init__(_LEAST, times[0], math.nextafter(times[-1], math.inf))
         object.__setattr__(self, "_times", tuple(times))
 
     _times: tuple[float, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from PIL import Image
 
@@ -98,7 +99,8 @@ class VideoFile:
             self._time_base = float(self._stream.time_base or 0) or 1e-3
             rate = self._stream.average_rate or self._stream.guessed_rate
             self._frame_seconds = 1 / float(rate) if rate else 0.0
-            self.duration = self._announced()
+            announced = self._announced()
+            self.duration = announced if announced is not None and 0 < announced < math.inf else None
         except BaseException:
             self.close()
             raise
@@ -133,7 +135,7 @@ class VideoFile:
         try:
             container = av.open(footage, "r", options=options, metadata_errors="replace", io_open=_refuse)
             # For timestamps that are missing, FFmpeg would gather packets until it knows, were it to the file's end.
-            container.flags &= ~Flags.gen_pts.value
+            container.flags &= ~cast(int, Flags.gen_pts.value)
             return container
         except av.error.InvalidDataError as error:
             raise NoVideo from error
@@ -181,7 +183,9 @@ class VideoFile:
         """Return how long the video is by what the file says of it."""
         if self._stream.duration is not None and self._stream.time_base is not None:
             return float(self._stream.duration * self._stream.time_base)
-        with contextlib.suppress(KeyError, ValueError):  # of Matroska files that FFmpeg or mkvmerge have written
+        with contextlib.suppress(
+            KeyError, ValueError, OverflowError
+        ):  # of Matroska files that FFmpeg or mkvmerge have written
             hours, minutes, seconds = self._stream.metadata["DURATION"].split(":")
             return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
         return None if self._container.duration is None else self._container.duration / 1e6
@@ -204,17 +208,16 @@ class VideoFile:
         if not given:
             why = f" ({self._why})" if self._why else ""
             raise VideoError(self._name, f"no frame of it can be decoded{why}{self._advice}")
-        self._settle()
+        ended = self._last.until if self._last is not None else 0.0
+        if self.duration is not None and self.duration - ended > _SHORTER[0] + _SHORTER[1] * self.duration:
+            self._account.lack(f"ends at {clock(ended)}, and says that it is {clock(self.duration)} long")
 
-    def _settle(self) -> None:
-        """Say what was amiss, at the end."""
+    def settle(self) -> None:
+        """Say what of it was damaged, as far as it was looked at."""
         if self._damaged is not None:
             self._account.lack(f"has {self._count_damaged} damaged frames, from {clock(self._damaged.time)} on")
         if self._errors:
             self._account.lack(f"has {self._errors} packets of {self._packets} that cannot be decoded: {self._why}")
-        ended = self._last.until if self._last is not None else 0.0
-        if self.duration is not None and self.duration - ended > _SHORTER[0] + _SHORTER[1] * self.duration:
-            self._account.lack(f"ends at {clock(ended)}, and says that it is {clock(self.duration)} long")
 
     def _straight(self) -> Iterator[Shown]:
         """Decode from the beginning."""
@@ -418,7 +421,13 @@ def _refuse(url: str, *_: object) -> NoReturn:
 
 def _picture(frame: VideoFrame) -> Image.Image:
     """Make a picture of a frame, RGB, turned as players turn it."""
-    picture: Image.Image = frame.to_image(threads=1)  # type: ignore[no-untyped-call]
+    plane = frame.reformat(format="rgb24", threads=1).planes[0]
+    stride = plane.line_size
+    if stride > 0:  # PyAV's own way has two copies more of it in memory
+        size = plane.width, plane.height
+        picture = Image.frombuffer("RGB", size, plane, "raw", "RGB", stride, 1)  # type: ignore[arg-type]  # a buffer
+    else:
+        picture = frame.to_image(threads=1)  # type: ignore[no-untyped-call]  # from the last row to the first
     quarters = round(frame.rotation / 90) % 4  # anticlockwise
     return picture if not quarters else picture.transpose(_TURNS[quarters - 1])
 

@@ -52,5 +52,7 @@ def test_thumbnails_are_of_the_highest_frames(tmp_path: Path) -> None:
     assert page.count("<img") == 3
     fewer = video_report([watched], pictures=1).to_html().decode()
     assert re.findall(r"<strong>(\S+)</strong>", fewer) == ["0.9900"]
+    # Standard input can be read once alone.
+    assert "it can be read once alone" in video_report([Watched("-", result(scores))]).to_html().decode()
     path.write_bytes(b"gone")
     assert "no thumbnail" in video_report([watched]).to_html().decode()

@@ -134,7 +134,14 @@ def test_every_frame(clip: Path) -> None:
 
 
 def test_arguments_that_make_no_sense(clip: Path) -> None:
-    for arguments in ({"every": -1}, {"every": math.nan}, {"start": -1}, {"start": 2, "end": 2}, {"limit": 0}):
+    for arguments in (
+        {"every": -1},
+        {"every": 1e-9},
+        {"every": math.nan},
+        {"start": -1},
+        {"start": 2, "end": 2},
+        {"limit": 0},
+    ):
         with pytest.raises(ValueError, match=f"{list(arguments)[-1]}="):
             frames(clip, **arguments)
 

@@ -199,6 +199,10 @@ def test_a_duration_that_lies(mkv: bytes, mp4: bytes) -> None:
         assert found.complete == (content is hours)  # in which another place has the truth
     assert found.duration == 36000
     assert found.warnings == ["ends at 00:06.0, and says that it is 10:00:00.0 long"]
+    for text in (b"00:00:nan", b"00:00:1e999", b"-9:00:00", b"9" * 18):
+        found = frames(mkv.replace(b"00:00:06.000000000", text.ljust(18)))
+        assert len(list(found)) == 6
+        assert (found.duration, found.complete) == (6.0 if b":" not in text else None, True)
     # In an MP4, FFmpeg goes by what the frames have.
     changed = bytearray(mp4)
     for box, offset in ((b"mvhd", 20), (b"tkhd", 24), (b"mdhd", 20)):
@@ -277,7 +281,12 @@ def test_damaged_on_the_way(mp4_index_first: bytes, mkv: bytes, ts: bytes) -> No
         assert len(list(found)) >= 20
         assert found.ended == pytest.approx(6, abs=0.3)
         assert not found.complete
-        assert re.search(r"has \d+ damaged frames, from 00:0\d\.\d on", found.warnings[0])
+        assert any(re.fullmatch(r"has \d+ damaged frames, from 00:0\d\.\d on", said) for said in found.warnings)
+        # Up to where it was looked at.
+        for end, complete in ((5.5, False), (0.5, True)):
+            part = frames(bytes(damaged), 0, end=end)
+            assert len(list(part)) >= 5
+            assert (part.complete, part.warnings == []) == (complete, complete)
 
 
 def test_several_videos_in_a_file(folder: Path) -> None:
