@@ -8,7 +8,11 @@ BLAS := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/preprocessing/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
+# What the versions of dependencies are tried with: all extras but Spark's, and the tests that are quick.
+TRIED := .[published,onnxruntime,openvino,scan,report,evaluate,train,serve,completion]
+QUICK := tests/test_classifier.py $(addprefix tests/,engines evaluate model preprocessing report results scanning)
+
+.PHONY: help demo serve test test-versions lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -26,6 +30,17 @@ serve: $(VENV)/.installed-serve model ## set everything up and serve a page and 
 test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term
+
+test-versions: test-lowest-direct test-highest ## run the quick tests with the lowest and with the newest versions of the dependencies
+
+test-lowest-direct test-highest: test-%: caffe $(VENV)/.installed model
+	@echo "== installing each dependency's $* version in build/$*"
+	$(PIP) install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/$*
+	$(BIN)/uv pip install --quiet --python build/$* --resolution $* --editable '$(TRIED)'
+	$(BIN)/uv pip install --quiet --python build/$* dist/caffe-*.whl pip pytest pytest-xdist PyYAML
+	$(BIN)/uv pip list --python build/$*
+	build/$*/bin/python -m pytest --numprocesses auto --dist loadscope -m "not slow and not network" $(QUICK)
 
 lint: $(VENV)/.installed-test ## linting, formatting and types
 	@echo "== checking style and types"
