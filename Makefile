@@ -14,7 +14,11 @@ WITHOUT_LINUX := PYTHONPATH=$(CURDIR)/tests/without_linux PYTHONWARNDEFAULTENCOD
 CHEAP_WITHOUT_LINUX := $(addprefix tests/,system scanning sorting sources results preprocessing/test_decoder_warnings.py \
   preprocessing/test_jpeg.py engines/test_portable.py cli/test_scan.py cli/test_streams.py)
 
-.PHONY: help demo serve test test-portable lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
+# What the versions of dependencies are tried with: all extras but Spark's, and the tests that are quick.
+TRIED := .[published,onnxruntime,openvino,scan,report,evaluate,train,serve,video,completion]
+QUICK := tests/test_classifier.py $(addprefix tests/,engines evaluate model preprocessing report results scanning)
+
+.PHONY: help demo serve test test-portable test-versions lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -30,13 +34,24 @@ serve: $(VENV)/.installed-serve model ## set everything up and serve a page and 
 	@exec $(BIN)/nsfw-caffe serve
 
 test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
+	@echo "== running some tests without what macOS and Windows lack; make test-portable runs all that can do without"
+	$(WITHOUT_LINUX) $(BIN)/python -m pytest --numprocesses auto --dist loadscope $(CHEAP_WITHOUT_LINUX)
 	@echo "== running the tests"
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term
-	@echo "== running some again without what macOS and Windows lack; make test-portable runs all that can do without"
-	$(WITHOUT_LINUX) $(BIN)/python -m pytest --numprocesses auto --dist loadscope $(CHEAP_WITHOUT_LINUX)
 
 test-portable: $(VENV)/.installed-test model ## run the portable engines' tests without what macOS and Windows lack
 	$(WITHOUT_LINUX) $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+
+test-versions: test-lowest-direct test-highest ## run the quick tests with the lowest and with the newest versions of the dependencies
+
+test-lowest-direct test-highest: test-%: caffe $(VENV)/.installed model
+	@echo "== installing each dependency's $* version in build/$*"
+	$(PIP) install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/$*
+	$(BIN)/uv pip install --quiet --python build/$* --resolution $* --editable '$(TRIED)'
+	$(BIN)/uv pip install --quiet --python build/$* dist/caffe-*.whl pip pytest pytest-xdist PyYAML
+	$(BIN)/uv pip list --python build/$*
+	build/$*/bin/python -m pytest --numprocesses auto --dist loadscope -m "not slow and not network" $(QUICK)
 
 lint: $(VENV)/.installed-test ## linting, formatting and types
 	@echo "== checking style and types"
