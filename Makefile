@@ -10,8 +10,8 @@ PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/d
 
 # Where tests run without what macOS and Windows lack, and those of them that are cheap.
 WITHOUT_LINUX := PYTHONPATH=$(CURDIR)/tests/without_linux PYTHONWARNDEFAULTENCODING=1
-CHEAP_WITHOUT_LINUX := $(addprefix tests/,system scanning sorting sources results preprocessing/test_decoder_warnings.py \
-  preprocessing/test_jpeg.py engines/test_portable.py cli/test_scan.py cli/test_streams.py)
+CHEAP_WITHOUT_LINUX := $(addprefix tests/,system sorting scanning engines/test_portable.py \
+  preprocessing/test_decoder_warnings.py)
 
 .PHONY: help demo serve test test-portable lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
 .DELETE_ON_ERROR:
