@@ -200,6 +200,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFiles:
     return write(folder, SMALL)
 
 
+@pytest.mark.linux
 def test_own_model_is_kept(own: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     umask = os.umask(0o002)
     try:
