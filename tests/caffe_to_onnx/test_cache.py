@@ -69,6 +69,7 @@ def test_damaged_file_is_made_again(damage: str, files: ModelFiles) -> None:
     assert kept(files.caffemodel.parent) == [path]
 
 
+@pytest.mark.linux
 def test_other_inputs_and_other_versions_have_other_names(
     files: ModelFiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

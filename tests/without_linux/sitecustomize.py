@@ -149,6 +149,6 @@ class _NoCaffe:
 builtins.__import__ = _import_without
 for _name in ("rename", "replace", "unlink"):
     setattr(pathlib.Path, _name, _unless_open(getattr(pathlib.Path, _name)))
-sys.meta_path.insert(0, _NoCaffe)  # type: ignore[arg-type]
+sys.meta_path.insert(0, _NoCaffe)
 warnings.filterwarnings("ignore", category=EncodingWarning)
 warnings.filterwarnings("error", category=EncodingWarning, module="nsfw_caffe")  # what a locale's encoding is, differs
