@@ -11,8 +11,8 @@ PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/d
 
 # Where tests run without what macOS and Windows lack, and those of them that are cheap.
 WITHOUT_LINUX := PYTHONPATH=$(CURDIR)/tests/without_linux PYTHONWARNDEFAULTENCODING=1
-CHEAP_WITHOUT_LINUX := $(addprefix tests/,system scanning sorting sources results preprocessing/test_decoder_warnings.py \
-  preprocessing/test_jpeg.py engines/test_portable.py cli/test_scan.py cli/test_streams.py)
+CHEAP_WITHOUT_LINUX := $(addprefix tests/,system sorting scanning engines/test_portable.py \
+  preprocessing/test_decoder_warnings.py)
 
 # What the versions of dependencies are tried with: all extras but Spark's, and the tests that are quick.
 TRIED := .[published,onnxruntime,openvino,scan,report,evaluate,train,serve,video,completion]

@@ -165,6 +165,7 @@ def test_import_loads_no_engine_and_no_network_code() -> None:
     assert child.stdout == "[]\n"
 
 
+@pytest.mark.linux
 def test_published_after_another_blas_says_why() -> None:
     child = run(
         "-c",
@@ -177,6 +178,7 @@ def test_published_after_another_blas_says_why() -> None:
     assert "in a process of its own" in child.stdout
 
 
+@pytest.mark.linux
 def test_published_twice_in_a_process() -> None:
     child = run(
         "-c",

@@ -97,7 +97,7 @@ def recorded_pictures() -> list[Expected]:
     folder = Path(skimage.__file__).parent / "data"
     return [
         Expected(folder / entry["file"], entry["sha256"], entry["tensors"], entry["scores"])
-        for entry in json.loads(RECORDED.read_text())["pictures"]
+        for entry in json.loads(RECORDED.read_text(encoding="utf-8"))["pictures"]
     ]
 
 
@@ -109,7 +109,7 @@ def published_pictures(path: Path) -> list[Expected]:
     try:
         return [
             Expected(path.parent / entry["file"], entry["sha256"], {}, {}, float(entry["nsfw"]), *_digits(entry))
-            for entry in json.loads(path.read_text())["scores"]
+            for entry in json.loads(path.read_text(encoding="utf-8"))["scores"]
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a file of published scores ({type(error).__name__}: {error})") from error

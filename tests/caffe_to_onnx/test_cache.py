@@ -71,6 +71,7 @@ def test_damaged_file_is_made_again(damage: str, files: ModelFiles) -> None:
     assert kept(files.caffemodel.parent) == [path]
 
 
+@pytest.mark.linux
 def test_other_inputs_and_other_versions_have_other_names(
     files: ModelFiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFiles:
     return write(folder, SMALL)
 
 
+@pytest.mark.linux
 def test_own_model_is_kept(own: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     umask = os.umask(0o002)
     try:

@@ -161,6 +161,7 @@ def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[s
         run(networks, "compare", "--evaluation", f"vgg16={file}")
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_compare_measures(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(networks, "compare", SMALL, "--measure", "--rounds", 2, "--json") == 0

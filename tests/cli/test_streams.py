@@ -63,6 +63,7 @@ def shell(command: str, **variables: str) -> tuple[int, bytes, bytes]:
     return child.returncode, child.stdout, child.stderr
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize(
     ("to", "why", "unbuffered"),

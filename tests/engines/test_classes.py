@@ -70,6 +70,7 @@ def test_two_classes_of_other_names(engine: EngineName, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_three_classes_in_every_engine(three: Path) -> None:
     def scores(engine: EngineName, name: str) -> list[float]:
@@ -165,6 +166,7 @@ def test_a_pickle_has_the_folder_and_the_class(
         pickle.loads(pickled)
 
 
+@pytest.mark.linux
 def test_one_conversion_for_all_classes(tmp_path: Path) -> None:
     caffemodel = write(tmp_path, SMALL).caffemodel
     folder = write_model_folder(tmp_path / "mine", SMALL, caffemodel, ("animals", "things")).path

@@ -78,6 +78,7 @@ def test_the_original_file(model_files: ModelFiles) -> None:
     assert found.name == str(model_files.prototxt)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("name", ["googlenet", "resnet18_thin", "squeezenet1_0"])
 def test_blobs_of_pycaffe(run_in_caffe: Runner, tmp_path: Path, name: NetworkName) -> None:
     """What Caffe allocates is what is counted."""

@@ -55,6 +55,7 @@ def test_each_line_is_said_of_the_right_picture(engine: str, noisy: list[Path], 
     assert (child.returncode, child.stderr) == (0, "")
 
 
+@pytest.mark.linux
 def test_libjpeg_9d_is_heard(tmp_path: Path) -> None:
     data = bytearray((PHOTOS / "rocket.jpg").read_bytes())
     for place in np.random.default_rng(1).integers(len(data) // 2, len(data) - 10, 40):

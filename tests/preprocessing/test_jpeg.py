@@ -79,6 +79,7 @@ def test_9d_refusing_what_pillow_decodes_is_an_image_error(photo: Image.Image) -
         preprocess(encode(photo), Refusing())
 
 
+@pytest.mark.linux
 def test_9d_needs_no_temporary_folder(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
     data = encode(photo)

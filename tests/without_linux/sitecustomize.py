@@ -139,9 +139,16 @@ def _unless_open(change: Callable[..., Any]) -> Callable[..., Any]:
     return changed
 
 
+class _NoCaffe:
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name == "caffe":
+            raise ModuleNotFoundError("No module named 'caffe' (taken away)", name=name)
+
+
 builtins.__import__ = _import_without
 for _name in ("rename", "replace", "unlink"):
     setattr(pathlib.Path, _name, _unless_open(getattr(pathlib.Path, _name)))
-sys.modules["caffe"] = None  # type: ignore[assignment]
+sys.meta_path.insert(0, _NoCaffe)
 warnings.filterwarnings("ignore", category=EncodingWarning)
 warnings.filterwarnings("error", category=EncodingWarning, module="nsfw_caffe")  # what a locale's encoding is, differs
