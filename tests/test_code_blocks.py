@@ -200,6 +200,7 @@ def test_commands(page: str, folder: Path) -> None:
         assert wrong is None, where + wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page, "python")])
 @pytest.mark.usefixtures("folder")
 def test_python(page: str) -> None:
