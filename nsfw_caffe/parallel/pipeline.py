@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
+SPARE = 1
+"""Threads beyond the workers: the one whose picture an engine's own threads compute sleeps, and no core should."""
+
 _ELSEWHERE = (str, os.PathLike, bytes, bytearray, memoryview)
 """Sources that another process can be sent."""
 
@@ -83,7 +86,7 @@ class Pipeline:
             return self._score_in_processes(self._workers, sources, workers)
         if workers > 1 and parallelism == "threads":
             score = functools.partial(self._score_one, self._engines.get(workers))
-            return ordered_map(score, sources, workers, weigh=held_bytes, room=ROOM * workers)
+            return ordered_map(score, sources, workers + SPARE, weigh=held_bytes, room=ROOM * workers)
         return self._score_in_batches(self._engines.get(), sources, workers)
 
     def _default_workers(self, sources: Iterable[Source]) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +115,29 @@ def test_the_time_of_a_batch_is_shared_among_its_pictures(monkeypatch: pytest.Mo
     monkeypatch.setattr(pipeline, "time", SimpleNamespace(perf_counter=lambda: clock))
     results = create(engine).score([grey(1), BAD, grey(2), grey(3)], 1)
     assert [outcome.seconds for _, outcome in results] == [3, 0, 3, 6]
+
+
+def test_a_picture_is_made_ready_while_all_workers_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both forward passes wait until a third picture is ready, as a core would that has none."""
+    ready = threading.Semaphore(0)
+
+    class WaitingEngine(BrightnessEngine):
+        def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            assert ready.acquire(timeout=60)
+            return super().forward(batch)
+
+    def preprocess_and_tell(*arguments: Any) -> npt.NDArray[np.float32]:
+        tensor = preprocess(*arguments)
+        if next(numbers) >= 2:
+            ready.release(3)
+        return tensor
+
+    numbers = itertools.count()
+    monkeypatch.setattr(pipeline, "preprocess", preprocess_and_tell)
+    monkeypatch.setattr(loaded, "create_engine", lambda *_: WaitingEngine(1, "threads"))
+    sources = [grey(40 * number) for number in range(3)]
+    results = list(create(WaitingEngine(1, "threads")).score(sources, 2))
+    assert [outcome.score for _, outcome in results] == [alone(source) for source in sources]
 
 
 @pytest.mark.parametrize(("count", "together"), [(FEW - 1, False), (FEW, True), (None, True)])
