@@ -6,10 +6,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -c docs -d build/doctrees
 BLAS := libopenblas0-pthread libatlas3-base libblas3
-PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
+PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/preprocessing/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
+# Where tests run without what macOS and Windows lack, and those of them that are cheap.
+WITHOUT_LINUX := PYTHONPATH=$(CURDIR)/tests/without_linux PYTHONWARNDEFAULTENCODING=1
+CHEAP_WITHOUT_LINUX := $(addprefix tests/,system scanning sorting sources results preprocessing/test_decoder_warnings.py \
+  preprocessing/test_jpeg.py engines/test_portable.py cli/test_scan.py cli/test_streams.py)
+
+.PHONY: help demo serve test test-portable lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -27,17 +32,25 @@ serve: $(VENV)/.installed-serve model ## set everything up and serve a page and 
 test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term
+	@echo "== running some again without what macOS and Windows lack; make test-portable runs all that can do without"
+	$(WITHOUT_LINUX) $(BIN)/python -m pytest --numprocesses auto --dist loadscope $(CHEAP_WITHOUT_LINUX)
+
+test-portable: $(VENV)/.installed-test model ## run the portable engines' tests without what macOS and Windows lack
+	$(WITHOUT_LINUX) $(BIN)/python -m pytest --numprocesses auto --dist loadscope
 
 lint: $(VENV)/.installed-test ## linting, formatting and types
 	@echo "== checking style and types"
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	for system in win32 darwin; do \
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system nsfw_caffe || exit 1; \
+	done
 
-caffe: blas $(BIN)/python ## build pycaffe and install it in .venv
+caffe: blas $(BIN)/python ## build pycaffe and install it in .venv, with what the published bits need
 	@echo "== building pycaffe (about two minutes the first time)"
 	docker/build_caffe.sh $(BIN)/python
-	$(PIP) install --quiet dist/caffe-*.whl
+	$(PIP) install --quiet dist/caffe-*.whl --editable '.[published]'
 
 blas: # OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
 	@dpkg --status $(BLAS) >/dev/null 2>&1 || { \
@@ -102,12 +115,12 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe"
-	$(PIP) install --quiet --editable '.[onnxruntime,published]'
+	$(PIP) install --quiet --editable '.[onnxruntime]'
 	@touch $@
 
 $(VENV)/.installed-serve: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe with its service"
-	$(PIP) install --quiet --editable '.[onnxruntime,published,serve]'
+	$(PIP) install --quiet --editable '.[onnxruntime,serve]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PACKAGING) | $(BIN)/python

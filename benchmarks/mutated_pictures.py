@@ -67,43 +67,52 @@ class Outcome:
 
 def main() -> int:
     """Score them and print a summary; the status is 1 where there was anything but scores and errors."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=2016)
-    parser.add_argument("--seconds", type=float, default=10.0, help="slower pictures are reported")
-    parser.add_argument("--only", type=int, metavar="N", help="score picture N alone, here")
-    parser.add_argument("--from", type=int, default=0, dest="start", help=argparse.SUPPRESS)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = arguments(__doc__)
     if options.only is not None:
         _work(options.only, options.only + 1, options.seed, sys.stdout)
         return 0
     if options.worker:
         _work(options.start, options.count, options.seed, sys.stdout)
         return 0
-    outcome = watch(options.count, options.seed, options.seconds)
+    return tell(watch(options.count, options.seed, options.seconds), options.seconds, "pictures")
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=2016)
+    parser.add_argument("--seconds", type=float, default=10.0, help="slower ones are reported")
+    parser.add_argument("--only", type=int, metavar="N", help="score number N alone, here")
+    parser.add_argument("--from", type=int, default=0, dest="start", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def tell(outcome: Outcome, seconds: float, what: str) -> int:
+    """Print what became of them, and return the status."""
     for kind in sorted(outcome.scored | outcome.errors):
         print(f"{kind}: {outcome.scored[kind]} scored, {outcome.errors[kind]} errors")
     print("\n".join([*outcome.slow, *outcome.escapes]))
     print(
-        f"{outcome.scored.total() + outcome.errors.total()} pictures: {outcome.scored.total()} scored, "
-        f"{outcome.errors.total()} errors, {len(outcome.slow)} slower than {options.seconds} s, "
+        f"{outcome.scored.total() + outcome.errors.total()} {what}: {outcome.scored.total()} scored, "
+        f"{outcome.errors.total()} errors, {len(outcome.slow)} slower than {seconds} s, "
         f"{len(outcome.escapes)} crashes, hangs and escapes; peak memory {outcome.peak} MiB"
     )
     return 1 if outcome.slow or outcome.escapes else 0
 
 
-def watch(count: int, seed: int, seconds: float) -> Outcome:
-    """Have a process score pictures, and another one go on where it died."""
+def watch(count: int, seed: int, seconds: float, module: str = "benchmarks.mutated_pictures") -> Outcome:
+    """Have a process score pictures, or what a module has, and another one go on where it died."""
     outcome = Outcome()
     start = 0
     while start < count:
-        start = _watch_one(start, count, seed, seconds, outcome)
+        start = _watch_one(start, count, seed, seconds, outcome, module)
     return outcome
 
 
-def _watch_one(start: int, count: int, seed: int, seconds: float, outcome: Outcome) -> int:
-    command = [sys.executable, "-m", "benchmarks.mutated_pictures", "--worker"]
+def _watch_one(start: int, count: int, seed: int, seconds: float, outcome: Outcome, module: str) -> int:
+    command = [sys.executable, "-m", module, "--worker"]
     command += ["--from", str(start), "--count", str(count), "--seed", str(seed)]
     number = start
     with (
@@ -115,7 +124,7 @@ def _watch_one(start: int, count: int, seed: int, seconds: float, outcome: Outco
             selector.register(process.stdout, selectors.EVENT_READ)
             while number < count:
                 if not selector.select(10 * seconds + (60 if number == start else 0)):
-                    outcome.escapes.append(f"picture {number}: hangs")
+                    outcome.escapes.append(f"number {number}: hangs")
                     process.kill()
                     return number + 1
                 line = process.stdout.readline()
@@ -123,14 +132,14 @@ def _watch_one(start: int, count: int, seed: int, seconds: float, outcome: Outco
                     status = process.wait()
                     complaints.seek(0)
                     last = complaints.read().decode(errors="replace").strip().rpartition("\n")[2]
-                    outcome.escapes.append(f"picture {number}: ended with status {status}: {last}")
+                    outcome.escapes.append(f"number {number}: ended with status {status}: {last}")
                     return number + 1
                 told = json.loads(line)
                 number = told["number"] + 1
                 outcome.peak = max(outcome.peak, told["peak"])
                 (outcome.errors if told["error"] else outcome.scored)[told["kind"]] += 1
                 if told["seconds"] > seconds:
-                    outcome.slow.append(f"picture {told['number']}: {told['seconds']:.1f} s, {told['error']}")
+                    outcome.slow.append(f"number {told['number']}: {told['seconds']:.1f} s, {told['error']}")
                 if number % 500 == 0:
                     print(f"{number} of {count}, peak memory {outcome.peak} MiB", flush=True)
     return number

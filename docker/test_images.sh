@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build an image of nsfw_caffe and prove it: the published bits, not as root, without a network, on a read-only root.
 #
-#   docker/test_images.sh [runtime|test|gpu]
+#   docker/test_images.sh [runtime|test|gpu|arm64]
+#     arm64    the runtime image for linux/arm64; elsewhere qemu-user emulates the CPU, which takes its time
 #
 # With Docker where its daemon answers; else, as root on Debian, with buildah: build steps and containers are chroots
 # then, and the base image is made from the packages of the machine's own Debian mirror, so no registry is needed.
@@ -11,7 +12,6 @@
 # with published.json and its pictures, to be checked too.
 set -euo pipefail
 
-readonly BASE=docker.io/library/debian:bookworm-slim
 readonly CERTIFICATES=/etc/ssl/certs/ca-certificates.crt # of this machine, for networks that re-sign TLS
 readonly MOST_MB=680
 readonly PHOTO=skimage/data/rocket.jpg SCORE=0.0003674396139103919 # nsfw_caffe/fidelity/recorded.json, ijg9d, atlas
@@ -41,13 +41,15 @@ assert service.wait(60) == 0, "SIGTERM did not end it with status 0"
 print(answer)'
 target=${1:-runtime}
 image=localhost/nsfw-caffe:$target
+base=docker.io/library/debian:bookworm-slim
+platform=() # this machine's
 cd "$(dirname "$0")/.."
 work=$PWD/build/images
 pictures=$work/pictures
 
 say() { printf '[%4d s] %s\n' "$SECONDS" "$*"; }
 fail() { say "FAILED: $*" >&2 && exit 1; }
-skip() { say "SKIPPED, no image was built: no Docker daemon answers, and $*" >&2 && exit 77; }
+skip() { say "SKIPPED, no image was built: $*" >&2 && exit 77; }
 
 # logged LOG COMMAND...: the output goes to a log, whose end is shown if the command fails.
 logged() {
@@ -63,14 +65,21 @@ docker_size() { docker image inspect --format '{{.Size}}' "$image"; }
 docker_run() { # [--entrypoint PROGRAM] [ARGUMENT...]
   local options=(--rm --network none --read-only --volume "$pictures:/data:ro")
   [[ $target != test ]] || options+=(--tmpfs /tmp)
+  options+=("${platform[@]}")
   [[ ${1:-} != --entrypoint ]] || { options+=("$1" "$2") && shift 2; }
   docker run "${options[@]}" "$image" "$@"
+}
+
+docker_emulate() {
+  local said
+  said=$(docker run --rm "${platform[@]}" "$base" true 2>&1) ||
+    skip "Docker starts no programs of arm64 (its machine needs qemu-user-static and binfmt-support): ${said##*$'\n'}"
 }
 
 # ---- with buildah ----
 
 buildah_prepare() {
-  local mirror keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  local mirror architecture keys=/usr/share/keyrings/debian-archive-keyring.gpg
   if ! { command -v buildah && command -v ip && command -v mmdebstrap; } >/dev/null; then
     say "installing buildah, iproute2 and mmdebstrap"
     logged apt apt-get update
@@ -80,25 +89,41 @@ buildah_prepare() {
   rm -rf "$work/run" # what is mounted, as far as it knew when it was last killed
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
     "$work/storage" "$work/run" >"$CONTAINERS_STORAGE_CONF"
-  ! buildah inspect --type image "$BASE" >/dev/null 2>&1 || return 0
-  say "making $BASE"
+  ! buildah inspect --type image "$base" >/dev/null 2>&1 || return 0
+  say "making $base"
   mirror=$(apt-get --print-uris download base-files 2>/dev/null | sed -n "s|^'\(.*\)/pool/.*|\1|p")
   [[ -n $mirror ]] || fail "apt knows no Debian mirror: run apt-get update"
   printf 'Types: deb\nURIs: %s\nSuites: bookworm\nComponents: main\nSigned-By: %s\n' \
     "$mirror" "$keys" >"$work/debian.sources"
   # Like the registry's: /usr merged without the help of perl, and no documents.
-  logged base mmdebstrap --variant=minbase --include=usr-is-merged --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+  architecture=$(dpkg --print-architecture)
+  [[ $target != arm64 ]] || architecture=arm64
+  logged base mmdebstrap --architectures="$architecture" --variant=minbase --include=usr-is-merged --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     bookworm "$work/base.tar" "$work/debian.sources"
   printf 'FROM scratch\nADD base.tar /\nENV PATH=%s\n' /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin |
-    logged base buildah build --format docker --tag "$BASE" --file - "$work"
+    logged base buildah build "${platform[@]}" --format docker --tag "$base" --file - "$work"
   rm "$work/base.tar"
+}
+
+# The emulator is registered with the flag F, so that chroots find it too.
+buildah_emulate() {
+  local folder=/proc/sys/fs/binfmt_misc
+  if ! { command -v arch-test && command -v qemu-aarch64-static && command -v update-binfmts; } >/dev/null; then
+    say "installing arch-test, binfmt-support and qemu-user-static"
+    logged apt apt-get update
+    DEBIAN_FRONTEND=noninteractive logged apt \
+      apt-get install --yes --no-install-recommends arch-test binfmt-support qemu-user-static
+  fi
+  [[ -e $folder/register ]] || mount --types binfmt_misc binfmt_misc "$folder" || skip "binfmt_misc cannot be mounted"
+  update-binfmts --enable qemu-aarch64
+  arch-test arm64 >/dev/null || skip "this machine starts no programs of arm64"
 }
 
 buildah_build() {
   logged build nice buildah build --pull=never --format docker --layers "$@"
-  container=$(buildah from --pull-never "$image")
+  container=$(buildah from --pull-never "${platform[@]}" "$image")
   trap 'buildah rm "$container" >/dev/null' EXIT
   root=$(buildah mount "$container")
 }
@@ -189,21 +214,34 @@ prove_no_gpu() {
 case $target in
   runtime | test) options=(--file docker/Dockerfile --target "$target") ;;
   gpu) options=(--file docker/Dockerfile.gpu) ;;
-  *) fail "usage: docker/test_images.sh [runtime|test|gpu]" ;;
+  arm64)
+    platform=(--platform linux/arm64)
+    options=(--file docker/Dockerfile --target runtime "${platform[@]}")
+    ;;
+  *) fail "usage: docker/test_images.sh [runtime|test|gpu|arm64]" ;;
 esac
 if docker info >/dev/null 2>&1; then
   tool=docker
 elif ((EUID != 0)); then
-  skip "buildah's chroots need root"
+  skip "no Docker daemon answers, and buildah's chroots need root"
 elif ! grep --quiet '^ID=debian' /etc/os-release; then
-  skip "this is not Debian, whose packages buildah's base image is made of"
+  skip "no Docker daemon answers, and this is not Debian, whose packages buildah's base image is made of"
 elif [[ -z ${NSFW_CAFFE_MOUNTS:-} ]]; then
   NSFW_CAFFE_MOUNTS=own exec unshare --mount "$PWD/docker/test_images.sh" "$@" # buildah leaves mounts behind
 else
   tool=buildah
 fi
 mkdir -p "$pictures"
-[[ $tool == docker ]] || buildah_prepare
+if [[ $target == arm64 && $(uname -m) != aarch64 ]]; then
+  "${tool}_emulate"
+fi
+if [[ $tool == buildah ]]; then
+  if [[ $target == arm64 ]]; then
+    base=localhost/debian:bookworm-slim-arm64
+    options+=(--build-arg "BASE=$base")
+  fi
+  buildah_prepare
+fi
 for name in NSFW_CAFFE_MODEL_SOURCE CAFFE_DEBIAN_MIRROR; do
   [[ -z ${!name:-} ]] || options+=(--build-arg "$name=${!name}")
 done
@@ -214,7 +252,7 @@ megabytes=$(($("${tool}_size") / 1000000))
 say "built: $megabytes MB"
 check "not root, no network, a read-only root" --entrypoint python3 -c "$CONFINED"
 case $target in
-  runtime)
+  runtime | arm64)
     ((megabytes < MOST_MB)) || fail "more than $MOST_MB MB"
     prove_scores
     prove_own_model

@@ -10,7 +10,6 @@ be taken back. docs/service.md puts nginx in front.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
 from pathlib import Path
@@ -41,7 +40,7 @@ async def ask_gate(picture: bytes) -> int:
             session.post(GATE, data=picture) as answer,
         ):
             return answer.status
-    except (aiohttp.ClientError, asyncio.TimeoutError):
+    except (TimeoutError, aiohttp.ClientError):
         return 503
 
 

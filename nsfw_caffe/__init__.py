@@ -13,7 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nsfw_caffe import evaluate, explain, networks, spark, training
     from nsfw_caffe.classifier import Classifier, Result, classify, classify_batch
-    from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError, NsfwCaffeError, ScoreError, TrainingError
+    from nsfw_caffe.errors import (
+        EngineUnavailable,
+        ImageError,
+        ModelError,
+        NsfwCaffeError,
+        ScoreError,
+        TrainingError,
+        VideoError,
+    )
     from nsfw_caffe.explain.explanation import Explanation
     from nsfw_caffe.options import ScoringOptions
     from nsfw_caffe.preprocessing.limits import Limits
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from nsfw_caffe.training.options import TrainingOptions
     from nsfw_caffe.training.result import TrainingResult
     from nsfw_caffe.training.run import train
+    from nsfw_caffe.video import VideoResult
 
 __all__ = [
     "Classifier",
@@ -40,6 +49,8 @@ __all__ = [
     "TrainingError",
     "TrainingOptions",
     "TrainingResult",
+    "VideoError",
+    "VideoResult",
     "__version__",
     "classify",
     "classify_batch",
@@ -55,7 +66,10 @@ __all__ = [
 
 _MODULES = {
     "classifier": ("Classifier", "Result", "classify", "classify_batch"),
-    "errors": ("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError", "ScoreError", "TrainingError"),
+    "errors": (
+        *("EngineUnavailable", "ImageError", "ModelError", "NsfwCaffeError"),
+        *("ScoreError", "TrainingError", "VideoError"),
+    ),
     "explain.explanation": ("Explanation",),
     "options": ("ScoringOptions",),
     "preprocessing.limits": ("Limits",),
@@ -65,6 +79,7 @@ _MODULES = {
     "training.options": ("TrainingOptions",),
     "training.result": ("TrainingResult",),
     "training.run": ("train",),
+    "video": ("VideoResult",),
 }
 
 

@@ -4,9 +4,11 @@ Most of a short command's time is spent on imports, and a signal may come then a
 of weight before it has seen to that.
 """
 
-# These two are there already; the others take their time.
+# These are there already, or a part of Python itself; the others take their time.
+import _thread
 import os
 import sys
+import time
 
 try:
     import signal
@@ -40,7 +42,8 @@ def main() -> int:
         status = INTERRUPTED
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 0
-    signal.setitimer(signal.ITIMER_REAL, 0)  # of an interrupt that came too late
+    if sys.platform != "win32" and hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)  # of an interrupt that came too late
     for number in (signal.SIGINT, signal.SIGTERM):
         if callable(signal.getsignal(number)):
             # What is left is Python's end, which has nothing to tell either.
@@ -65,11 +68,23 @@ def interrupt(_number: int, frame: "FrameType | None") -> None:
     """Raise KeyboardInterrupt; in a `__del__` a moment later, since Python would print it there, and go on."""
     while frame is not None:
         if frame.f_code.co_name == "__del__":
-            signal.signal(signal.SIGALRM, interrupt)
-            signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
+            _again_in_a_moment()
             return
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _again_in_a_moment() -> None:
+    if sys.platform != "win32" and hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
+    else:
+        _thread.start_new_thread(_interrupt_later, ())
+
+
+def _interrupt_later() -> None:
+    time.sleep(_A_MOMENT)
+    _thread.interrupt_main()
 
 
 def _stop_scan(*_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 
@@ -26,12 +27,12 @@ from nsfw_caffe.preprocessing.jpeg import create_codec, describe_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.steps import Source, describe
 from nsfw_caffe.reloading import Pickled, blas_of, reload
+from nsfw_caffe.system.forking import in_forked_child
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from nsfw_caffe.explain.explainer import Explainer
     from nsfw_caffe.explain.explanation import Detail, Explanation
+    from nsfw_caffe.video import Progress, VideoResult
 
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -402,6 +403,80 @@ class Classifier:
         """
         return self._explainer.explain(source, detail)
 
+    def classify_video(
+        self,
+        source: str | os.PathLike[str] | bytes | BinaryIO,
+        every: float = 1.0,
+        start: float | None = None,
+        end: float | None = None,
+        limit: int | None = None,
+        *,
+        threshold: float = 0.8,
+        stop_at: float | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> VideoResult:
+        """Score the frames of a video, or of an animated GIF, PNG, WebP or AVIF file, that are shown every so often.
+
+        Memory does not grow with its length: a few frames are held at a time, and of all others their scores. What of a
+        damaged file can be decoded is scored; `complete` and `warnings` say so. docs/video.md is the guide.
+
+        Parameters
+        ----------
+        source : str, os.PathLike, bytes or binary file object
+            The file. FFmpeg opens nothing else, whatever it names.
+        every : float, default 1.0
+            Seconds from one frame to the next; 0 for every frame. What is shorter than a step may be missed.
+        start, end : float, optional
+            Seconds from the beginning of the video: the part of it to score, without its end.
+        limit : int, optional
+            How many times are looked at, at most; by default 100,000.
+        threshold : float, default 0.8
+            The score from which on a frame belongs to a segment.
+        stop_at : float, optional
+            The score that ends it: the first frame that reaches it is the last one.
+        workers : int, optional
+            As for `scan`; the scores do not depend on it. Decoding takes one thread.
+        progress : callable, optional
+            Is called with the seconds that are scored, and how many there are, or None where the file does not say.
+
+        Returns
+        -------
+        VideoResult
+            The scores by time, the highest one, the 95th percentile, the mean, and the segments.
+
+        Raises
+        ------
+        VideoError
+            If it is no video, or nothing of it can be decoded; the message names it. It is an ImageError.
+        EngineUnavailable
+            As for `classify`; or if it is a video, and PyAV is not installed: the message says how to.
+        ScoreError
+            As for `classify`.
+        ValueError
+            If a time, a limit or a number of workers makes no sense, or the Classifier is closed.
+
+        Examples
+        --------
+        >>> import nsfw_caffe
+        >>> result = nsfw_caffe.Classifier().classify_video("clip.gif", every=0.5)
+        >>> result.scores.round(2).tolist()
+        [0.0, 0.02, 0.02]
+        """
+        from nsfw_caffe.sources.frames import frames
+        from nsfw_caffe.video import score_frames
+
+        self._engines.require_open()
+        opened = frames(source, every, start, end, limit, limits=self.options.limits)
+        with contextlib.closing(opened):
+            return score_frames(
+                opened,
+                lambda pictures: self._score(pictures, workers),
+                threshold=threshold,
+                stop_at=stop_at,
+                progress=progress,
+            )
+
     @functools.cached_property
     def _explainer(self) -> Explainer:
         # With it comes what reads networks, which scoring does without.
@@ -460,4 +535,4 @@ def _renew_lock() -> None:
 
 _default_lock = threading.Lock()
 _create_default = functools.cache(Classifier)
-os.register_at_fork(after_in_child=_renew_lock)
+in_forked_child(_renew_lock)

@@ -61,6 +61,10 @@ class ImageError(_SourceError, ValueError):
     """
 
 
+class VideoError(ImageError):
+    """A source is no video or animation, or no frame of it can be decoded; the message is `source` and `reason`."""
+
+
 class EngineUnavailable(NsfwCaffeError):  # noqa: N818 - a state, named as one
     """The engine, device or set-up asked for cannot be used here; the message says what would make it available."""
 

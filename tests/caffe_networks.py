@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 Array = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -18,8 +19,7 @@ Shape = tuple[int, ...]
 def load(prototxt: Path) -> Any:
     """Load a network in pycaffe, with the weights that its fillers give."""
     os.environ.setdefault("GLOG_minloglevel", "2")
-    import caffe
-
+    caffe = pytest.importorskip("caffe", reason="Caffe is there on Linux alone")
     caffe.set_mode_cpu()
     return caffe.Net(str(prototxt), caffe.TEST)
 

@@ -12,7 +12,7 @@ import nsfw_caffe
 from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.model.spec import ModelFiles
-from tests.support import REPOSITORY, made_once, run
+from tests.support import LINUX, REPOSITORY, made_once, run
 
 PICTURES, BROKEN = 100, 2
 """A scan of so many takes a few seconds of one core, time enough to stop and to kill it in."""
@@ -38,12 +38,42 @@ def pytest_configure(config: pytest.Config) -> None:
     # There are as many of pytest-xdist's processes as cores, and OpenBLAS's threads wait for one another by spinning:
     # several to a core cost a third more than one. A test of several threads asks for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if b"avx2" in Path("/proc/cpuinfo").read_bytes() and _kernel_of_openblas() == "Prescott":
+    if LINUX and b"avx2" in Path("/proc/cpuinfo").read_bytes() and _kernel_of_openblas() == "Prescott":
         # A CPU that is newer than the library, which then takes a kernel of 2004: four times slower.
         os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
     # Else each of the thousand Python processes to come would compile the library again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     fetch()  # before the processes start, none of which then finds another one than the others
+
+
+ON_LINUX_ALONE = (
+    *("fidelity", "service", "spark", "training", "cli/test_serve.py"),
+    *(f"engines/test_{name}.py" for name in ("blas", "caffe", "caffe_gpu", "what_pycaffe_scores")),
+    *(f"model/test_{name}.py" for name in ("blobs", "schema", "shapes")),
+    *(f"networks/test_{name}.py" for name in ("build", "measure")),
+    *(f"parallel/test_{name}.py" for name in ("caffe_workers", "worker_pool")),
+    *(f"system/test_{name}.py" for name in ("forking", "processes")),
+    *(f"test_{name}.py" for name in ("docker", "examples", "fork", "packaging", "privacy", "workflows")),
+)
+"""Rooms and modules of tests about what other systems lack: Caffe, the service, Spark, training, `os.fork`, strace."""
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave tests alone that could only skip."""
+    folder = Path(__file__).parent
+    return True if not LINUX and any(collection_path == folder / name for name in ON_LINUX_ALONE) else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is promised on Linux alone, and what is asked of Caffe."""
+    if not LINUX and item.get_closest_marker("linux") is not None:
+        pytest.skip("promised on Linux alone")
+    if not LINUX and "caffe" in _parameters(item):
+        pytest.skip("Caffe is there on Linux alone")
+
+
+def _parameters(item: pytest.Item) -> list[object]:
+    return list(item.callspec.params.values()) if hasattr(item, "callspec") else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,6 +125,8 @@ def model_files() -> ModelFiles:
 @pytest.fixture(scope="session")
 def classifier(model_files: ModelFiles) -> nsfw_caffe.Classifier:  # noqa: ARG001 - fetched first
     """Return the original network in the real Caffe, on the default BLAS."""
+    if not LINUX:
+        pytest.skip("Caffe is there on Linux alone")
     return nsfw_caffe.Classifier(engine="caffe")
 
 

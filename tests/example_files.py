@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 from tests.support import PHOTOS
 
 FILES = {
@@ -19,13 +21,18 @@ FILES = {
 }
 """What examples may use, and which of scikit-image's files it is; one is no picture, and the labels are made up."""
 
+CLIP = ("chelsea.png", "astronaut.png")
+"""What is shown in clip.gif, for 0.4 s and for 0.8 s."""
+
 TABLE = "source,label,score\na.jpg,sfw,0.1\nb.jpg,sfw,0.4\nc.jpg,nsfw,0.35\nd.jpg,nsfw,0.8\n"
 """What is in the file labels.csv."""
 
 
 def make_example_files(folder: Path) -> None:
-    """Fill a folder with FILES and labels.csv."""
+    """Fill a folder with FILES, labels.csv and clip.gif."""
     for path, original in FILES.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PHOTOS / original, folder / path)
     (folder / "labels.csv").write_text(TABLE)
+    first, second = (Image.open(PHOTOS / name).resize((256, 256)) for name in CLIP)
+    first.save(folder / "clip.gif", save_all=True, append_images=[second], duration=[400, 800])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -14,7 +13,12 @@ from pathlib import Path
 import pytest
 import skimage
 
+from nsfw_caffe.system.locks import locked
+
 Child = subprocess.CompletedProcess[str]
+
+LINUX = sys.platform == "linux" and not hasattr(sys.modules.get("sitecustomize"), "LACKING")
+"""Whether all is there that Linux has, and nothing of it is taken away (tests/without_linux)."""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PHOTOS = Path(skimage.__file__).parent / "data"
@@ -54,8 +58,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     if "PYTEST_XDIST_WORKER" in os.environ:
         run_folder = run_folder.parent  # each process has a folder of its own in the whole run's
     folder, unfinished = run_folder / name, run_folder / f"{name}.unfinished"
-    with (run_folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(run_folder / f"{name}.lock", seconds=600):
         if not folder.exists():
             shutil.rmtree(unfinished, ignore_errors=True)  # of a process that failed
             unfinished.mkdir()

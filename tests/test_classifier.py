@@ -219,6 +219,7 @@ def test_no_engine_is_kept_that_nobody_uses(engine: EngineName) -> None:
     assert sorted(own._engines._engines) == sorted([1, *kept])
 
 
+@pytest.mark.linux
 def test_repr() -> None:
     assert re.fullmatch(
         r"Classifier\(engine='caffe', blas='OpenBLAS [0-9.]+ \w+', "
@@ -230,6 +231,7 @@ def test_repr() -> None:
     assert portable.endswith(", decode='fast', threads=2)")
 
 
+@pytest.mark.linux
 def test_options_are_what_it_was_made_from() -> None:
     made = Classifier(engine="onnxruntime", threads=1)
     assert made.options == ScoringOptions(engine="onnxruntime", threads=1)
@@ -237,6 +239,7 @@ def test_options_are_what_it_was_made_from() -> None:
     assert Classifier().options == ScoringOptions(engine="caffe")
 
 
+@pytest.mark.linux
 def test_published_with_the_jpeg_library_of_pillow() -> None:
     code = (
         "import nsfw_caffe, sys\n"
@@ -246,6 +249,7 @@ def test_published_with_the_jpeg_library_of_pillow() -> None:
     assert run("-c", code, PATHS[0]).stdout == "True 0.03170223906636238\n"  # recorded.json: pillow, atlas
 
 
+@pytest.mark.linux
 def test_auto_takes_no_other_engine_for_one_that_is_broken(tmp_path: Path) -> None:
     (tmp_path / "caffe.py").write_text("raise ImportError('libcudart.so.11.0: cannot open shared object file')")
     code = (

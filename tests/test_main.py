@@ -63,6 +63,7 @@ def end(command: list[str], send: signal.Signals, delay: float, prepare: Callabl
     return child.returncode, errors
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.usefixtures("here")
 def test_an_interrupt_at_any_moment_ends_without_a_traceback(name: str) -> None:
@@ -76,6 +77,7 @@ def test_an_interrupt_at_any_moment_ends_without_a_traceback(name: str) -> None:
     assert 130 in statuses
 
 
+@pytest.mark.linux
 @pytest.mark.usefixtures("here")
 def test_a_scan_is_terminated_at_any_moment_with_one_status() -> None:
     statuses = set()
@@ -91,11 +93,35 @@ def test_a_scan_is_terminated_at_any_moment_with_one_status() -> None:
     assert statuses <= {4, 0}
 
 
+@pytest.mark.linux
 @pytest.mark.usefixtures("here")
 def test_an_ignored_interrupt_stays_ignored() -> None:
     """As of a program that a shell's script has started in the background."""
     ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
     assert end(COMMANDS["rank"], signal.SIGINT, 0.1, ignore) == (0, "")  # type: ignore[arg-type]
+
+
+IN_A_FINALIZER = """
+import signal, time
+from nsfw_caffe.__main__ import interrupt
+signal.signal(signal.SIGINT, interrupt)
+class Kept:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+kept = Kept()
+try:
+    del kept
+    for _ in range(1000):
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("without", ["", "import signal; del signal.setitimer"], ids=["timer", "no timer"])
+def test_an_interrupt_in_a_finalizer_comes_a_moment_later(without: str) -> None:
+    child = run("-c", without + IN_A_FINALIZER)
+    assert (child.stdout, child.stderr) == ("interrupted\n", "")
 
 
 def test_the_package_is_imported_in_a_moment() -> None:

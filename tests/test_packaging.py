@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -35,6 +36,20 @@ def make_environment(folder: Path, *install: str | Path) -> Path:
     return folder / "bin"
 
 
+def is_made(name: str) -> bool:
+    """Tell whether a file of the source distribution is made by setuptools."""
+    return name in {"PKG-INFO", "setup.cfg"} or name.startswith("nsfw_caffe.egg-info/")
+
+
+def sources_here() -> set[str]:
+    """List the files that git knows or would add; where this is no checkout, those that its distribution came with."""
+    if (REPOSITORY / ".git").exists():
+        listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        return set(subprocess.check_output(listing, cwd=REPOSITORY, text=True).split("\0")) - {""}
+    names = (REPOSITORY / "nsfw_caffe.egg-info/SOURCES.txt").read_text().splitlines()
+    return {name for name in names if not is_made(name)}
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Build the source distribution, and the wheel from that: (wheel, sdist)."""
@@ -59,26 +74,37 @@ def environment(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempP
 def test_wheel_holds_the_package_and_no_more(distributions: tuple[Path, Path]) -> None:
     names = zipfile.ZipFile(distributions[0]).namelist()
     packaged = {name for name in names if not name.startswith(f"nsfw_caffe-{__version__}.dist-info/")}
-    files = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "nsfw_caffe"], cwd=REPOSITORY)
-    sources = {name for name in files.decode().split() if not name.endswith((".c", ".h"))}
-    extension = {f"nsfw_caffe/preprocessing/_resize{sysconfig.get_config_var('EXT_SUFFIX')}"}
-    assert packaged == sources | extension
+    sources = {name for name in sources_here() if name.startswith("nsfw_caffe/") and not name.endswith((".c", ".h"))}
+    assert packaged == sources | {"nsfw_caffe/preprocessing/_resize.abi3.so"}
     data = {"py.typed", "fidelity/recorded.json", "model/schema/caffe.proto", "report/style.css"}
     assert {f"nsfw_caffe/{name}" for name in data} <= packaged
+
+
+def test_wheel_is_for_every_python_from_the_floor_on(distributions: tuple[Path, Path]) -> None:
+    _, _, interpreter, abi, _ = distributions[0].name.split("-")
+    assert (interpreter, abi) == ("cp311", "abi3")
 
 
 def test_metadata(distributions: tuple[Path, Path]) -> None:
     metadata = zipfile.ZipFile(distributions[0]).read(f"nsfw_caffe-{__version__}.dist-info/METADATA").decode()
     needed = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE))
-    assert needed == {"numpy", "Pillow", "protobuf", "scikit-image", "tqdm"}
-    assert 'Requires-Dist: jpeglib==1.0.2; extra == "published"' in metadata
+    assert needed == {"filelock", "numpy", "Pillow", "platformdirs", "protobuf", "scikit-image", "tqdm"}
+    assert "Requires-Dist: jpeglib==1.0.2; (sys_platform != " in metadata  # not where pip could not install it
 
 
-def test_sdist_builds_and_says_its_licence(distributions: tuple[Path, Path]) -> None:
+def test_sdist_is_the_checkout(distributions: tuple[Path, Path]) -> None:
+    """Its tests, and what else `make test` takes; not the model, which lies in a checkout's folder too."""
     with tarfile.open(distributions[1]) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"LICENSE", "README.md", "setup.py", "pyproject.toml", "nsfw_caffe/__init__.py"} <= names
-    assert {f"nsfw_caffe/preprocessing/_resize{part}" for part in (".c", "_passes.h", "_vectors.h", ".pyi")} <= names
+        members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
+    assert {name for name in members if not is_made(name)} == sources_here()
+    assert "nsfw_caffe/preprocessing/_resize_passes.h" in members
+    for name in ("docker/build_caffe.sh", ".ci/run"):
+        assert members[name].mode & stat.S_IXUSR, name
+
+
+def test_an_index_would_take_both(distributions: tuple[Path, Path]) -> None:
+    child = run("-m", "twine", "check", "--strict", *distributions)
+    assert child.returncode == 0, child.stdout + child.stderr
 
 
 def test_without_a_compiler_it_installs_and_pillow_resizes(distributions: tuple[Path, Path], tmp_path: Path) -> None:
@@ -115,7 +141,7 @@ def test_published_extra_is_named_where_it_is_missing(
     variables = os.environ | {"NSFW_CAFFE_MODEL_DIR": str(model_files.prototxt.parent)}
     child = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert (child.returncode, child.stdout) == (3, "")
-    assert "pip install '.[published]'" in child.stderr
+    assert "needs the package jpeglib: pip install jpeglib==1.0.2\n" in child.stderr
 
 
 def test_wheel_and_an_extra_are_enough(

@@ -18,6 +18,7 @@ import matplotlib
 import pytest
 
 from nsfw_caffe.model.spec import ModelFiles
+from tests.clips import X264, Clip
 from tests.support import PHOTOS, REPOSITORY, run
 
 OWN_CACHE = "cache/nsfw_caffe"
@@ -48,6 +49,7 @@ COMMANDS = {
         f"classify --engine onnxruntime {PICTURE}",
         "scan --engine onnxruntime --workers 2 pictures -o results.parquet",
         "report results.parquet --html page.html --thumbnails 2",
+        "video clip.mp4 --html page.html",
     ],
     "openvino": [
         f"classify --engine openvino {PICTURE}",
@@ -144,6 +146,7 @@ def watch(folder: Path, model: ModelFiles, commands: list[list[str]], **variable
     (folder / "matplotlibrc").write_text(
         "text.usetex: True"
     )  # which would start LaTeX, and is no setting of the user's
+    Clip("clip.mp4", "libx264", X264, 2.0).write(folder)
     (folder / "fonts.conf").write_text(FONTS.format(fonts=Path(matplotlib.get_data_path()) / "fonts"))
     for file in (model.prototxt, model.caffemodel):
         (folder / "model" / file.name).symlink_to(file)

@@ -11,8 +11,8 @@ from tests.support import run
 
 NAMES = {
     "nsfw_caffe": "Classifier EngineUnavailable Explanation ImageError Limits ModelError NsfwCaffeError Record Result "
-    "ScanResult ScoreError TrainingError TrainingOptions TrainingResult __version__ classify classify_batch evaluate "
-    "explain networks read_results scan spark train training",
+    "ScanResult ScoreError TrainingError TrainingOptions TrainingResult VideoError VideoResult __version__ classify "
+    "classify_batch evaluate explain networks read_results scan spark train training",
     "nsfw_caffe.evaluate": "Calibration Comparison Confusion Evaluation GroupTest Interval LabelledScores Options "
     "Policy PrecisionRecall RateAt Roc RunsCompared Samples Share Strata Stratum ThresholdChoice auc_interval "
     "bootstrap calibration choose_threshold clopper_pearson compare compare_runs confusion evaluate evaluate_folders "

@@ -6,7 +6,7 @@ beside it, and a file that was damaged is seen at each load, for 15 ms, and made
 
 Anybody can give a file a name that fits its content. So the original's conversion has to have the one hash that is
 known of it; and of another model's, which nobody can know, only a file is taken that nobody but this user and root can
-have put there.
+have put there: never on Windows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ _DIGITS = 16
 """Hexadecimal digits of the inputs' hash in a name; the content's hash stands there in full."""
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+# Windows has neither these nor an owner that is told so briefly, and opens no folder.
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def onnx_model(files: ModelFiles) -> bytes:
@@ -114,9 +118,9 @@ def _load_own(folder: Path, prefix: str) -> bytes | None:
 
 @contextmanager
 def _own_folder(folder: Path) -> Iterator[int | None]:
-    """Open a folder that nobody else can write to; None where it is not one."""
+    """Open a folder that nobody else can write to; None where it is not one, or that cannot be told."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(folder, _FOLDER)
     except OSError:
         yield None
         return
@@ -130,8 +134,7 @@ def _read_own(folder: int, name: str) -> bytes | None:
     """Read a file that nobody else can write to; what is looked at is what is open, so nothing can change between."""
     try:
         # A link may lead to where somebody else writes.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
+        with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as file:
             status = os.fstat(file.fileno())
             return file.read() if stat.S_ISREG(status.st_mode) and _is_own(status) else None
     except OSError:
@@ -140,7 +143,7 @@ def _read_own(folder: int, name: str) -> bytes | None:
 
 def _is_own(status: os.stat_result) -> bool:
     """Tell whether this user or root owns it, and nobody else can write to it."""
-    return status.st_uid in (0, os.geteuid()) and not status.st_mode & _OTHERS_WRITE
+    return hasattr(os, "geteuid") and status.st_uid in (0, os.geteuid()) and not status.st_mode & _OTHERS_WRITE
 
 
 def _store(folder: Path, name: str, content: bytes, *, original: bool) -> bool:

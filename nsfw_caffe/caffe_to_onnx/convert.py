@@ -14,6 +14,7 @@ from nsfw_caffe.model.check import check_blobs
 from nsfw_caffe.model.layer import Shape, refusal
 from nsfw_caffe.model.network import layers_in_test, read_caffemodel, read_prototxt
 from nsfw_caffe.model.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
+from nsfw_caffe.system.extras import install_hint
 
 
 def convert(prototxt: Path, caffemodel: Path) -> bytes:
@@ -44,9 +45,7 @@ def require_onnx() -> None:
     try:
         from onnx import TensorProto, helper, numpy_helper  # noqa: F401 - what writing the graph takes
     except ImportError as error:
-        raise EngineUnavailable(
-            f"converting the model: {error}; get it with pip install '.[onnxruntime]' from the checkout"
-        ) from error
+        raise EngineUnavailable(f"converting the model: {error}; get it with {install_hint('onnxruntime')}") from error
 
 
 def _read(prototxt: Path) -> NetParameter:

@@ -40,10 +40,12 @@ from nsfw_caffe.cli import (
     streams,
     train,
     verify,
+    video,
 )
 from nsfw_caffe.cli.arguments import add_common_options, all_parsers, join_json_file
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ResultsUnreadable, ScanStopped
 from nsfw_caffe.results.names import visible
+from nsfw_caffe.system.extras import install_hint
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -57,13 +59,13 @@ _STATUS = {
 """Exit status of an error that ends a command; of any other one, what was asked for cannot be done: wrong usage."""
 
 _COMMANDS = (
-    classify, explain, scan, serve, report, rank, sort, evaluate, compare, train, model, networks, verify,
+    classify, video, explain, scan, serve, report, rank, sort, evaluate, compare, train, model, networks, verify,
 )  # fmt: skip
 _WITH_JSON_FILE = ("evaluate", "compare")
 
 _SHELLS = ("bash", "zsh", "tcsh")
 
-_FILES = ("IMAGE", "SOURCE", "FILE", "FILE.json", "FILE_OR_NAME")
+_FILES = ("IMAGE", "VIDEO", "SOURCE", "FILE", "FILE.json", "FILE_OR_NAME")
 """Metavars of files whose names are kept as text; what is a pathlib.Path is a file as well, but for DIR."""
 
 
@@ -139,7 +141,7 @@ def _completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
     try:
         import shtab
     except ImportError as error:
-        raise NsfwCaffeError("completion needs shtab: pip install '.[completion]' from the checkout") from error
+        raise NsfwCaffeError(f"completion needs shtab: {install_hint('completion')}") from error
 
     for each in all_parsers(parser):
         for action in each._actions:
@@ -183,6 +185,7 @@ def create_parser() -> _Parser:
         epilog="Exit status: 0 well, 1 failures, 2 usage, 3 no model, 4 stopped, 5 bad results",
         formatter_class=lambda prog: _Help(prog, max_help_position=28),
     )
+    parser._optionals.title = None  # no line for it
     parser.add_argument("--version", action="store_true", help="print the version; with -v, of what it runs on too")
     parser.add_argument("--print-completion", choices=_SHELLS, metavar="SHELL", help="script for bash, zsh or tcsh")
     commands = parser.add_subparsers(prog="nsfw-caffe", title="commands", dest="command", metavar="COMMAND")

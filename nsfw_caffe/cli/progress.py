@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from nsfw_caffe.cli.streams import complain
+from nsfw_caffe.results.names import visible
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -68,6 +69,28 @@ class Steps:
         self._bar.total = total
         self._bar.n = done
         self._bar.set_description_str(what)
+
+
+class Seconds:
+    """Shows how far a video is, where standard error is a terminal."""
+
+    def __init__(self, name: str, *, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        form = "{desc}: {n:.0f} of {total:.0f} s of the video, {elapsed}"
+        disable = quiet or not sys.stderr.isatty()
+        self._bar: tqdm[NoReturn] = tqdm(bar_format=form, total=0, desc=visible(name), disable=disable, leave=False)
+
+    def __enter__(self) -> Seconds:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def show(self, done: float, total: float | None) -> None:
+        """Say how many seconds are scored, and of how many; where that is not known, of so many."""
+        self._bar.total = max(total or 0, done)
+        self._bar.update(done - self._bar.n)
 
 
 def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:

@@ -22,6 +22,8 @@ from nsfw_caffe.cli.streams import complain, finish, say
 from nsfw_caffe.errors import NsfwCaffeError
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS
 from nsfw_caffe.service.options import ServiceOptions
+from nsfw_caffe.system.extras import install_hint
+from nsfw_caffe.system.proc import require_linux
 from nsfw_caffe.system.processes import available_cores
 
 _DESCRIPTION = """\
@@ -72,6 +74,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         parser.error("--max-size: requests need a limit")
     if options.allow_host and not options.allow_url:
         parser.error("--allow-host goes with --allow-url")
+    require_linux("serving")
     try:
         from nsfw_caffe.service.logs import to_standard_error
         from nsfw_caffe.service.server import serve
@@ -79,7 +82,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("nsfw_caffe"):
             raise
-        raise NsfwCaffeError(f"serving needs {error.name}: pip install '.[serve]' from the checkout") from error
+        raise NsfwCaffeError(f"serving needs {error.name}: {install_hint('serve')}") from error
 
     scoring = scoring_options(options)
     if is_original(options):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.forking import no_fork
 from nsfw_caffe.system.processes import available_cores
 
@@ -145,13 +146,16 @@ def threads_a_picture(options: ScoringOptions, callers: int) -> int:
     return max(1, (options.threads or available_cores()) // callers)
 
 
-def import_module(name: str, library: str, advice: str) -> Any:  # noqa: ANN401
-    """Import an engine's package; one that is not there is another error than one that is broken."""
+def import_module(name: str, library: str, advice: str | None = None) -> Any:  # noqa: ANN401
+    """Import an engine's package; one that is not there is another error than one that is broken.
+
+    `advice` says how to get it, by default with the extra of its name.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name in (name, None):
-            raise EngineNotInstalledError(f"{library}: {error}; {advice}") from error
+            raise EngineNotInstalledError(f"{library}: {error}; {advice or install_hint(name)}") from error
         raise EngineUnavailable(f"{library}: {name} is installed but cannot be loaded: {error}") from error
 
 

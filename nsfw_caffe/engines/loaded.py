@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import os
 import threading
 import weakref
 
@@ -12,6 +11,7 @@ from nsfw_caffe.engines.base import Engine, FeatureReader, create_engine, create
 from nsfw_caffe.errors import EngineUnavailable, ModelError
 from nsfw_caffe.model.spec import ModelFiles, model_files
 from nsfw_caffe.options import ScoringOptions
+from nsfw_caffe.system.forking import in_forked_child
 
 
 class LoadedEngines:
@@ -105,4 +105,4 @@ def _after_fork() -> None:
         engines._forget()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+in_forked_child(_after_fork)

@@ -52,7 +52,7 @@ def require(options: ScoringOptions) -> Any:  # noqa: ANN401
     require_float32("onnxruntime", options)
     # From 1.29 on it would report itself when it is imported, and keep an id of the machine in the home.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    onnxruntime = import_module("onnxruntime", "onnxruntime", "pip install '.[onnxruntime]' from the checkout")
+    onnxruntime = import_module("onnxruntime", "onnxruntime")
     if options.gpu is not None and _CUDA not in onnxruntime.get_available_providers():
         raise EngineUnavailable(
             f"device 'gpu:{options.gpu}': this onnxruntime is built for the CPU; "

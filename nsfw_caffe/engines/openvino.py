@@ -6,7 +6,6 @@ import platform
 import queue
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,17 @@ from nsfw_caffe.engines.trial import try_model
 from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.model.spec import INPUT_SHAPE, ModelFiles
 from nsfw_caffe.options import Precision, ScoringOptions
+from nsfw_caffe.system import proc
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 _TELEMETRY = "openvino_telemetry"
 
-_CPUINFO = Path("/proc/cpuinfo")
-
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert"}
 """Linux's names of the x86 extensions that OpenVINO computes bfloat16 with."""
+
+_X86 = ("x86_64", "AMD64")
+"""What systems call it."""
 
 
 def create(files: ModelFiles, options: ScoringOptions, callers: int = 1) -> OpenVinoEngine:
@@ -162,7 +163,7 @@ def _import_openvino() -> Any:  # noqa: ANN401
     if hidden:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
     try:
-        return import_module("openvino", "openvino", "pip install '.[openvino]' from the checkout")
+        return import_module("openvino", "openvino")
     finally:
         if hidden:
             del sys.modules[_TELEMETRY]
@@ -172,13 +173,13 @@ def _require_bfloat16(core: Any) -> None:  # noqa: ANN401
     """Refuse bfloat16 where it would be emulated, which is slower than float32."""
     # OpenVINO lists BF16 for each CPU with AVX-512, so the CPU itself is asked too.
     listed = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if not listed or (platform.machine() == "x86_64" and not _BFLOAT16_FLAGS & _cpu_flags()):
+    if not listed or (platform.machine() in _X86 and not _BFLOAT16_FLAGS & _cpu_flags()):
         raise EngineUnavailable(
             "openvino: precision 'bfloat16': this CPU has no bfloat16 units (AVX512_BF16 or AMX-BF16), "
-            "so it would be emulated, slower than 'float32'"
+            "or the system does not tell, so it would be emulated, slower than 'float32'"
         )
 
 
 def _cpu_flags() -> set[str]:
-    lines = _CPUINFO.read_text().splitlines()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+    flags = (line.partition(":")[2] for line in proc.lines("cpuinfo") if line.startswith("flags"))
+    return set(next(flags, "").split())

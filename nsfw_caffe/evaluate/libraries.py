@@ -8,6 +8,7 @@ from typing import Any
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.errors import EvaluationError
+from nsfw_caffe.system.extras import install_hint
 
 
 def load(module: str, library: str = "scikit-learn") -> Any:  # noqa: ANN401 - a module without stubs
@@ -15,7 +16,7 @@ def load(module: str, library: str = "scikit-learn") -> Any:  # noqa: ANN401 - a
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise EvaluationError(f"evaluation needs {library}: pip install '.[evaluate]' from the checkout") from error
+        raise EvaluationError(f"evaluation needs {library}: {install_hint('evaluate')}") from error
 
 
 def check_libraries() -> None:

@@ -24,7 +24,7 @@ from nsfw_caffe.options import ENGINES, EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import CODECS, create_codec, describe_codec
 from nsfw_caffe.preprocessing.resize import PATHS
 from nsfw_caffe.preprocessing.steps import preprocess
-from nsfw_caffe.system import processes
+from nsfw_caffe.system import proc, processes
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def measure(paths: list[Path], options: ScoringOptions) -> tuple[Environment, li
     run = subprocess.run(
         processes.command("fidelity.measure", *arguments(options), *map(str, paths)),
         # With some of OpenBLAS's kernels the last bits depend on the number of threads, by default that of the cores.
-        env=processes.environment(OPENBLAS_NUM_THREADS="1"),
+        env=processes.environment(OPENBLAS_NUM_THREADS="1", PYTHONIOENCODING="utf-8:backslashreplace"),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     if run.returncode != 0:
         raise EngineUnavailable(run.stderr.strip() or f"the child process ended with status {run.returncode}")
@@ -96,10 +96,10 @@ def _environment(codec: str) -> Environment:
 
 def cpu_name() -> str:
     """Return the CPU's model name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in proc.lines("cpuinfo"):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return platform.machine()
+    return platform.processor() or platform.machine()
 
 
 def describe_installation() -> list[str]:

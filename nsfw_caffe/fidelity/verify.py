@@ -18,6 +18,7 @@ import numpy as np
 from nsfw_caffe.errors import EngineUnavailable, ImageError, ModelError
 from nsfw_caffe.fidelity.measure import Environment, Measured, measure
 from nsfw_caffe.options import BlasChoice, EngineName, Jpeg, ScoringOptions
+from nsfw_caffe.system.extras import install_hint
 
 RECORDED = resources.files("nsfw_caffe.fidelity") / "recorded.json"
 """Tensors and scores of pictures from scikit-image's wheel; `benchmarks/fidelity.py --record` writes it."""
@@ -143,7 +144,7 @@ def check_portable(expected: list[Expected]) -> list[PortableFinding]:
 
 def _check_engine(engine: EngineName, recorded: list[Expected]) -> PortableFinding:
     if importlib.util.find_spec(engine) is None:
-        return PortableFinding(engine, "not installed", f"pip install '.[{engine}]' from the checkout")
+        return PortableFinding(engine, "not installed", install_hint(engine))
     try:
         _, measured = measure([picture.path for picture in recorded], ScoringOptions(engine=engine))
     except EngineUnavailable as error:
@@ -201,7 +202,7 @@ def _compare_published(expected: Expected, published: float, score: float, envir
     if environment.codec != "ijg9d":
         causes.append(f"{environment.jpeg} instead of IJG libjpeg 9, which moves scores by up to 0.03")
     if environment.blas != "atlas":
-        causes.append(f"{environment.blas} instead of ATLAS, which moves the last digits")
+        causes.append(f"{environment.blas} instead of ATLAS for x86-64, which moves the last digits")
     return "different", f"{where} to the published {published!r}: {' and '.join(causes) or 'the set-up is the same'}"
 
 

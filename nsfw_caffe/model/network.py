@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from nsfw_caffe.model.schema.caffe_pb2 import (
     Phase,
     V1LayerParameter,
 )
+from nsfw_caffe.system.memory_files import with_path
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -93,10 +93,8 @@ def for_caffe(prototxt: Path) -> Iterator[Path]:
     if not content.startswith(_BYTE_ORDER_MARK):
         yield prototxt
         return
-    with os.fdopen(os.memfd_create("prototxt"), "wb") as copy:
-        copy.write(content.removeprefix(_BYTE_ORDER_MARK))
-        copy.flush()
-        yield Path(f"/proc/self/fd/{copy.fileno()}")
+    with with_path(content.removeprefix(_BYTE_ORDER_MARK)) as copy:
+        yield copy
 
 
 def upgrade(network: NetParameter, path: Path) -> None:

@@ -27,6 +27,7 @@ from nsfw_caffe.networks.catalogue import NETWORKS, build
 from nsfw_caffe.networks.cost import Cost, cost
 from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.system import processes
+from nsfw_caffe.system.proc import require_linux
 
 ROUNDS = 20
 """Turns that each process has."""
@@ -123,7 +124,7 @@ def measure(
     ModelError
         If a prototxt cannot be read, or an engine cannot run it.
     EngineUnavailable
-        If an engine that was named is not there, or none is.
+        If an engine that was named is not there, or none is, or the system is not Linux.
 
     Examples
     --------
@@ -131,6 +132,7 @@ def measure(
     >>> measured.engine, len(measured.times), measured.seconds < 1
     ('onnxruntime', 2, True)
     """
+    require_linux("measuring networks")
     threads = tuple(dict.fromkeys(threads or (1, processes.available_cores())))
     if rounds < 1 or min(threads) < 1:
         raise ValueError(f"rounds={rounds}, threads={threads}: each has to be 1 or more")

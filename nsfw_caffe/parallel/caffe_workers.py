@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from nsfw_caffe.parallel.outcome import Outcome
 from nsfw_caffe.parallel.worker_pool import Worker, WorkerPool
 from nsfw_caffe.preprocessing.formats import pillow_settings
 from nsfw_caffe.preprocessing.steps import Source, Tensor, describe, held_bytes
-from nsfw_caffe.system.processes import available_cores, describe_end
+from nsfw_caffe.system.processes import available_cores, describe_end, own_cores
 
 AHEAD = 2
 """Pictures that a worker has: the one that it works on, and the next."""
@@ -71,7 +70,7 @@ def terms(options: ScoringOptions, workers: int) -> list[Terms]:
         if blas is not None and blas.name == "openblas":
             threads = max(1, (options.threads or available_cores()) // workers)
         return [Terms(pillow, threads, None)] * workers
-    cores = sorted(os.sched_getaffinity(0))
+    cores = own_cores()
     shares = [[cores[(number * share + core) % len(cores)] for core in range(share)] for number in range(workers)]
     return [Terms(pillow, threads, tuple(found)) for found in shares]
 

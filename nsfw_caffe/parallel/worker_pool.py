@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 
 from nsfw_caffe.parallel.caffe_worker import WorkerSetUp
 from nsfw_caffe.system import processes
-from nsfw_caffe.system.forking import no_fork
+from nsfw_caffe.system.forking import in_forked_child, no_fork
 
 
 @dataclass(eq=False)
@@ -141,4 +141,4 @@ def _after_fork() -> None:
 
 
 _all: weakref.WeakSet[Worker] = weakref.WeakSet()
-os.register_at_fork(after_in_child=_after_fork)
+in_forked_child(_after_fork)

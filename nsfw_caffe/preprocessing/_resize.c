@@ -1,10 +1,11 @@
 /* Pillow's bilinear resize of 8-bit RGB to 256x256, vectorised: the Python module around _resize_passes.h.
 
-   An ordinary extension module, built for one version of Python: the stable ABI has the buffer protocol only from
-   Python 3.11 on. */
+   setup.py builds it with the limited API of Python 3.11, the first that has the buffer protocol: one build is for that
+   version and all later ones. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <limits.h>
 
 #include "_resize_passes.h"
 
@@ -119,7 +120,7 @@ static PyObject *resize(PyObject *module, PyObject *arguments, PyObject *keyword
     if (!result)
         return NULL;
     Resize state;
-    bool good = begin_resize(&state, paths[path], (size_t)width, (size_t)height, (uint8_t *)PyBytes_AS_STRING(result));
+    bool good = begin_resize(&state, paths[path], (size_t)width, (size_t)height, (uint8_t *)PyBytes_AsString(result));
     if (!good)
         PyErr_NoMemory();
     good = good && take_all(&state, strips);
@@ -136,10 +137,8 @@ static int execute(PyObject *module)
     PyObject *names = PyTuple_New(count);
     for (int i = 0; names && i < count; i++) {
         PyObject *name = PyUnicode_FromString(paths[i].name);
-        if (!name)
+        if (!name || PyTuple_SetItem(names, i, name))
             Py_CLEAR(names);
-        else
-            PyTuple_SET_ITEM(names, i, name);
     }
     const int failed = !names || PyModule_AddObjectRef(module, "PATHS", names);
     Py_XDECREF(names);

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import fcntl
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeVar
+
+from nsfw_caffe.system.memory_files import open_sealed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -119,10 +120,7 @@ class _Descriptor:
             self._real, "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False
         )
         self._lock = threading.Lock()
-        # A file in memory of one size: a write beyond it fails, which C libraries do not mind.
-        self._memory = os.memfd_create("said", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self._memory, _ROOM)
-        fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+        self._memory = open_sealed(_ROOM)  # C libraries do not mind where a write fails
 
     @contextlib.contextmanager
     def written(self) -> Iterator[None]:
@@ -132,7 +130,9 @@ class _Descriptor:
                 yield
             finally:
                 os.dup2(self._real, 2)
-                content = os.pread(self._memory, os.lseek(self._memory, 0, os.SEEK_CUR), 0)
+                end = os.lseek(self._memory, 0, os.SEEK_CUR)
+                os.lseek(self._memory, 0, os.SEEK_SET)
+                content = os.read(self._memory, min(end, _ROOM))
                 os.lseek(self._memory, 0, os.SEEK_SET)
                 if _thread.texts is None:
                     os.write(self._real, content)

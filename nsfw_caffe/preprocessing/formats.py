@@ -45,7 +45,7 @@ class _Kind(NamedTuple):
 
 
 _CONVERT = "convert it to JPEG or PNG first"
-_FRAMES = "score pictures taken from it, with ffmpeg for example"
+_FRAMES = "'nsfw-caffe video' scores it, or Classifier.classify_video"
 _SCAN = "'nsfw-caffe scan' reads it under a name that ends in"
 
 # The signatures are those of the formats' specifications, and of file(1). ISO's box `ftyp` names the brands of a file.

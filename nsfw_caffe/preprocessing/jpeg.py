@@ -13,10 +13,10 @@ import contextlib
 import ctypes
 import functools
 import io
-import os
+import platform
+import sys
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,8 @@ from PIL import Image, features
 from nsfw_caffe.errors import EngineUnavailable
 from nsfw_caffe.preprocessing.decoder_warnings import load, written
 from nsfw_caffe.preprocessing.resize import Pixels
+from nsfw_caffe.system.extras import install_hint
+from nsfw_caffe.system.memory_files import with_path
 
 QUALITY = 75
 """The quality of Pillow's `Image.save(format="JPEG")`, which the original script leaves at its default."""
@@ -113,7 +115,8 @@ class Ijg9dCodec:
         color_space, channels = _COLOR_SPACES[mode]
         width, height = size
         found = (ctypes.c_int * 2)()
-        with _memory_file(data) as path:
+        with with_path(data) as file:
+            path = str(file)
             # The library writes as many pixels as the file announces: know that number before it does.
             with _in_plain_words():
                 self._library.read_jpeg_info(
@@ -129,9 +132,9 @@ class Ijg9dCodec:
 
     def _encode(self, pixels: Pixels) -> bytes:
         height, width, channels = pixels.shape
-        with _memory_file(b"") as path:
+        with with_path(b"") as file:
             self._library.write_jpeg_spatial(
-                dstfile=path,
+                dstfile=str(file),
                 spatial=_address(np.ascontiguousarray(pixels)),
                 image_dims=(ctypes.c_int * 2)(height, width),
                 jpeg_color_space=(ctypes.c_int * 2)(_JCS_RGB, _JCS_YCBCR),
@@ -155,7 +158,7 @@ class Ijg9dCodec:
                 dst_unquantized=None,
                 flags=[],
             )
-            return Path(path).read_bytes()
+            return file.read_bytes()
 
 
 CODECS: dict[str, type[PillowCodec] | type[Ijg9dCodec]] = {codec.name: codec for codec in (PillowCodec, Ijg9dCodec)}
@@ -193,23 +196,17 @@ def _libjpeg_9d() -> Any:  # noqa: ANN401
     try:
         from jpeglib._bind import CJpegLib
     except ImportError as error:
-        raise EngineUnavailable(
-            "IJG libjpeg 9d needs the package jpeglib: pip install '.[published]' from the checkout, "
-            "or pip install jpeglib==1.0.2"
-        ) from error
+        machine = platform.machine()
+        if sys.platform == "linux" and machine != "x86_64":
+            raise EngineUnavailable(
+                f"IJG libjpeg 9d cannot be had on Linux on {machine}: it comes with the package jpeglib, which has no "
+                "wheel for that, and whose sources on PyPI do not compile, for want of their headers. The image for "
+                "linux/amd64 has it and runs here where Docker emulates x86-64 (docs/docker.md)"
+            ) from error
+        raise EngineUnavailable(f"IJG libjpeg 9d needs the package jpeglib: {install_hint('published')}") from error
     library: Any = type("Libjpeg9d", (CJpegLib,), {})
     library.set_version("9d")
     return library
-
-
-@contextlib.contextmanager
-def _memory_file(data: bytes) -> Iterator[str]:
-    """Give `data` a path, without any folder that can be written."""
-    descriptor = os.memfd_create("nsfw_caffe.jpg", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        yield f"/proc/self/fd/{descriptor}"
 
 
 @contextlib.contextmanager

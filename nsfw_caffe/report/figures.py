@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nsfw_caffe.errors import ResultsError
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.files import user_cache
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def check_matplotlib(what: str, extra: str) -> None:
 
             matplotlib.get_configdir()  # remembered from its first call on, which may come later than the import
     except ImportError as error:
-        raise ResultsError(f"{what} needs matplotlib: pip install '.[{extra}]' from the checkout") from error
+        raise ResultsError(f"{what} needs matplotlib: {install_hint(extra)}") from error
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def _thumbnail(wanted: Record | str, sources: Sources, clear: bool, colour: Colo
             heat_map = None if colour is None else _heat_map(content, picture, colour)
     except SourceUnusable as error:
         return Thumbnail(source, None, 0, 0, str(error))
-    return Thumbnail(source, _uri(picture), *picture.size, None, heat_map)
+    return Thumbnail(source, uri(picture), *picture.size, None, heat_map)
 
 
 def _heat_map(content: bytes, picture: Image.Image, colour: Colour) -> HeatMap:
@@ -65,10 +65,11 @@ def _heat_map(content: bytes, picture: Image.Image, colour: Colour) -> HeatMap:
         coloured, score = colour(content, picture)
     except NsfwCaffeError as error:
         return HeatMap(None, str(error))
-    return HeatMap(_uri(coloured), f"heat map of {score:.4f}")
+    return HeatMap(uri(coloured), f"heat map of {score:.4f}")
 
 
-def _uri(picture: Image.Image) -> str:
+def uri(picture: Image.Image) -> str:
+    """Write a small picture as a data: URI."""
     output = io.BytesIO()
     picture.save(output, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode("ascii")
@@ -88,6 +89,11 @@ def shrink(content: bytes, *, clear: bool = False) -> Image.Image:
         raise SourceUnusable(f"it is too large: {error}") from error
     except Exception as error:  # Pillow's plugins raise whatever their format makes them raise
         raise SourceUnusable("it cannot be decoded") from error
+    return make_small(small, clear=clear)
+
+
+def make_small(small: Image.Image, *, clear: bool) -> Image.Image:
+    """Shrink a picture, RGB, in its place or as a new one, and blur it for good, unless `clear`."""
     # A comment or a profile would go into the JPEG, and a picture's EXIF can hold a clear thumbnail of its own.
     small.info.clear()
     small.thumbnail((SIDE, SIDE))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.record import COLUMNS, Record
 from nsfw_caffe.results.rows import TYPED_COLUMNS, Kinds, columns_there, find_columns, from_row, to_row
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.reading import open_file
 
 if TYPE_CHECKING:
@@ -74,6 +75,6 @@ def _pyarrow(path: Path) -> ModuleType:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise ResultsError(f"{path}: Parquet needs pyarrow: pip install '.[scan]' from the checkout") from error
+        raise ResultsError(f"{path}: Parquet needs pyarrow: {install_hint('scan')}") from error
     module: ModuleType = pyarrow
     return module

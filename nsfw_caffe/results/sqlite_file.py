@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 _TYPES = {str: "TEXT", int: "INTEGER", float: "REAL"}
-_FULL = "database or disk is full"  # what SQLite says; its number of the error is in Python from 3.11 on
 
 
 class SourceTwiceError(Exception):
@@ -49,7 +48,8 @@ def write(path: Path, records: Iterable[Record]) -> None:
     except sqlite3.IntegrityError as error:
         raise SourceTwiceError(f"SQLite holds each source once, and {source!r} comes twice") from error
     except sqlite3.OperationalError as error:
-        number = errno.ENOSPC if str(error) == _FULL else errno.EIO
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # Python's own errors have none
+        number = errno.ENOSPC if full else errno.EIO
         raise OSError(number, f"{os.strerror(number)} (SQLite: {error})") from error
 
 

@@ -146,8 +146,7 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            # By their texts, since Python 3.10 does not tell the codes.
-            full = "full" in str(error)
+            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # Python's own errors have none
             code, text = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, str(error))
             raise OSError(code, text, str(self._path)) from error
         except sqlite3.DatabaseError as error:

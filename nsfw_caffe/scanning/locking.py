@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from nsfw_caffe.errors import ScanStopped
 from nsfw_caffe.results.formats import sidecar, unwritable
+from nsfw_caffe.system import locks
+from nsfw_caffe.system.files import take_room
 
 _STEP = 1 << 18  # bytes by which the reserve grows
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)  # `os.access` does not know of all that forbids it
@@ -28,40 +29,20 @@ def locked(results: Path) -> Iterator[None]:
 
     ResultsError if its folder cannot be written, ScanStopped if another scan holds it.
     """
-    path = sidecar(results, "lock")
-    descriptor = _acquire(path, results)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _acquire(path: Path, results: Path) -> int:
-    while True:
+    with contextlib.ExitStack() as held:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            held.enter_context(locks.locked(sidecar(results, "lock")))
+        except BlockingIOError:
+            raise ScanStopped(f"another scan is at work on {results}: wait for it, or stop it") from None
         except OSError as error:
             if error.errno in _UNWRITABLE:
                 raise unwritable(results, os.strerror(error.errno)) from error
             raise
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its last holder may have deleted the file between the two calls; a lock on that keeps nobody out.
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), path.stat()):
-                    return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            raise ScanStopped(f"another scan is at work on {results}: wait for it, or stop it") from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        yield
 
 
 class Reserve:
-    """Disk space held back beside RESULTS, so that on a full disk RESULTS can still be written."""
+    """Disk space held back beside RESULTS, so that on a full disk RESULTS can still be written; see `take_room`."""
 
     def __init__(self, results: Path) -> None:
         self._path = sidecar(results, "reserve")
@@ -78,11 +59,7 @@ class Reserve:
         if size <= self._size:
             return
         size = -(-size // _STEP) * _STEP
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        finally:
-            os.close(descriptor)
+        take_room(self._path, size)
         self._size = size
 
     def release(self) -> None:

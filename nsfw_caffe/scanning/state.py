@@ -98,7 +98,8 @@ class _Scan:
         self._reserve.hold(self._journal.results_size + _MARGIN)
         self._journal.commit()
         if self._changed and not self._state.is_rescoring and now - self._published > self._pause:
-            self._state.publish()
+            with contextlib.suppress(PermissionError):  # Windows replaces no file that somebody has open: later, then
+                self._state.publish()
             self._published = time.monotonic()
             self._pause = max(_PUBLISH_EVERY, (self._published - now) / _PUBLISH_SHARE)
         self._committed = time.monotonic()

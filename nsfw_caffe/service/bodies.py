@@ -95,7 +95,7 @@ class Body:
             raise self._too_large()
         try:
             await asyncio.wait_for(self._feed(sink), self._seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise Refused("body_timeout", f"the body did not arrive within {self._seconds:g} seconds") from None
         if self.declared is not None and self.received < self.declared:
             raise Refused("bad_request", "the body is shorter than its Content-Length says")
@@ -157,7 +157,7 @@ class Lingering:
 
         await self._app(scope, receiving, send)
         if scope["type"] == "http" and not ended and _has_body(scope):
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._discard(receive), _LINGER_SECONDS)
 
     async def _discard(self, receive: Receive) -> None:

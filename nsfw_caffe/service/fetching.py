@@ -149,7 +149,7 @@ class Fetcher:
             raise FetchRefused("this service fetches no pictures by their URLs: it runs without --allow-url")
         try:
             return await asyncio.wait_for(self._follow(self._checked(url)), self._options.fetch_seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise FetchTimedOut(f"the fetch took longer than {self._options.fetch_seconds:g} s") from None
 
     async def close(self) -> None:

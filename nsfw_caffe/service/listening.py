@@ -21,6 +21,7 @@ BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted."""
 
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
+_TCP_INFO = 11  # of linux/tcp.h
 
 _FLAGS = 13  # the byte of TCP's header that has them, RFC 9293
 _SYN = 0x02
@@ -88,7 +89,7 @@ class Listening:
         while time.monotonic() < end or self._acceptable():
             await asyncio.sleep(0.01)
         # The descriptor is the server's, who fails on one that is closed. So it gets a socket that nobody connects to.
-        with socket.socket(socket.AF_UNIX) as other:
+        with socket.socket(socket.AddressFamily["AF_UNIX"]) as other:
             other.setblocking(False)
             other.bind("")  # any name
             other.listen()
@@ -98,7 +99,7 @@ class Listening:
     def _acceptable(self) -> int:
         """Return how many connections wait to be accepted."""
         count: int
-        (count,) = _ACCEPTABLE.unpack(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACCEPTABLE.size))
+        (count,) = _ACCEPTABLE.unpack(self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _ACCEPTABLE.size))
         return count
 
     def close(self) -> None:

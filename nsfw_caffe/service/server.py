@@ -142,7 +142,7 @@ class _Service:
         end = time.monotonic() + self._options.drain_seconds
         self._pool.retiring = True
         requests.last = True
-        with contextlib.suppress(asyncio.TimeoutError):  # so many connections are open that others still wait
+        with contextlib.suppress(TimeoutError):  # so many connections are open that others still wait
             await asyncio.wait_for(self._listening.stop(), self._options.drain_seconds)
         while time.monotonic() < min(end, requests.quiet_since + _QUIET_SECONDS):
             await asyncio.sleep(_STEP_SECONDS)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
-import resource
 import signal
 import sys
 import time
@@ -35,7 +33,7 @@ def main(descriptor: str, parent: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     if not processes.die_with_parent(int(parent)):
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    processes.leave_no_core()
     keep_apart()
     connection: Connection = Connection(int(descriptor))
     try:
@@ -73,7 +71,7 @@ def _share_cores(set_up: WorkerSetUp) -> None:
             set_openblas_threads(set_up.threads)
         return
     # All of them on one core: their share of the work is what matters, not who does it when.
-    cores = sorted(os.sched_getaffinity(0))
+    cores = processes.own_cores()
     processes.keep_to_cores([cores[set_up.number % len(cores)]])
 
 

@@ -12,7 +12,7 @@ from nsfw_caffe.results.record import Record
 from nsfw_caffe.sorting.plan import Action
 from nsfw_caffe.sorting.preview import CHANGED, Outcome, attempt, check_file, check_two_entries, has_content, preview
 from nsfw_caffe.sources.reopening import Sources, SourceUnusable
-from nsfw_caffe.system.files import NO_LINKS, creating, force_to_disk
+from nsfw_caffe.system.files import creating, force_to_disk, link
 
 
 def apply(record: Record, target: Path, action: Action, sources: Sources) -> Outcome:
@@ -60,11 +60,7 @@ def move(record: Record, target: Path, sources: Sources) -> None:
     # On one file system the file gets its new name, is read, and then loses the old one. Between two it is copied, read
     # again and forced to the disk before the source is removed.
     status = check_file(record)
-    try:
-        os.link(record.source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
+    if not link(record.source, target):
         copy(record, target, sources)
         finish_move(record, target)
         return

@@ -9,6 +9,7 @@ from typing import Literal
 
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sources.reopening import possible_members
+from nsfw_caffe.system.files import parts_below
 
 Action = Literal["move", "copy", "link"]
 
@@ -38,4 +39,4 @@ class Plan:
 def target_of(source: str, folder: Path) -> Path:
     """Return where a source goes: to its own path below the folder, an archive's members to a folder ``archive!``."""
     path = next((f"{archive}!/{member}" for archive, member in possible_members(source)), source)
-    return folder.joinpath(*(_UP if part == ".." else part for part in path.split("/") if part not in ("", ".")))
+    return folder.joinpath(*(_UP if part == ".." else part for part in parts_below(path)))

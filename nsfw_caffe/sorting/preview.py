@@ -12,7 +12,7 @@ from typing import Literal
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sorting.plan import PAST, Action
 from nsfw_caffe.sources.reopening import SourceUnusable, split_member
-from nsfw_caffe.system.files import file_sha256
+from nsfw_caffe.system.files import file_sha256, points_to
 
 CHANGED = "it has changed since it was scored"
 _TAKEN = "there is another file at the target"
@@ -55,7 +55,7 @@ def _examine(record: Record, target: Path, action: Action) -> Outcome:
 def _examine_target(record: Record, target: Path, action: Action) -> Outcome:
     """Go on where a run was interrupted: content that is there is "before", or "ready" while a move's source is."""
     if action == "link":
-        is_link = target.is_symlink() and os.readlink(target) == os.path.abspath(record.source)  # noqa: PTH100, PTH115
+        is_link = points_to(target, os.path.abspath(record.source))  # noqa: PTH100 - resolve would follow links
         return Outcome("before") if is_link else Outcome("skipped", _TAKEN)
     if not has_content(target, record):
         return Outcome("skipped", _TAKEN)

@@ -53,7 +53,7 @@ class Selection:
     def leaves_out(self, path: str) -> bool:
         """Return whether a file is one that is never taken."""
         # Only a file of such a name is followed to where it really is: that costs several calls of the system.
-        return path.rpartition("/")[2] in self._names_left_out and os.path.realpath(path) in self._left_out
+        return _name(path) in self._names_left_out and os.path.realpath(path) in self._left_out
 
     @cached_property
     def _included(self) -> _Patterns:
@@ -69,7 +69,11 @@ class Selection:
 
     @cached_property
     def _names_left_out(self) -> frozenset[str]:
-        return frozenset(path.rpartition("/")[2] for path in self.leave_out | self._left_out)
+        return frozenset(map(_name, self.leave_out | self._left_out))
+
+
+def _name(path: str) -> str:
+    return os.path.normcase(os.path.basename(path))  # noqa: PTH119 - there may be millions
 
 
 class _Patterns:

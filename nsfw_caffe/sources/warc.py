@@ -27,6 +27,7 @@ from nsfw_caffe.sources.archive import (
 )
 from nsfw_caffe.sources.item import ArchiveError, Item
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.reading import UnreadableError
 
 _UNPRINTED = logging.NullHandler()  # where no handler is, Python prints a library's warnings
@@ -64,7 +65,7 @@ def require_warcio() -> None:
     try:
         import warcio  # noqa: F401
     except ImportError as error:
-        raise ResultsError("WARC files need warcio: pip install '.[scan]' from the checkout") from error
+        raise ResultsError(f"WARC files need warcio: {install_hint('scan')}") from error
 
 
 def _records(decompressed: Decompressed) -> Iterator[Any]:

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from nsfw_caffe.sources.archive import (
@@ -96,7 +96,7 @@ def _members(opened: zipfile.ZipFile, selection: Selection) -> Iterator[zipfile.
 def _mtime(member: zipfile.ZipInfo) -> float | None:
     # Zip files keep local time without saying where; UTC gives the same number on every machine.
     try:
-        return datetime(*member.date_time, tzinfo=timezone.utc).timestamp()
+        return datetime(*member.date_time, tzinfo=UTC).timestamp()
     except ValueError:
         return None
 

@@ -18,6 +18,7 @@ from nsfw_caffe.model.spec import ModelFiles, reading
 from nsfw_caffe.options import Decode, EngineChoice, Precision, ScoringOptions
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.spark.executor import Read, ShippedModel, feature_batches, read_content, read_paths, score_batches
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.files import file_sha256
 from nsfw_caffe.training.features import cut
 
@@ -217,7 +218,7 @@ def check_frame(df: DataFrame, column: str, kind: str, added: tuple[str, ...] = 
     try:
         from pyspark.sql.classic.dataframe import DataFrame as ClassicDataFrame
     except ImportError as error:
-        raise NsfwCaffeError("Spark needs PySpark 4 or newer: pip install '.[spark]' from the checkout") from error
+        raise NsfwCaffeError(f"Spark needs PySpark 4 or newer: {install_hint('spark')}") from error
     if not isinstance(df, ClassicDataFrame):
         raise TypeError(
             "expected a DataFrame of a session that has a SparkContext, through which the model is sent to the "

@@ -24,6 +24,7 @@ from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.parallel.pipeline import Pipeline
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import Source, Tensor
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.files import file_sha256, file_size
 from nsfw_caffe.system.reading import read_file, reason
 
@@ -225,7 +226,7 @@ def _read_file(storage_options: Mapping[str, object], path: str) -> bytes:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise NsfwCaffeError("paths with a scheme need fsspec: pip install '.[spark]' from the checkout") from error
+        raise NsfwCaffeError(f"paths with a scheme need fsspec: {install_hint('spark')}") from error
     file_system, name = url_to_fs(path, **storage_options)
     content: bytes = file_system.cat_file(name)
     return content

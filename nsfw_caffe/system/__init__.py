@@ -1,1 +1,1 @@
-"""What is asked of the operating system: files, cores, processes."""
+"""What is asked of the operating system: files, cores, processes; and of how this library was installed."""

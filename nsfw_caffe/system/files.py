@@ -6,16 +6,29 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from nsfw_caffe.system.reading import open_file
 
-_CHUNK = 1 << 20
-
-NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 """What a file system without hard links says of them, one whose file has too many, and one that is not the target's."""
+
+_NO_SUCH_FUNCTION = 1
+"""What Windows says in place of those: ERROR_INVALID_FUNCTION of winerror.h."""
+
+_LINK: dict[str, bool] = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
+"""How a symbolic link itself gets one more name; what lacks the option, does nothing else."""
+
+_FOLDERS_OPEN = hasattr(os, "O_DIRECTORY")
+"""Whether folders can be opened, which Windows cannot."""
+
+_WINDOWS_NAMES = os.sep == "\\"
+
+_RESERVED = re.compile(r'[<>:"|?*\0-\x1f]|[ .]$|^(CON|PRN|AUX|NUL|COM\d|LPT\d)(?=\.|$)', re.IGNORECASE)
+"""What no name on Windows has."""
 
 
 def file_size(path: Path) -> int | None:
@@ -29,20 +42,15 @@ def file_size(path: Path) -> int | None:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
-    # What hashlib.file_digest does, which Python 3.10 lacks.
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(_CHUNK))
     with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file, or replace one: nobody ever reads half of it. The user's umask takes some of the mode away."""
     with replacing(path) as part:
         # Made by open, not by tempfile, for the mode that the user's umask gives.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(part, flags, mode), "wb") as output:
             output.write(content)
 
@@ -70,12 +78,8 @@ def creating(path: Path) -> Iterator[Path]:
     """Name a file beside a path, as `replacing` does; FileExistsError where there is a file at the path by then."""
     with _beside(path) as part:
         yield part
-        try:
-            os.link(part, path)
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            # Without hard links: the name is taken first, by whoever comes first, and then the file put in its place.
+        if not link(part, path):
+            # The name is taken first, by whoever comes first, and then the file put in its place.
             path.open("xb").close()
             part.replace(path)
 
@@ -89,9 +93,55 @@ def _beside(path: Path, part: Path | None = None) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def link(source: str | Path, target: Path) -> bool:
+    """Give a file, or a symbolic link itself, one more name; False where the file system has no hard links for it."""
+    try:
+        os.link(source, target, **_LINK)
+    except OSError as error:
+        if error.errno not in _NO_LINKS and getattr(error, "winerror", None) != _NO_SUCH_FUNCTION:
+            raise
+        return False
+    return True
+
+
+def points_to(link: Path, path: str) -> bool:
+    """Tell whether a path is a symbolic link that was made to this absolute path."""
+    return link.is_symlink() and os.readlink(link).removeprefix("\\\\?\\") == path  # noqa: PTH115 - which normalises
+
+
+def parts_below(path: str) -> list[str]:
+    """Split a path, or a member's in an archive, into names that a folder here can have."""
+    names = (path.replace("\\", "/") if _WINDOWS_NAMES else path).split("/")
+    return [_possible(name) for name in names if name not in ("", ".")]
+
+
+def _possible(name: str) -> str:
+    return _RESERVED.sub(_replaced, name) if _WINDOWS_NAMES and name != ".." else name
+
+
+def _replaced(found: re.Match[str]) -> str:
+    return f"{found[0]}_" if found[1] else "_"
+
+
+def take_room(path: Path, size: int) -> None:
+    """Make a file at least as long as this, with its room on the disk: OSError where there is none.
+
+    A system that cannot do that does nothing.
+    """
+    if hasattr(os, "posix_fallocate"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+
+
 def force_to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file, or the names in a folder, would survive a loss of power; Windows does not say it of names."""
+    if not _FOLDERS_OPEN and path.is_dir():
+        return
+    # Windows forces only what could be written.
+    descriptor = os.open(path, os.O_RDONLY if _FOLDERS_OPEN else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -99,11 +149,14 @@ def force_to_disk(path: Path) -> None:
 
 
 def user_cache() -> Path | None:
-    """Give the library's folder in the user's cache, which may not exist yet; None where there is no home directory."""
-    named = os.environ.get("XDG_CACHE_HOME")
+    r"""Give the library's folder in the user's cache, which may not exist yet; None where there is no home directory.
+
+    On Linux it is ``nsfw_caffe/`` in $XDG_CACHE_HOME or ~/.cache, on macOS in ~/Library/Caches, and on Windows
+    ``nsfw_caffe\Cache`` in %LOCALAPPDATA%.
+    """
+    from platformdirs import user_cache_path
+
     try:
-        # The XDG base directory specification: a relative path is to be ignored.
-        cache = Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
+        return user_cache_path("nsfw_caffe", appauthor=False)
     except RuntimeError:
         return None
-    return cache / "nsfw_caffe"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 
@@ -54,6 +54,12 @@ def _in_child() -> None:
     _guard = _ForkGuard()
 
 
-os.register_at_fork(
-    before=lambda: _guard.before_fork(), after_in_parent=lambda: _guard.after_fork(), after_in_child=_in_child
-)
+def in_forked_child(call: Callable[[], object]) -> None:
+    """Have a function called in each child after `os.fork`; Windows has none."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lambda: _guard.before_fork(), after_in_parent=lambda: _guard.after_fork())
+in_forked_child(_in_child)

@@ -10,29 +10,30 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from nsfw_caffe.system import proc
+
 _CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUP = Path("/proc/self/cgroup")
-_OWN_STATUS = Path("/proc/self/status")
-_MEMORY = Path("/proc/meminfo")
-_OWN_THREADS = Path("/proc/self/task")
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+
+
+def own_cores() -> list[int]:
+    """Return the numbers of the cores that the process may run on; where the system does not tell, of all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def available_cores() -> int:
     """Return the cores that the process may run on, within its cgroup's quota (a container's ``--cpus``)."""
     quotas = [quota for folder in _cgroups("cpu") for quota in _quota(folder)]
-    return max(1, min([len(os.sched_getaffinity(0)), *quotas]))
+    return max(1, min([len(own_cores()), *quotas]))
 
 
 def _cgroups(controller: str) -> list[Path]:
     """Return the folders of every cgroup above this process that may limit something; version 2, then version 1."""
-    try:
-        lines = _OWN_CGROUP.read_text().splitlines()
-    except OSError:
-        return []
     folders = []
-    for line in lines:
+    for line in proc.lines("self/cgroup"):
         _, controllers, own = line.split(":", 2)
         root = _CGROUPS if not controllers else _CGROUPS / controller
         if controllers and controller not in controllers.split(","):
@@ -57,13 +58,13 @@ def _quota(folder: Path) -> list[int]:
 
 def own_memory(field: Literal["VmRSS", "VmHWM"]) -> int:
     """Return the bytes of memory that this process has now (VmRSS), or has had at most (VmHWM)."""
-    return _kilobytes(_OWN_STATUS, field)
+    return _kilobytes("self/status", field)
 
 
 def available_memory() -> int:
     """Return the bytes that programs could have without swapping, within the cgroup (a container's ``--memory``)."""
     rooms = [room for folder in _cgroups("memory") for room in _room(folder)]
-    return max(0, min([_kilobytes(_MEMORY, "MemAvailable"), *rooms]))
+    return max(0, min([_kilobytes("meminfo", "MemAvailable"), *rooms]))
 
 
 def _room(folder: Path) -> list[int]:
@@ -79,8 +80,8 @@ def _room(folder: Path) -> list[int]:
     return [most - used + cached]
 
 
-def _kilobytes(path: Path, field: str) -> int:
-    return next(int(line.split()[1]) << 10 for line in path.read_text().splitlines() if line.startswith(f"{field}:"))
+def _kilobytes(name: str, field: str) -> int:
+    return next(int(line.split()[1]) << 10 for line in proc.lines(name) if line.startswith(f"{field}:"))
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -96,20 +97,33 @@ def environment(**variables: str) -> dict[str, str]:
 
 def die_with_parent(parent: int) -> bool:
     """Have this process killed when its parent dies; False where that has died already, which nobody would tell."""
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.Signals["SIGKILL"], 0, 0, 0)
     return os.getppid() == parent
 
 
+def leave_no_core() -> None:
+    """Have no file written of this process's memory, in which there are pictures, when it crashes."""
+    if sys.platform != "win32":  # which writes none
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def keep_to_cores(cores: Iterable[int]) -> None:
-    """Have all threads that this process has run on these cores alone."""
+    """Have all threads that this process has run on these cores alone, where the system can do that."""
     allowed = set(cores)
-    for thread in _OWN_THREADS.iterdir():
-        os.sched_setaffinity(int(thread.name), allowed)
+    if hasattr(os, "sched_setaffinity"):
+        for thread in (proc.ROOT / "self" / "task").iterdir():
+            os.sched_setaffinity(int(thread.name), allowed)
+
+
+def was_killed(status: int) -> bool:
+    """Tell whether a child's end was SIGKILL, which nobody but the system sends unasked: there was no more memory."""
+    return status < 0 and signal.Signals(-status).name == "SIGKILL"
 
 
 def describe_end(status: int) -> str:
     """Say how a child came to its end, after "it": by `subprocess`'s status, which is negative for a signal."""
     if status >= 0:
         return f"ended with status {status}"
-    name = signal.Signals(-status).name
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"was killed by {signal.Signals(-status).name}" + (" (out of memory?)" if was_killed(status) else "")

@@ -16,6 +16,10 @@ _CHUNK = 1 << 20
 _LONGEST_REASON = 200
 _LONGEST_PATH = 4095
 """PATH_MAX of Linux, the NUL at its end left out."""
+_WITHOUT_WAITING = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+"""How a file is opened: the first two are not on Windows, where nothing waits, the last is nowhere else."""
+_INVALID_NAME = 123
+"""What Windows says of a path that none can be: ERROR_INVALID_NAME of winerror.h."""
 
 NOT_REGULAR = "not a regular file"
 _NOTHING_YET = "nothing can be read without waiting"
@@ -48,7 +52,12 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     It raises an OSError, whose `strerror` is without the path; ValueError where a path cannot hold a character.
     """
     # What a path names may change between a look at it and its opening, so it is looked at once it is open.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        descriptor = os.open(path, _WITHOUT_WAITING)
+    except PermissionError:
+        if os.path.isdir(path):  # noqa: PTH112 - to Path, "" is the current folder; Windows opens no folder
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        raise
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
@@ -97,11 +106,15 @@ def why_unreadable(source: object, error: Exception) -> str:
     """Say in a line why a source cannot be read, without its name; what is no path at all, where one is expected."""
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return reason(error)
-    if isinstance(source, str) and (isinstance(error, ValueError) or getattr(error, "errno", None) in _NOT_THERE):
+    if isinstance(source, str) and (isinstance(error, ValueError) or _is_nowhere(error)):
         for pattern, expected in _EXPECTED:
             if pattern.fullmatch(source):
                 return expected
     return f"cannot be read ({reason(error)})"
+
+
+def _is_nowhere(error: Exception) -> bool:
+    return getattr(error, "errno", None) in _NOT_THERE or getattr(error, "winerror", None) == _INVALID_NAME
 
 
 def reason(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.parallel.pipeline import FEW, Pipeline
 from nsfw_caffe.sources.item import Content, Item, read
-from nsfw_caffe.system.files import write_file
+from nsfw_caffe.system.files import take_room, write_file
 from nsfw_caffe.system.processes import available_cores
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.data import Dataset, LabelledSource, items
@@ -170,7 +170,7 @@ def _open(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArra
         if not path.exists():
             part = path.with_suffix(".part")
             np.lib.format.open_memmap(part, "w+", kind, shape)
-            _fill(part)  # a mapped file without room kills the process that writes to it
+            take_room(part, part.stat().st_size)  # a mapped file without room kills the process that writes to it
             part.replace(path)
         if path.stat().st_size < math.prod(shape) * kind.itemsize:  # NumPy would make it longer
             raise TrainingError(f"{path} is cut short: delete {path.parent}")
@@ -180,13 +180,6 @@ def _open(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArra
     if array.shape != shape or array.dtype != kind:
         raise TrainingError(f"{path} is {array.dtype} {array.shape}; expected {kind} {shape}: delete it")
     return array
-
-
-def _fill(path: Path) -> None:
-    import os
-
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def features_of(dataset: Dataset, reading: Means, network: CutNetwork, caffemodel: Path, folder: Path) -> FeatureFile:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import mmap
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -163,7 +162,8 @@ def take(array: Array, rows: npt.NDArray[np.int64]) -> Array:
     path = Path(str(array.filename))
     with path.open("rb", buffering=0) as file:
         for row, place in zip(rows.tolist(), bytes_, strict=True):
-            if os.preadv(file.fileno(), [place.data], array.offset + row * len(place)) < len(place):
+            file.seek(array.offset + row * len(place))
+            if file.readinto(place.data) < len(place):
                 raise TrainingError(f"{path} is cut short")
     return found
 
@@ -173,7 +173,7 @@ def let_go(array: Array) -> None:
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
-    if isinstance(base, mmap.mmap):
+    if isinstance(base, mmap.mmap) and hasattr(base, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
 
 

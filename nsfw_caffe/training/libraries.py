@@ -7,6 +7,7 @@ from typing import Any
 
 from nsfw_caffe.errors import ResultsError, TrainingError
 from nsfw_caffe.report.figures import check_matplotlib
+from nsfw_caffe.system.extras import install_hint
 
 
 def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
@@ -15,7 +16,7 @@ def load(module: str) -> Any:  # noqa: ANN401 - a module without stubs
         return importlib.import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise TrainingError(f"training needs {library}: pip install '.[train]' from the checkout") from error
+        raise TrainingError(f"training needs {library}: {install_hint('train')}") from error
 
 
 def check_libraries() -> None:

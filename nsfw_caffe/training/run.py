@@ -18,6 +18,7 @@ from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.system.files import write_file
+from nsfw_caffe.system.proc import require_linux
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.cost import TrainingCost
 from nsfw_caffe.training.data import Data, Dataset, Progress, class_names, labelled_sources, without
@@ -115,6 +116,7 @@ def train_by(
     costs: Costs | None = None,
 ) -> TrainingResult:
     """Do what `train` does, by any means."""
+    require_linux("training")
     score_class = _score_class(options, classes)
     scored = classes.index(score_class)
     with as_it_was(folder):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nsfw_caffe.errors import TrainingError
-from nsfw_caffe.system.files import file_sha256, force_to_disk
+from nsfw_caffe.system.files import file_sha256, force_to_disk, take_room
 
 _PART = ".snapshot.part"
 KEPT = "kept"
@@ -106,7 +106,7 @@ def write_snapshot(folder: Path, content: Content, sizes: tuple[int, int], write
         try:
             part.mkdir()
             reserve(part, sum(sizes) + 2 * _SPARE + len(content.history))
-            with working_in(part):
+            with contextlib.chdir(part):
                 write()
             (part / _HISTORY).write_text(content.history)
             snapshot = _seal(part, content, sizes)
@@ -176,11 +176,7 @@ def reserve(folder: Path, size: int) -> None:
     """Raise OSError where there is no room for so many bytes: Caffe ends the process when it finds that out."""
     path = folder / ".reserve"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        finally:
-            os.close(descriptor)
+        take_room(path, size)
     finally:
         path.unlink(missing_ok=True)
 
@@ -198,14 +194,3 @@ def _told(folder: Path, what: str) -> Iterator[None]:
                 f"{folder}: no room for {what} ({error.strerror}); {last}; make room and resume"
             ) from error
         raise TrainingError(f"{folder}: {what} cannot be written ({error.strerror}); {last}") from error
-
-
-@contextlib.contextmanager
-def working_in(folder: Path) -> Iterator[None]:
-    """Do what contextlib.chdir does, which Python 3.10 lacks."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)

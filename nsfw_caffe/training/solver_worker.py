@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import math
 import os
-import resource
 import signal
 import sys
 import time
@@ -24,7 +22,8 @@ import numpy as np
 from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads
 from nsfw_caffe.engines.caffe import import_caffe
 from nsfw_caffe.errors import NsfwCaffeError, TrainingError
-from nsfw_caffe.system.processes import die_with_parent, own_memory
+from nsfw_caffe.system import locks
+from nsfw_caffe.system.processes import die_with_parent, leave_no_core, own_memory
 from nsfw_caffe.training.averaging import CHECK_EVERY, Allreduce, Averaging
 from nsfw_caffe.training.feeding import ArrayFeed, Batch, Feed, check_labels
 from nsfw_caffe.training.network import TrainedNetwork, read_training_network
@@ -35,7 +34,6 @@ from nsfw_caffe.training.snapshots import (
     Content,
     Snapshot,
     newest,
-    working_in,
     write_snapshot,
     write_text,
     write_weights,
@@ -60,7 +58,7 @@ def main(parent: str, join: Callable[[Any], Allreduce] | None = None) -> None:
     """
     # Ctrl-C reaches the whole process group: the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    leave_no_core()
     if not die_with_parent(int(parent)):
         return
     message: dict[str, Any] = json.load(sys.stdin)
@@ -124,10 +122,10 @@ class _Solver:
         self._caffe.set_random_seed(self._job.seed)
         for name, text in (("net", self._network.text), ("solver", solver_prototxt(self._job, "net.prototxt"))):
             write_text(self._folder / f"{name}.prototxt", text)
-        with working_in(self._folder):
+        with contextlib.chdir(self._folder):
             solver = self._caffe.get_solver("solver.prototxt")
         if self._snapshot is not None:
-            with working_in(self._snapshot.folder):
+            with contextlib.chdir(self._snapshot.folder):
                 solver.restore(self._snapshot.state.name)
         elif self._job.weights is not None:
             solver.net.copy_from(self._job.weights)
@@ -260,19 +258,15 @@ def _say(line: dict[str, Any], interval: float = _FLUSH_SECONDS) -> None:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock, which the system lets go of however the process ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise TrainingError(f"{folder} cannot be written ({error.strerror})") from error
-    with lock:
-        for _ in range(_LOCK_SECONDS * 10):
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield
-                return
-            time.sleep(0.1)
-        raise TrainingError(f"another training is at work in {folder}: wait for it, or stop it")
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locks.locked(folder / ".lock", _LOCK_SECONDS))
+        except BlockingIOError:
+            raise TrainingError(f"another training is at work in {folder}: wait for it, or stop it") from None
+        except OSError as error:
+            raise TrainingError(f"{folder} cannot be written ({error.strerror})") from error
+        yield
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from nsfw_caffe.errors import NsfwCaffeError, SolverLost, TrainingError
 from nsfw_caffe.model.layer import Shape, format_shape
 from nsfw_caffe.system import processes
 from nsfw_caffe.system.files import file_sha256
+from nsfw_caffe.system.processes import was_killed
 from nsfw_caffe.system.reading import reason
 from nsfw_caffe.training.feeding import check_arrays
 from nsfw_caffe.training.network import check_weights, read_training_network
@@ -243,7 +243,7 @@ def run_child(
         if isinstance(said, NsfwCaffeError):
             raise said
         if status != 0:
-            kind = SolverLost if status == -signal.SIGKILL else TrainingError
+            kind = SolverLost if was_killed(status) else TrainingError
             raise kind(_death(job, status, log))
         return said
 
@@ -278,7 +278,7 @@ def _listen(output: IO[str], progress: Progress | None) -> NsfwCaffeError | int 
 def _death(job: SolverJob, status: int, log: IO[bytes]) -> str:
     log.seek(0)
     words = last_words(log.read().decode(errors="replace"))
-    if status == -signal.SIGKILL:
+    if was_killed(status):
         reason_ = "was killed (out of memory? a smaller batch size needs less: --batch-size, batch_size)"
     else:
         reason_ = f"ended with status {status}" + (f": {words}" if words else "")

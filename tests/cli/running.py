@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from types import ModuleType
 
 import pytest
@@ -43,6 +39,11 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Child:
 
 def run_on_terminal(*arguments: object, output: int | None = subprocess.DEVNULL) -> tuple[int, bytes]:
     """Run the command line with standard error on a terminal, standard output too if None; return status and text."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 120, 0, 0))
     command = [sys.executable, "-m", "nsfw_caffe", *map(str, arguments)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe.results.formats import write_results
+from nsfw_caffe.system.extras import install_hint
 from tests.records import scored
 from tests.support import PHOTOS, nsfw_caffe
 
@@ -24,30 +25,33 @@ sys.meta_path.insert(0, Block())
 """
 
 CASES = [
-    ("pyarrow", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, ".[evaluate]"),
-    ("pyarrow", "evaluate d.csv", 2, ".[evaluate]"),
-    ("pyarrow", "compare r.csv r.csv --labels d.csv", 2, ".[evaluate]"),
-    ("pyarrow", "scan a.png -o r.parquet", 2, ".[scan]"),
+    ("pyarrow", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, install_hint("evaluate")),
+    ("pyarrow", "evaluate d.csv", 2, install_hint("evaluate")),
+    ("pyarrow", "compare r.csv r.csv --labels d.csv", 2, install_hint("evaluate")),
+    ("pyarrow", "scan a.png -o r.parquet", 2, install_hint("scan")),
     ("pyarrow", "rank r.csv", 0, ""),
-    ("sklearn,scipy", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, ".[evaluate]"),
-    ("sklearn,scipy", "compare r.csv r.csv --labels d.csv", 2, ".[evaluate]"),
-    ("matplotlib", "evaluate d.csv --html page.html", 2, ".[evaluate]"),
-    ("matplotlib", "report r.csv --html page.html", 2, ".[report]"),
+    ("sklearn,scipy", "evaluate --nsfw a.png --sfw b.jpg --engine onnxruntime", 2, install_hint("evaluate")),
+    ("sklearn,scipy", "compare r.csv r.csv --labels d.csv", 2, install_hint("evaluate")),
+    ("matplotlib", "evaluate d.csv --html page.html", 2, install_hint("evaluate")),
+    ("matplotlib", "report r.csv --html page.html", 2, install_hint("report")),
     ("matplotlib,pyarrow,sklearn,scipy", "report r.csv", 0, ""),
-    ("warcio", "scan a.warc -o s.csv --engine onnxruntime", 2, ".[scan]"),
-    ("onnxruntime", "classify a.png --engine onnxruntime", 3, ".[onnxruntime]"),
-    ("openvino", "classify a.png --engine openvino", 3, ".[openvino]"),
+    ("warcio", "scan a.warc -o s.csv --engine onnxruntime", 2, install_hint("scan")),
+    ("onnxruntime", "classify a.png --engine onnxruntime", 3, install_hint("onnxruntime")),
+    ("openvino", "classify a.png --engine openvino", 3, install_hint("openvino")),
     ("caffe", "classify a.png --engine caffe", 3, "make caffe"),
     ("caffe,onnxruntime,openvino", "classify a.png", 3, "\n  onnxruntime: "),
-    ("jpeglib", "classify a.png --published", 3, ".[published]"),
-    ("shtab", "--print-completion bash", 2, ".[completion]"),
-    ("jpeglib", "verify --published", 3, ".[published]"),
-    ("uvloop", "serve", 2, ".[serve]"),
-    ("granian", "serve", 2, "serving needs granian: pip install '.[serve]' from the checkout"),
-    ("starlette", "serve", 2, ".[serve]"),
-    ("aiohttp", "serve", 2, ".[serve]"),
-    ("prometheus_client", "serve", 2, ".[serve]"),
-    ("python_multipart", "serve", 2, ".[serve]"),
+    ("jpeglib", "classify a.png --published", 3, install_hint("published")),
+    ("shtab", "--print-completion bash", 2, install_hint("completion")),
+    ("jpeglib", "verify --published", 3, install_hint("published")),
+    ("uvloop", "serve", 2, install_hint("serve")),
+    ("granian", "serve", 2, f"serving needs granian: {install_hint('serve')}"),
+    ("starlette", "serve", 2, install_hint("serve")),
+    ("aiohttp", "serve", 2, install_hint("serve")),
+    ("prometheus_client", "serve", 2, install_hint("serve")),
+    ("python_multipart", "serve", 2, install_hint("serve")),
+    ("av", "video a.mkv --engine onnxruntime", 3, install_hint("video")),
+    ("av", "video a.png --engine onnxruntime", 0, ""),
+    ("matplotlib", "video a.mkv --html page.html", 2, install_hint("report")),
 ]
 
 
@@ -61,6 +65,7 @@ def test_a_missing_extra_is_named(
     shutil.copy(PHOTOS / "coffee.png", "a.png")
     shutil.copy(PHOTOS / "rocket.jpg", "b.jpg")
     Path("a.warc").write_bytes(b"WARC/1.0\r\n")
+    Path("a.mkv").write_bytes(b"\x1aE\xdf\xa3")
     write_results(Path("r.csv"), [scored(f"{number}", number / 10) for number in range(10)])
     lines = [f"{number},{int(number > 4)},{number / 10}" for number in range(10)]
     Path("d.csv").write_text("\n".join(["source,label,score", *lines, ""]))

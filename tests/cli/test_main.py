@@ -186,7 +186,7 @@ def test_help_fits_on_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 23  # and the prompt
     assert max(map(len, lines)) <= 80
-    assert sum(line.startswith("    ") for line in lines) == 13
+    assert sum(line.startswith("    ") for line in lines) == 14
 
 
 @pytest.mark.parametrize("parser", list(all_parsers(create_parser())), ids=lambda parser: parser.prog)
@@ -255,6 +255,7 @@ def test_results_that_cannot_be_are_wrong_usage(command: str, tmp_path: Path, mo
     assert main(command.split()) == 2
 
 
+@pytest.mark.linux
 def test_a_terminal_sees_the_progress_of_many(tmp_path: Path) -> None:
     images = [COFFEE] * 20
     classify = ("classify", "--engine", "onnxruntime")
@@ -268,6 +269,7 @@ def test_a_terminal_sees_the_progress_of_many(tmp_path: Path) -> None:
     assert run_on_terminal(*classify, *images[:3]) == (0, b"")
 
 
+@pytest.mark.linux
 def test_a_terminal_sees_scores_and_progress_apart() -> None:
     status, shown = run_on_terminal("classify", "--engine", "onnxruntime", *[COFFEE] * 20, output=None)
     assert status == 0
@@ -276,6 +278,7 @@ def test_a_terminal_sees_scores_and_progress_apart() -> None:
     assert all(line.endswith(b"coffee.png") for line in lines)
 
 
+@pytest.mark.linux
 def test_missing_engine() -> None:
     child = nsfw_caffe("classify", "--engine", "caffe", "--device", "gpu:0", COFFEE)
     assert (child.returncode, child.stdout) == (3, "")
@@ -411,6 +414,7 @@ def test_no_command_at_all_gets_help(capsys: pytest.CaptureFixture[str]) -> None
     assert "score folders, lists and archives into a file" in capsys.readouterr().err
 
 
+@pytest.mark.linux
 def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scan", str(COFFEE), "-o", "/proc/r.csv"]) == 2
     assert capsys.readouterr().err.startswith("nsfw-caffe: /proc/r.csv: the folder /proc cannot be written (")
@@ -438,6 +442,7 @@ def test_make_finds_a_python_by_another_name(tmp_path: Path) -> None:
     assert child.stdout.splitlines()[0] == f"{tmp_path}/python3", child.stderr
 
 
+@pytest.mark.linux
 def test_version_and_what_scores_here() -> None:
     child = nsfw_caffe("--version", "--verbose")
     assert child.returncode == 0, child.stderr

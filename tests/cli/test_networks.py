@@ -78,6 +78,7 @@ def test_what_cannot_be_built(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.linux
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     said = complaint(capsys, "build", SMALL, "-o", tmp_path / "file")
@@ -172,6 +173,7 @@ def test_compare_measures(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.err == ""  # which is no terminal
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_measuring_says_on_a_terminal_what_it_does() -> None:
     status, shown = run_on_terminal("networks", "compare", SMALL, "--measure", "--rounds", 2)

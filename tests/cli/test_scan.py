@@ -21,6 +21,7 @@ from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.locking import locked
+from nsfw_caffe.system.extras import install_hint
 from tests.cli.running import call, run_on_terminal
 from tests.conftest import BROKEN, PICTURES
 from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
@@ -117,6 +118,7 @@ def test_no_engine_is_status_3_and_leaves_nothing(folder: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
@@ -128,6 +130,7 @@ def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     assert {record.engine for record in read_results(results)} == {"caffe"}
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
@@ -182,6 +185,7 @@ def test_stopped_politely(pictures: Path, unbroken: list[Record], tmp_path: Path
     assert facts(list(read_results(results))) == facts(unbroken)
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
@@ -203,6 +207,7 @@ def test_killed_at_any_moment(pictures: Path, unbroken: list[Record], tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == [results.name]
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_a_second_scan_at_once_is_refused(pictures: Path, unbroken: list[Record], tmp_path: Path) -> None:
     results = tmp_path / "r.sqlite"
@@ -230,6 +235,7 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", str(path)], check=True)
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, ending: str) -> None:
@@ -253,6 +259,7 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
         assert [path.name for path in disk.iterdir()] == [results.name]
 
 
+@pytest.mark.linux
 def test_a_terminal_sees_progress(pictures: Path, tmp_path: Path) -> None:
     status, shown = run_on_terminal("scan", pictures, "-o", tmp_path / "r.csv", *ENGINE)
     assert status == 1
@@ -268,6 +275,7 @@ def test_sqlite_results_are_one_table(folder: Path, tmp_path: Path) -> None:
     assert rows == [(str(folder / "chelsea.png"),), (str(folder / "rocket.jpg"),)]
 
 
+@pytest.mark.linux
 def test_caffe_scores_the_same_in_a_scan(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
 
@@ -316,6 +324,7 @@ def test_archives_give_the_scores_of_their_files(pictures: Path, unbroken: list[
         assert "30 of them known before" in again.stdout
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_folder_that_cannot_be_written_is_said_to_be_one(
     ending: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -334,6 +343,7 @@ def test_a_folder_that_cannot_be_written_is_said_to_be_one(
         assert (ended.returncode, ended.stderr) == (2, f"nsfw-caffe: {path}: {message}\n")
 
 
+@pytest.mark.linux
 def test_a_folder_that_says_that_it_can_be_written_and_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: True)
     with (
@@ -351,5 +361,5 @@ def test_a_warc_without_warcio_is_refused_before_anything_is_left(tmp_path: Path
     )
     child = run("-c", code, "scan", tmp_path / "a.warc.gz", "-o", tmp_path / "r.csv", *ENGINE)
     assert (child.returncode, child.stdout) == (2, "")
-    assert child.stderr == "nsfw-caffe: WARC files need warcio: pip install '.[scan]' from the checkout\n"
+    assert child.stderr == f"nsfw-caffe: WARC files need warcio: {install_hint('scan')}\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.warc.gz"]

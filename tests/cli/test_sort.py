@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -149,11 +148,14 @@ def contents(*folders: Path) -> list[bytes]:
     return sorted(path.read_bytes() for folder in folders for path in folder.rglob("*.jpg"))
 
 
+@pytest.mark.linux
 def test_a_move_that_is_killed_loses_nothing_and_goes_on(many: tuple[Path, Path]) -> None:
     results, to = many
     source = results.parent / "from"
     child = start(results, to)
     assert child.stdout is not None
+    import fcntl
+
     # So little fits into the pipe that it cannot get to its end, and yet it is at work again when it is killed.
     fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
     for _ in range(2):

@@ -78,6 +78,7 @@ def test_output_that_is_lost_is_no_success(name: str, to: str, why: bytes, unbuf
     assert (status, errors) == (1, b"nsfw-caffe: standard output cannot be written: " + why + b"\n")
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.usefixtures("here")
 def test_standard_input_and_error_need_not_be_there(name: str) -> None:
@@ -88,6 +89,7 @@ def test_standard_input_and_error_need_not_be_there(name: str) -> None:
     assert shell(f"{COMMANDS[name]} <&- >&- 2>&-") == (1, b"", b"")
 
 
+@pytest.mark.linux
 @pytest.mark.usefixtures("here")
 def test_complaints_that_are_lost_are_no_success() -> None:
     write_results(Path("r.csv"), [scored("gone.png", 0.9)])

@@ -10,6 +10,7 @@ from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.engines.openvino import OpenVinoEngine
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import Precision, ScoringOptions
+from nsfw_caffe.system import proc
 from tests.support import PHOTOS, run
 
 PATHS = [PHOTOS / name for name in ("astronaut.png", "coffee.png", "rocket.jpg", "chelsea.png", "retina.jpg")]
@@ -57,6 +58,7 @@ def test_precision_is_said_in_any_case(
     assert engine._compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
+@pytest.mark.linux
 def test_one_thread_may_run_on_any_core(model_files: ModelFiles) -> None:
     """Else processes of one thread each would all have the same core."""
     code = (
@@ -77,14 +79,15 @@ def test_auto_takes_the_engine_that_has_the_precision(bfloat16: Classifier) -> N
     assert Classifier(precision="bfloat16").engine == "openvino" == bfloat16.engine
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 def test_bfloat16_is_refused_where_it_would_be_emulated(
-    tmp_path: Path, model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
+    told: bool, tmp_path: Path, model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On x86: OpenVINO lists BF16 for AVX-512 without such units too."""
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw\n")
-    monkeypatch.setattr(openvino, "_CPUINFO", cpuinfo)
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(proc, "ROOT", tmp_path)
+    if told:
+        (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw\n")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64" if told else "AMD64")
     with pytest.raises(EngineUnavailable, match="no bfloat16 units"):
         openvino.create(model_files, ScoringOptions(precision="bfloat16"))
 

@@ -18,6 +18,7 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.steps import preprocess
+from nsfw_caffe.system.extras import install_hint
 from tests.engines.test_caffe import SMALL, write
 from tests.support import PHOTOS, nsfw_caffe, run
 
@@ -153,7 +154,7 @@ def test_missing_package_says_how_to_get_it(name: EngineName) -> None:
         f"try: nsfw_caffe.Classifier(engine='{name}')\n"
         "except nsfw_caffe.EngineUnavailable as error: print(error)",
     )
-    assert f"pip install '.[{name}]'" in child.stdout
+    assert install_hint(name) in child.stdout
 
 
 def test_auto_without_caffe_and_without_any() -> None:

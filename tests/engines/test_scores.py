@@ -132,6 +132,7 @@ def test_no_probability_is_an_error_of_that_picture(network: str, engine: Engine
             classifier.classify_batch(sources, workers=workers)
 
 
+@pytest.mark.linux
 def test_in_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU does, which is not here: so the engine is told to take two pictures at a time."""
     classifier = create("caffe", write(tmp_path, *NETWORKS["NaN"]))

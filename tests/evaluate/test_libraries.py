@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from nsfw_caffe.system.extras import install_hint
 from tests.support import run
 
 
@@ -15,7 +16,7 @@ def test_a_missing_library_is_named() -> None:
         "    try: use()\n"
         "    except NsfwCaffeError as error: print(error)\n",
     )
-    message = "evaluation needs scikit-learn: pip install '.[evaluate]' from the checkout"
+    message = f"evaluation needs scikit-learn: {install_hint('evaluate')}"
     assert child.stdout.splitlines() == ["1.0", message, message], child.stderr
 
 

@@ -24,6 +24,7 @@ from nsfw_caffe.fidelity.verify import (
     units_in_last_place,
 )
 from nsfw_caffe.options import Jpeg, ScoringOptions
+from nsfw_caffe.system.extras import install_hint
 from tests.support import PHOTOS, nsfw_caffe, run
 
 OPENBLAS = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"
@@ -65,7 +66,7 @@ def test_portable_engine_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_portable_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nsfw_caffe.fidelity.verify.PORTABLE_ENGINES", ("missing_engine",))
     (finding,) = check_portable(recorded_pictures())
-    assert (finding.verdict, finding.reason) == ("not installed", "pip install '.[missing_engine]' from the checkout")
+    assert (finding.verdict, finding.reason) == ("not installed", install_hint("missing_engine"))
 
 
 def test_without_caffe_the_portable_engines_are_still_checked(tmp_path: Path) -> None:

@@ -251,6 +251,7 @@ folder.write_model_folder(sys.argv[1], sys.argv[3], Path(sys.argv[2]), ("a", "b"
 """
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(
     ("there", "call", "count"),
     [

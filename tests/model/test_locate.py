@@ -177,7 +177,8 @@ def test_cache_is_in_the_home_directory(folder: Path, monkeypatch: pytest.Monkey
         assert model.search_directories()[-1] == folder.parent / ".cache" / "nsfw_caffe" / OPEN_NSFW.name
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user whom the system does not know")
+@pytest.mark.linux
+@pytest.mark.skipif("os.getuid() != 0", reason="only root can become a user whom the system does not know")
 def test_no_home_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NSFW_CAFFE_MODEL_DIR", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -311,6 +312,7 @@ def test_not_readable(folder: Path) -> None:
         model.find()
 
 
+@pytest.mark.linux
 def test_error_while_reading() -> None:
     # A regular file that can be opened, and whose first page can never be read.
     with pytest.raises(ModelError, match=r"/proc/self/mem cannot be read: .*Input/output error"):
@@ -465,6 +467,7 @@ def test_folder_cannot_be_written(
     assert upstream.asked == []
 
 
+@pytest.mark.linux
 def test_disk_full(folder: Path, upstream: Upstream) -> None:
     # A limit on the size of files fails a write as a full disk does.
     code = (

@@ -54,6 +54,7 @@ def test_unknown_fields(tmp_path: Path) -> None:
         read_prototxt(path, allow_unknown_fields=False)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(
     "written", [b'"caf\xe9"', b'"caf\\351"', b'"caf\\xe9"', b'"caf\\303\\251"', b'"caf\\\\351"', b'"caf\xc3\xa9"']
 )
@@ -87,6 +88,7 @@ def test_foreign_caffemodel(start: bytes, tmp_path: Path) -> None:
         read_caffemodel(path)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(
     ("rules", "kept"),
     [
@@ -123,6 +125,7 @@ def upgraded(text: str) -> NetParameter:
     return network
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("name", sorted(set(V1LayerParameter.LayerType.keys()) - NOT_BUILT - {"NONE"}))
 def test_type_is_one_of_caffes(name: str) -> None:
     import caffe

@@ -29,6 +29,7 @@ def path(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
+@pytest.mark.linux
 def test_paths_are_those_of_this_cpu() -> None:
     flags = Path("/proc/cpuinfo").read_text().split()
     vectorised = [path for path, flag in (("avx2", "avx2"), ("sse4.1", "sse4_1")) if flag in flags]
@@ -291,6 +292,7 @@ def test_arrow_arrays_of_another_form(mode: str, size: tuple[int, int]) -> None:
         _resize.resize([array[::-1]], 5, 5)
 
 
+@pytest.mark.linux
 def test_no_memory() -> None:
     script = """
 import resource, nsfw_caffe.preprocessing._resize as extension

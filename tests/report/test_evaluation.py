@@ -10,6 +10,7 @@ from nsfw_caffe.evaluate.options import Options
 from nsfw_caffe.report.evaluation import evaluation_report, notes
 from nsfw_caffe.report.formatting import threshold
 from nsfw_caffe.results.record import Provenance
+from nsfw_caffe.system.extras import install_hint
 from tests.evaluate.labelled import of, simulated
 from tests.report.labelled_results import data, evaluation
 from tests.report.test_sections import EVIL, Elements
@@ -125,7 +126,7 @@ def test_it_needs_no_matplotlib() -> None:
         "    except NsfwCaffeError as error: print(error)"
     )
     child = run("-c", code)
-    said = "an HTML page needs matplotlib: pip install '.[evaluate]' from the checkout\n"
+    said = f"an HTML page needs matplotlib: {install_hint('evaluate')}\n"
     assert child.stdout == said * 2, child.stderr
 
 

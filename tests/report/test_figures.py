@@ -10,6 +10,7 @@ from PIL import Image
 
 from nsfw_caffe.report.figures import FIRST, SECOND, Plot, to_png, to_svg
 from nsfw_caffe.report.plots import histogram
+from nsfw_caffe.system.extras import install_hint
 from tests.support import run
 
 EDGES = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -55,7 +56,7 @@ def test_without_matplotlib() -> None:
         "try: to_svg(histogram([1], [0, 1]))\n"
         "except ResultsError as error: print(error)"
     )
-    assert run("-c", code).stdout == "an HTML page needs matplotlib: pip install '.[report]' from the checkout\n"
+    assert run("-c", code).stdout == f"an HTML page needs matplotlib: {install_hint('report')}\n"
 
 
 def test_plots_without_matplotlib() -> None:
@@ -66,7 +67,7 @@ def test_plots_without_matplotlib() -> None:
         "try: to_png(Plot('a', 'A.', print, extra='evaluate'))\n"
         "except ResultsError as error: print(error)"
     )
-    assert run("-c", code).stdout == "a plot needs matplotlib: pip install '.[evaluate]' from the checkout\n"
+    assert run("-c", code).stdout == f"a plot needs matplotlib: {install_hint('evaluate')}\n"
 
 
 def test_no_pyplot_and_no_window() -> None:

@@ -127,6 +127,7 @@ def test_what_a_killed_process_left_does_not_stop_the_next(tmp_path: Path, endin
     assert names(tmp_path) == [f"results{ending}"]
 
 
+@pytest.mark.linux
 def test_a_full_disk_is_said_to_be_one_and_leaves_what_was_there(tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     # As root of a namespace of its own, any user may mount a small disk, unless the machine forbids it.
@@ -138,6 +139,7 @@ def test_a_full_disk_is_said_to_be_one_and_leaves_what_was_there(tmp_path: Path)
     assert json.loads(child.stdout) == {ending: [errno.ENOSPC, ["before"], [f"results{ending}"]] for ending in ENDINGS}
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_that_may_not_grow_is_an_os_error(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"results{ending}"
@@ -237,6 +239,7 @@ def _double(bits: int) -> float:
     return float(number)
 
 
+@pytest.mark.linux
 def test_a_folder_that_cannot_be_written_is_found_out_before_the_work() -> None:
     """Root may write everywhere but in /proc, which nobody can make a file in."""
     with pytest.raises(ResultsError, match=r"^/proc/r\.csv: the folder /proc cannot be written \(.+\)$"):
@@ -257,6 +260,7 @@ def test_columns_of_any_table(tmp_path: Path, ending: str) -> None:
     assert read_columns(path, {"label": str}).num_columns == 0
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_columns_of_no_table(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"results{ending}"

@@ -9,6 +9,7 @@ import pytest
 from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.results.formats import read_results, write_results
 from nsfw_caffe.results.record import COLUMNS
+from nsfw_caffe.system.extras import install_hint
 from tests.records import RECORD, failed, scored
 from tests.support import run
 
@@ -89,7 +90,7 @@ def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path) -> None:
             f"try: {call}\nexcept ResultsError as error: print(error)",
             path,
         )
-        assert child.stdout == f"{path}: Parquet needs pyarrow: pip install '.[scan]' from the checkout\n", child.stderr
+        assert child.stdout == f"{path}: Parquet needs pyarrow: {install_hint('scan')}\n", child.stderr
     assert list(read_results(path)) == [RECORD]
 
 

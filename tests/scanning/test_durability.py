@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +51,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return calls
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "sqlite"])
 def test_results_are_on_the_disk_before_they_get_their_name_and_the_name_after(
     ending: str, tmp_path: Path, told: list[tuple[str, str]]
@@ -74,6 +75,7 @@ def _scan(results: Path, portable: Classifier, done: Callable[[Record, bool], No
     )
 
 
+@pytest.mark.linux
 def test_the_journal_goes_when_results_are_on_the_disk(
     tmp_path: Path, portable: Classifier, told: list[tuple[str, str]]
 ) -> None:
@@ -105,6 +107,40 @@ def test_a_long_scan_shows_what_it_has_but_never_while_it_scores_anew(
     assert len(list(read_results(results))) == (3 if rescore else 4)
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_results_that_somebody_has_open_are_written_later(
+    closed: bool, tmp_path: Path, portable: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows has it, which replaces no such file: in time for the end, or in the next scan."""
+    results = tmp_path / "r.csv"
+    monkeypatch.setattr("nsfw_caffe.scanning.state._COMMIT_EVERY", 0.0)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._PUBLISH_EVERY", 0.0)
+    monkeypatch.setattr("nsfw_caffe.scanning.state._PUBLISH_SHARE", 1e9)
+    replace, refused = Path.replace, 0
+
+    def refuse(path: Path, target: Path) -> Path:
+        nonlocal refused
+        if closed and refused == 3:
+            return replace(path, target)
+        refused += 1
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        if closed:
+            _scan(results, portable, lambda *_: None)
+        else:
+            with pytest.raises(ScanStopped, match="what was scored is kept"):
+                _scan(results, portable, lambda *_: None)
+    assert refused == (3 if closed else 5)
+    assert results.exists() == closed
+    known: list[bool] = []
+    _scan(results, portable, lambda _, new: known.append(not new))
+    assert known == [True] * 3
+    assert [record.error for record in read_results(results)] == [None] * 3
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2, 3])
 def test_a_journal_is_never_left_without_its_log(kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the log it would go for a whole one; so it goes first, wherever the deletion is broken off."""
@@ -133,11 +169,14 @@ def test_a_journal_is_never_left_without_its_log(kept: int, tmp_path: Path, monk
     assert journal.name not in left or left == set(names)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("another", [False, True])
 def test_a_lock_on_a_deleted_file_keeps_nobody_out(
     another: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last holder deletes the file between this one's opening and locking it, and a third one may make it anew."""
+    import fcntl
+
     results = tmp_path / "r.csv"
     path = sidecar(results, "lock")
     flock, tries = fcntl.flock, 0

@@ -54,6 +54,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.linux
 def test_reserve_takes_space_and_gives_it_back(tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
     with Reserve(results) as reserve:
@@ -70,6 +71,7 @@ def test_reserve_takes_space_and_gives_it_back(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.linux
 def test_reserve_says_that_there_is_no_room(tmp_path: Path) -> None:
     """More than any file may have: what is more than the disk has would fill it first, under other tests."""
     with Reserve(tmp_path / "r.csv") as reserve, pytest.raises(OSError, match=r"space|large") as caught:

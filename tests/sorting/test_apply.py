@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-import resource
 import shutil
 import tempfile
 import zipfile
@@ -48,6 +47,8 @@ def everything(folder: Path) -> dict[str, bytes]:
 @contextlib.contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Let writing beyond this size fail, as it does on a full disk."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -114,6 +115,7 @@ def test_nothing_is_overwritten(action: Action, folders: tuple[Path, Path]) -> N
     assert list(everything(folders[1])) == ["a.jpg"]
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("kind", ["folder", "dangling link", "pipe"])
 def test_whatever_is_at_the_target_stays(kind: str, action: Action, tmp_path: Path) -> None:
@@ -266,6 +268,7 @@ def test_a_target_that_cannot_be_written_whole_is_not_there(folders: tuple[Path,
     assert source.read_bytes() == bytes(5000)
 
 
+@pytest.mark.linux
 def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What FAT answers; as there is none to mount here, the call is made to answer like it."""
 

@@ -75,6 +75,7 @@ def test_a_link_that_takes_the_sources_place_is_not_followed(
     assert not os.path.lexists(target)
 
 
+@pytest.mark.linux
 def test_moves_between_file_systems_leave_no_file_open(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "to.jpg"
     target.write_bytes(source.read_bytes())
@@ -83,6 +84,7 @@ def test_moves_between_file_systems_leave_no_file_open(source: Path, tmp_path: P
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+@pytest.mark.linux
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
     record = of_content(str(tmp_path / "a.jpg"), b"")
@@ -116,6 +118,7 @@ def test_a_source_is_not_removed_for_a_copy_of_another_content(source: Path, tmp
     assert (source.read_bytes(), target.read_bytes()) == (b"a picture", b"a pictura")
 
 
+@pytest.mark.linux
 def test_a_file_of_one_name_at_two_paths_is_not_removed(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_several_archives_in_turn(tmp_path: Path) -> None:
             assert b"".join(sources.chunks(f"{tmp_path / name}!x")) == name.encode()
 
 
+@pytest.mark.linux
 def test_archives_are_closed(tmp_path: Path) -> None:
     fill_zip(tmp_path / "a.zip", [("x", b"x")])
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -116,6 +117,7 @@ def test_what_has_gone(name: str, tmp_path: Path) -> None:
         read(tmp_path / name)
 
 
+@pytest.mark.linux
 def test_no_regular_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):

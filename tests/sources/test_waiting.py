@@ -17,6 +17,8 @@ from tests.cli.test_scan import ENDINGS, ENGINE
 from tests.sources.support import PICTURES, pack
 from tests.support import PHOTOS, nsfw_caffe
 
+pytestmark = pytest.mark.linux
+
 NOT_REGULAR = "cannot be read (not a regular file)"
 
 SCAN = """

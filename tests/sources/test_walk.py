@@ -145,6 +145,7 @@ def test_what_is_no_file_is_an_error(folder: Path, name: str, error: str) -> Non
     assert list(walk(source, Selection(), set())) == [Item(source, error=error)]
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(
     ("name", "error"),
     [
@@ -172,6 +173,7 @@ def test_empty_source_is_not_the_current_folder() -> None:
     assert list(walk("", Selection(), set())) == [Item("", error="expected a path, found an empty text")]
 
 
+@pytest.mark.linux
 def test_folder_that_must_not_be_read_is_an_error_and_the_rest_comes(half_closed_folder: Path) -> None:
     found = list(walk(str(half_closed_folder), Selection(), set()))
     assert names(found, half_closed_folder) == ["a.png", "closed", "d.png"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from nsfw_caffe.errors import ResultsError
 from nsfw_caffe.sources.find import find_items
 from nsfw_caffe.sources.item import Item
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.system.extras import install_hint
 from tests.sources.support import CHANGED, PICTURES, errors, find, pack, read, response
 
 PHOTO = PICTURES["moon.png"]
@@ -186,7 +188,7 @@ def test_address_with_a_space_prints_nothing(path: Path, capfd: pytest.CaptureFi
 def test_named_warc_without_warcio_says_how_to_get_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "warcio", None)
     path = pack(tmp_path / "x.warc")
-    with pytest.raises(ResultsError, match=r"pip install '\.\[scan\]' from the checkout"):
+    with pytest.raises(ResultsError, match=re.escape(install_hint("scan"))):
         find_items([str(path)], Selection())
 
 
@@ -196,7 +198,7 @@ def test_found_warc_without_warcio_is_an_error_and_the_rest_comes(
     pack(tmp_path / "x.warc")
     (tmp_path / "y.png").write_bytes(PHOTO)
     monkeypatch.setitem(sys.modules, "warcio", None)
-    assert errors(find(tmp_path)) == ["WARC files need warcio: pip install '.[scan]' from the checkout", None]
+    assert errors(find(tmp_path)) == [f"WARC files need warcio: {install_hint('scan')}", None]
 
 
 def test_answer_without_anything_is_no_picture(tmp_path: Path) -> None:

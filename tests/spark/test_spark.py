@@ -25,6 +25,7 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.spark import score_images, score_paths
+from nsfw_caffe.system.extras import install_hint
 from tests.code_blocks import run_statement, steps
 from tests.model.folders import CLASSES, of_original, of_three_classes
 from tests.spark.sessions import environment as environment
@@ -360,8 +361,8 @@ def test_missing_packages_are_named() -> None:
         "    except NsfwCaffeError as error: print(error)\n",
     )
     assert child.stdout.splitlines() == [
-        "Spark needs PySpark 4 or newer: pip install '.[spark]' from the checkout",
-        "paths with a scheme need fsspec: pip install '.[spark]' from the checkout",
+        f"Spark needs PySpark 4 or newer: {install_hint('spark')}",
+        f"paths with a scheme need fsspec: {install_hint('spark')}",
     ], child.stderr
 
 

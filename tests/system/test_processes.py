@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nsfw_caffe.system import processes
+from nsfw_caffe.system import proc, processes
 from tests.support import run
 
 
@@ -13,7 +13,7 @@ from tests.support import run
 def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point the module at a tree of cgroups of the test's own, on a machine of eight cores."""
     monkeypatch.setattr(processes, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(processes, "_OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(proc, "ROOT", tmp_path / "proc")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     return tmp_path
 
@@ -24,6 +24,11 @@ def put(folder: Path, **files: str) -> None:
         (folder / name.replace("__", ".")).write_text(content + "\n")
 
 
+def own(root: Path, lines: str) -> None:
+    """Say which cgroups this process is in."""
+    put(root / "proc" / "self", cgroup=lines)
+
+
 def test_without_cgroups(cgroups: Path) -> None:  # noqa: ARG001
     assert processes.available_cores() == 8
 
@@ -32,35 +37,35 @@ def test_without_cgroups(cgroups: Path) -> None:  # noqa: ARG001
     ("quota", "expected"), [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("1000 100000", 1)]
 )
 def test_version_2(quota: str, expected: int, cgroups: Path) -> None:
-    put(cgroups, own="0::/a/b")
+    own(cgroups, "0::/a/b")
     put(cgroups / "a" / "b", cpu__max=quota)
     assert processes.available_cores() == expected
 
 
 def test_the_tightest_quota_above_counts(cgroups: Path) -> None:
-    put(cgroups, own="0::/a/b")
+    own(cgroups, "0::/a/b")
     put(cgroups / "a" / "b", cpu__max="500000 100000")
     put(cgroups / "a", cpu__max="300000 100000")
     assert processes.available_cores() == 3
 
 
 def test_a_container_sees_its_own_root(cgroups: Path) -> None:
-    put(cgroups, own="0::/of/the/host", cpu__max="400000 100000")
+    put(cgroups, cpu__max="400000 100000")
+    own(cgroups, "0::/of/the/host")
     assert processes.available_cores() == 4
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("250000", 3)])
 def test_version_1(quota: str, expected: int, cgroups: Path) -> None:
-    put(cgroups, own="3:memory:/a\n2:cpu,cpuacct:/a\n1:name=systemd:/")
+    own(cgroups, "3:memory:/a\n2:cpu,cpuacct:/a\n1:name=systemd:/")
     put(cgroups / "cpu" / "a", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
     assert processes.available_cores() == expected
 
 
 @pytest.fixture
-def memory(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def memory(cgroups: Path) -> Path:
     """Give the machine 8,000 KiB that programs could have."""
-    put(cgroups, meminfo="MemTotal: 9000 kB\nMemAvailable: 8000 kB")
-    monkeypatch.setattr(processes, "_MEMORY", cgroups / "meminfo")
+    put(cgroups / "proc", meminfo="MemTotal: 9000 kB\nMemAvailable: 8000 kB")
     return cgroups
 
 
@@ -72,13 +77,13 @@ def test_memory_without_cgroups(memory: Path) -> None:  # noqa: ARG001
     ("most", "expected"), [("max", 8000 << 10), (str(1 << 40), 8000 << 10), ("5000000", 3_200_000), ("1000000", 0)]
 )
 def test_memory_of_version_2(most: str, expected: int, memory: Path) -> None:
-    put(memory, own="0::/a/b")
+    own(memory, "0::/a/b")
     put(memory / "a", memory__max=most, memory__current="2000000", memory__stat="anon 1800000\ninactive_file 200000")
     assert processes.available_memory() == expected
 
 
 def test_memory_of_version_1(memory: Path) -> None:
-    put(memory, own="3:memory:/a\n1:name=systemd:/")
+    own(memory, "3:memory:/a\n1:name=systemd:/")
     put(memory / "memory" / "a", memory__limit_in_bytes="5000000", memory__usage_in_bytes="2000000")
     put(memory / "memory" / "a", memory__stat="inactive_file 1\ntotal_inactive_file 200000")
     assert processes.available_memory() == 3_200_000

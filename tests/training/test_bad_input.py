@@ -21,6 +21,7 @@ import pytest
 
 from nsfw_caffe.model.schema.caffe_pb2 import LayerParameter, NetParameter
 from nsfw_caffe.model.spec import ModelFiles
+from nsfw_caffe.system.extras import install_hint
 from tests.cli.running import call
 from tests.support import Child, heed_interrupts
 from tests.support import nsfw_caffe as command
@@ -234,7 +235,7 @@ def test_libraries_that_are_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['imagehash'] = None\n")
     arguments = ("train", labelled(tmp_path / "data", 10), "-o", tmp_path / "model", *QUICK)
     child = command(*arguments, environment={"PYTHONPATH": str(tmp_path)})
-    refused(tmp_path, child, "training needs imagehash: pip install '.[train]' from the checkout")
+    refused(tmp_path, child, f"training needs imagehash: {install_hint('train')}")
 
 
 def test_a_rate_that_is_too_high(train: Train, tmp_path: Path) -> None:

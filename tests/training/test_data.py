@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from nsfw_caffe.errors import TrainingError
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS
+from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.training import data as module
 from nsfw_caffe.training.data import LEAST, Data, Dataset, class_names, draw, gather, groups_alike, labelled_sources
 from tests.training import pictures
@@ -208,7 +210,7 @@ def test_groups_are_held_out_whole() -> None:
 
 def test_missing_libraries_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "imagehash", None)
-    with pytest.raises(TrainingError, match=r"training needs imagehash: pip install '\.\[train\]'"):
+    with pytest.raises(TrainingError, match=re.escape(f"training needs imagehash: {install_hint('train')}")):
         found(labelled(tmp_path / "data"))
 
 
