@@ -69,12 +69,14 @@ def check_reference(_app: Sphinx, environment: BuildEnvironment) -> None:
                 logging.getLogger(__name__).warning("docs/api lacks %s.%s", module.__name__, name)
 
 
-def link_pages(_app: Sphinx, _kind: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
-    """Make links of the pages that a docstring names by their paths."""
-    lines[:] = [re.sub(r"\bdocs/([\w-]+)\.md\b", r":doc:`docs/\1.md </docs/\1>`", line) for line in lines]
+def prepare(_app: Sphinx, _kind: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Give errors that share a description a line each, else all but one get lost; link pages that are named."""
+    several = re.compile(r"[A-Z]\w+(Error|Unavailable|Stopped)(, [A-Z]\w+(Error|Unavailable|Stopped))+")
+    split = [part for line in lines for part in (line.split(", ") if several.fullmatch(line) else [line])]
+    lines[:] = [re.sub(r"\bdocs/([\w-]+)\.md\b", r":doc:`docs/\1.md </docs/\1>`", line) for line in split]
 
 
 def setup(app: Sphinx) -> None:
-    """Have Sphinx check the reference, too, and link it with the pages."""
-    app.connect("autodoc-process-docstring", link_pages)
+    """Have Sphinx check the reference, too, and prepare docstrings before napoleon reads them."""
+    app.connect("autodoc-process-docstring", prepare, priority=400)
     app.connect("env-check-consistency", check_reference)

@@ -94,10 +94,11 @@ def run_statement(page: str, step: Step, names: dict[str, object]) -> object:
     return None
 
 
-def difference(shown: str, came: str) -> str | None:
+def difference(shown: str, came: str, *, figures: bool = True) -> str | None:
     """Say how what came differs from what a page shows: text, and numbers in digits that are shown; None if it is so.
 
-    An ellipsis stands for anything, and the last digit that is shown may be another one by one.
+    An ellipsis stands for anything, and the last digit that is shown may be another one by one. Without `figures` any
+    number stands for any other.
     """
     pattern, end = "", 0
     numbers = list(_NUMBER.finditer(shown))
@@ -110,7 +111,7 @@ def difference(shown: str, came: str) -> str | None:
     for expected, found in zip((number[0] for number in numbers), match.groups(), strict=True):
         decimals = len(expected.partition("e")[0].partition(".")[2])
         bearable = max(1.001 * 10.0**-decimals, 1e-6) if decimals else 0
-        if abs(_value(expected) - _value(found)) > bearable:
+        if figures and abs(_value(expected) - _value(found)) > bearable:
             return f"shown: {expected}\ncame:  {found}"
     return None
 
