@@ -33,10 +33,10 @@ lint: $(VENV)/.installed-test ## linting, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-caffe: blas $(BIN)/python ## build pycaffe and install it in .venv
+caffe: blas $(BIN)/python ## build pycaffe and install it in .venv, with what the published bits need
 	@echo "== building pycaffe (about two minutes the first time)"
 	docker/build_caffe.sh $(BIN)/python
-	$(PIP) install --quiet dist/caffe-*.whl
+	$(PIP) install --quiet dist/caffe-*.whl --editable '.[published]'
 
 blas: # OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
 	@dpkg --status $(BLAS) >/dev/null 2>&1 || { \
@@ -94,12 +94,12 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe"
-	$(PIP) install --quiet --editable '.[onnxruntime,published]'
+	$(PIP) install --quiet --editable '.[onnxruntime]'
 	@touch $@
 
 $(VENV)/.installed-serve: $(PACKAGING) | $(BIN)/python
 	@echo "== installing nsfw_caffe with its service"
-	$(PIP) install --quiet --editable '.[onnxruntime,published,serve]'
+	$(PIP) install --quiet --editable '.[onnxruntime,serve]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PACKAGING) | $(BIN)/python

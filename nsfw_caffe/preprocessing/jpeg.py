@@ -195,7 +195,8 @@ def _libjpeg_9d() -> Any:  # noqa: ANN401
     except ImportError as error:
         raise EngineUnavailable(
             "IJG libjpeg 9d needs the package jpeglib: pip install '.[published]' from the checkout, "
-            "or pip install jpeglib==1.0.2"
+            "or pip install jpeglib==1.0.2 (with a wheel for Linux on x86-64; elsewhere pip compiles it, and needs "
+            "a C compiler: apt-get install gcc libc6-dev)"
         ) from error
     library: Any = type("Libjpeg9d", (CJpegLib,), {})
     library.set_version("9d")
