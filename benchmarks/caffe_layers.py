@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -39,11 +40,15 @@ from tests.fidelity import corpus
 REPOSITORY = Path(__file__).resolve().parents[1]
 WORKER = "tests.fidelity.layers_worker"
 FOLDERS = {"OpenBLAS": "openblas-pthread", "ATLAS": "atlas", "reference BLAS": "blas"}
-KERNELS = (
-    *("Prescott", "Core2", "Penryn", "Dunnington", "Atom", "Nehalem", "Barcelona", "Bobcat"),
-    *("Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake"),
-)
-"""OpenBLAS's kernels for x86-64, but for those that want AMD's FMA4; the last two need a CPU with AVX-512."""
+KERNELS = {
+    "x86_64": (
+        *("Prescott", "Core2", "Penryn", "Dunnington", "Atom", "Nehalem", "Barcelona", "Bobcat"),
+        *("Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake"),
+    ),
+    "aarch64": ("armv8", "cortexa57", "thunderx2t99", "neoversen1", "neoversev1"),
+}
+"""OpenBLAS's kernels: those for x86-64 but the ones with AMD's FMA4, of which the last two need a CPU with AVX-512; for
+arm64 a choice, of which the last needs one with SVE."""
 Job: TypeAlias = str | int
 Answer: TypeAlias = Any
 """JSON, by what was asked."""
@@ -172,9 +177,10 @@ def main() -> int:
 
 def machines() -> Iterator[Machine]:
     """Give every machine that can be had here."""
-    found = [Machine("ATLAS"), Machine("reference BLAS"), *(Machine("OpenBLAS", kernel) for kernel in KERNELS)]
-    found += [Machine("OpenBLAS", kernel, 2) for kernel in ("Haswell", "SkylakeX")]
-    if shutil.which("qemu-x86_64"):
+    kernels = KERNELS[platform.machine()]
+    found = [Machine("ATLAS"), Machine("reference BLAS"), *(Machine("OpenBLAS", kernel) for kernel in kernels)]
+    found += [Machine("OpenBLAS", kernel, 2) for kernel in ("Haswell", "SkylakeX") if kernel in kernels]
+    if platform.machine() == "x86_64" and shutil.which("qemu-x86_64"):
         found += [Machine(blas, cpu=cpu) for cpu in QEMU_CPUS for blas in ("ATLAS", "OpenBLAS")]
     for machine in found:
         if machine.library is None:

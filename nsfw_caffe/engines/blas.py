@@ -8,6 +8,7 @@ other names and play no part.
 from __future__ import annotations
 
 import ctypes
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ class Blas:
     name: str
     """"atlas", "openblas", "reference", or "other"."""
     kernel: str
-    """For OpenBLAS the kernel that it chose for this CPU ("SkylakeX"), which decides the last bits; else ""."""
+    """What decides the last bits: of OpenBLAS the kernel that it chose for this CPU ("SkylakeX"), of the others, which
+    have one for every CPU, the architecture, "" for x86-64."""
     path: Path
     version: str = ""
     """OpenBLAS's own; else ""."""
@@ -90,13 +92,15 @@ def _find_atlas() -> Path:
 
 
 def _identify(path: Path) -> Blas:
+    machine = platform.machine()
+    architecture = "" if machine == "x86_64" else machine
     if "atlas" in path.parts:
-        return Blas("atlas", "", path)
+        return Blas("atlas", architecture, path)
     library = ctypes.CDLL(str(path))
     try:
         kernel, configuration = library.openblas_get_corename, library.openblas_get_config
     except AttributeError:
-        return Blas("reference" if "blas" in path.parts else "other", "", path)
+        return Blas("reference" if "blas" in path.parts else "other", architecture, path)
     kernel.restype = configuration.restype = ctypes.c_char_p
     version = re.search(r"OpenBLAS (\d\S*)", configuration().decode())
     return Blas("openblas", kernel().decode(), path, version[1] if version else "")

@@ -201,7 +201,7 @@ def _compare_published(expected: Expected, published: float, score: float, envir
     if environment.codec != "ijg9d":
         causes.append(f"{environment.jpeg} instead of IJG libjpeg 9, which moves scores by up to 0.03")
     if environment.blas != "atlas":
-        causes.append(f"{environment.blas} instead of ATLAS, which moves the last digits")
+        causes.append(f"{environment.blas} instead of ATLAS for x86-64, which moves the last digits")
     return "different", f"{where} to the published {published!r}: {' and '.join(causes) or 'the set-up is the same'}"
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from nsfw_caffe.engines import blas
 from tests.support import run
 
 DESCRIBE = """
@@ -27,6 +30,14 @@ def test_names_what_is_loaded(folder: str, name: str) -> None:
     assert before == after
     assert after.startswith(name)
     assert folder in after
+
+
+def test_another_architecture_has_bits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path("/usr/lib/aarch64-linux-gnu/atlas/libblas.so.3")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert blas._identify(path).title == "ATLAS aarch64"
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert blas._identify(path).title == "ATLAS"
 
 
 def test_openblas_kernel_is_the_one_in_use() -> None:

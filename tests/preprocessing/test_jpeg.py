@@ -109,6 +109,7 @@ def test_missing_jpeglib_says_how_to_get_it() -> None:
         "except EngineUnavailable as error: print(error)",
     )
     assert "pip install '.[published]'" in child.stdout
+    assert "elsewhere pip compiles it, and needs a C compiler" in child.stdout
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
