@@ -2,7 +2,7 @@
 """How far each part of a set-up moves the bits, over the pictures in scikit-image's wheel.
 
     python benchmarks/fidelity.py             # the tables of docs/fidelity.md
-    python benchmarks/fidelity.py --record    # write nsfw_caffe/fidelity/recorded.json, which `nsfw-caffe verify` reads
+    python benchmarks/fidelity.py --record    # renew nsfw_caffe/fidelity/recorded.json, which `nsfw-caffe verify` reads
 
 It needs OpenBLAS, ATLAS and the reference BLAS side by side:
 apt-get install libopenblas0-pthread libatlas3-base libblas3
@@ -11,6 +11,7 @@ apt-get install libopenblas0-pthread libatlas3-base libblas3
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from platform import machine
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +42,11 @@ from nsfw_caffe.preprocessing.steps import preprocess
 PICTURES = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "retina.jpg", "rocket.jpg")
 """The recorded pictures: photographs, three of which are JPEG files."""
 
-KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake")
-"""Kernels of OpenBLAS for x86-64; the last two need a CPU with AVX-512."""
+KERNELS = {
+    "x86_64": ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake"),
+    "aarch64": ("armv8", "neoversen1"),
+}
+"""Kernels of OpenBLAS; the last two for x86-64 need a CPU with AVX-512."""
 
 LIBRARIES = {"openblas": "openblas-pthread", "atlas": "atlas", "reference": "blas"}
 
@@ -65,31 +70,35 @@ def main() -> None:
 
 def measure_set_ups(paths: list[Path]) -> Measurements:
     """Return what each set-up makes of the pictures, by names of codec and BLAS."""
-    environments = [{"LD_PRELOAD": _library("openblas"), "OPENBLAS_CORETYPE": kernel} for kernel in KERNELS]
+    environments = [{"LD_PRELOAD": _library("openblas"), "OPENBLAS_CORETYPE": kernel} for kernel in KERNELS[machine()]]
     environments += [{"LD_PRELOAD": _library(name)} for name in ("atlas", "reference")]
     measurements: Measurements = {}
     for environment in tqdm(environments, desc="BLAS kernels", file=sys.stderr):
         with _environment(environment):
             set_up, measured = measure(paths, ScoringOptions(engine="caffe"))
         measurements[_key(set_up)] = measured
-    set_up, measured = measure(paths, ScoringOptions.published())
-    measurements[_key(set_up)] = measured
+    if importlib.util.find_spec("jpeglib"):
+        set_up, measured = measure(paths, ScoringOptions.published())
+        measurements[_key(set_up)] = measured
     return measurements
 
 
 def record(paths: list[Path], measurements: Measurements) -> None:
-    """Write the file that `nsfw-caffe verify` compares with."""
+    """Renew the file that `nsfw-caffe verify` compares with; what is there of other architectures' kernels stays."""
+    target = Path(__file__).parent.parent / "nsfw_caffe" / "fidelity" / "recorded.json"
+    known = {picture["file"]: picture for picture in json.loads(target.read_text())["pictures"]}
     pictures = []
     for index, path in enumerate(paths):
         tensors: dict[str, str] = {}
-        scores: dict[str, dict[str, float]] = {}
+        scores: dict[str, dict[str, float]] = known.get(path.name, {"scores": {}})["scores"]
         for (codec, blas), measured in sorted(measurements.items()):
             if tensors.setdefault(codec, measured[index].tensor) != measured[index].tensor:
                 raise SystemExit(f"{path.name}: the tensor depends on the BLAS, which cannot be")
             scores.setdefault(codec, {})[blas] = measured[index].score
+        if path.name in known:  # one record for every architecture
+            tensors = known[path.name]["tensors"] | tensors
         sha256 = next(iter(measurements.values()))[index].sha256
         pictures.append({"file": path.name, "sha256": sha256, "tensors": tensors, "scores": scores})
-    target = Path(__file__).parent.parent / "nsfw_caffe" / "fidelity" / "recorded.json"
     target.write_text(json.dumps({"pictures": pictures}, indent=2) + "\n")
     print(f"wrote {target}: {len(pictures)} pictures, {len(measurements)} set-ups")
 

@@ -14,6 +14,8 @@ import ctypes
 import functools
 import io
 import os
+import platform
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -193,10 +195,16 @@ def _libjpeg_9d() -> Any:  # noqa: ANN401
     try:
         from jpeglib._bind import CJpegLib
     except ImportError as error:
+        machine = platform.machine()
+        if sys.platform == "linux" and machine != "x86_64":
+            raise EngineUnavailable(
+                f"IJG libjpeg 9d cannot be had on Linux on {machine}: it comes with the package jpeglib, which has no "
+                "wheel for that, and whose sources on PyPI do not compile, for want of their headers. The image for "
+                "linux/amd64 has it and runs here where Docker emulates x86-64 (docs/docker.md)"
+            ) from error
         raise EngineUnavailable(
             "IJG libjpeg 9d needs the package jpeglib: pip install '.[published]' from the checkout, "
-            "or pip install jpeglib==1.0.2 (with a wheel for Linux on x86-64; elsewhere pip compiles it, and needs "
-            "a C compiler: apt-get install gcc libc6-dev)"
+            "or pip install jpeglib==1.0.2"
         ) from error
     library: Any = type("Libjpeg9d", (CJpegLib,), {})
     library.set_version("9d")
