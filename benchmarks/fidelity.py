@@ -44,9 +44,9 @@ PICTURES = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg
 
 KERNELS = {
     "x86_64": ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX", "Cooperlake"),
-    "aarch64": ("armv8", "neoversen1"),
+    "aarch64": ("armv8", "neoversen1", "neoversev1"),
 }
-"""Kernels of OpenBLAS; the last two for x86-64 need a CPU with AVX-512."""
+"""Kernels of OpenBLAS; the last two for x86-64 need a CPU with AVX-512, the last for arm64 one with SVE."""
 
 LIBRARIES = {"openblas": "openblas-pthread", "atlas": "atlas", "reference": "blas"}
 

@@ -254,7 +254,8 @@ class Classifier:
     ) -> Classifier:
         """Create a Classifier whose scores are those that others published: Caffe on ATLAS, and their JPEG library.
 
-        A process computes with one BLAS, so call this before anything else in the process loads Caffe.
+        A process computes with one BLAS, so call this before anything else in the process loads Caffe. The published
+        bits are x86-64's: on arm64 ATLAS's last digits are others, and jpeglib has no wheel for Linux.
 
         Parameters
         ----------
