@@ -19,16 +19,14 @@ from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.forking import no_fork
 from nsfw_caffe.system.processes import available_cores
 
-GPU_BATCH_SIZE = 32
-
 _ROUNDING = 1e-5
 """How far from 1 the sum of float32 probabilities may be, however many; 1e-7 was seen of two, with bfloat16 too."""
 
 _SHOWN = 5
 """Numbers that a message has."""
 
-_NO_MEMORY = ("bad_alloc", "can't alloc")
-"""What OpenVINO says where there is not enough memory."""
+_NO_MEMORY = ("bad_alloc", "can't alloc", "Failed to allocate memory")
+"""What OpenVINO says where there is not enough memory, and onnxruntime where a GPU has not."""
 
 _NO_THREAD = "Resource temporarily unavailable"
 """What it says where a thread cannot be started."""

@@ -123,8 +123,8 @@ def _start(set_up: WorkerSetUp) -> Worker:
         with theirs:
             process = subprocess.Popen(
                 processes.command("parallel.caffe_worker", str(theirs.fileno())),
-                # How many they are to be is said later.
-                env=processes.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+                # How many they are to be is said later. A pycaffe for GPUs would take 0.6 GB of one in each process.
+                env=processes.environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES=""),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable
 from nsfw_caffe.engines import caffe
-from nsfw_caffe.engines.base import GPU_BATCH_SIZE
+from nsfw_caffe.engines.caffe import GPU_BATCH_SIZE
 from nsfw_caffe.model.spec import ModelFiles
 from tests.support import PHOTOS, run
 
@@ -47,6 +50,31 @@ def test_other_threads_use_the_gpu_too(gpu: Classifier) -> None:
         assert list(pool.map(gpu.classify, PATHS)) == [gpu.classify(path) for path in PATHS]
 
 
+def test_memory_of_the_gpu_that_others_take_later_ends_nothing(gpu: Classifier) -> None:
+    """Caffe would end the process if it had to ask for more."""
+    expected = gpu.classify_batch(PATHS)
+    with full_gpu(1 << 22), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(gpu.classify_batch, PATHS).result() == expected
+
+
+def test_a_gpu_without_memory_for_a_batch(gpu: Classifier) -> None:  # noqa: ARG001 - there is one
+    with full_gpu(1 << 30), pytest.raises(EngineUnavailable, match=r"'gpu:0'.*out of memory"):
+        Classifier(engine="caffe", device="gpu:0")
+
+
+@contextmanager
+def full_gpu(left: int) -> Iterator[None]:
+    """Take all memory of the current GPU but so many bytes."""
+    cuda = ctypes.CDLL(caffe.import_caffe()._caffe.__file__)
+    free, total, taken = ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_void_p()
+    assert cuda.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total)) == 0
+    assert cuda.cudaMalloc(ctypes.byref(taken), ctypes.c_size_t(free.value - left)) == 0
+    try:
+        yield
+    finally:
+        assert cuda.cudaFree(taken) == 0
+
+
 def test_a_gpu_that_is_not_there() -> None:
     with pytest.raises(EngineUnavailable, match="'gpu:99'"):
         Classifier(engine="caffe", device="gpu:99")
@@ -75,6 +103,7 @@ class FakeCaffe:
     def __init__(self) -> None:
         self.set_up = threading.local()
         self.shapes: list[tuple[int, ...]] = []
+        self.threads: set[int] = set()
         self.inputs, self.outputs = ["data"], ["prob"]
         self.blobs = {name: FakeBlob(shape) for name, shape in (("data", (1, 3, 224, 224)), ("prob", (1, 2)))}
 
@@ -90,6 +119,7 @@ class FakeCaffe:
 
     def forward(self) -> dict[str, Any]:
         assert (self.set_up.device, self.set_up.mode) == (3, "gpu")
+        self.threads.add(threading.get_ident())
         batch = self.blobs["data"].data
         self.shapes.append(batch.shape)
         self.blobs["prob"].reshape(len(batch), 2)
@@ -105,13 +135,15 @@ class FakeBlob(SimpleNamespace):
         self.data = np.zeros(shape, np.float32)
 
 
-def test_batches_on_the_gpu_that_was_asked_for_in_every_thread(model_files: ModelFiles) -> None:
+def test_batches_on_the_gpu_that_was_asked_for_in_one_thread(model_files: ModelFiles) -> None:
     fake = FakeCaffe()
     engine = caffe.CaffeEngine(fake, model_files, 3)
     assert (engine.batch_size, engine.parallelism) == (GPU_BATCH_SIZE, "batches")
     batch = np.zeros((2 * GPU_BATCH_SIZE + 5, 3, 224, 224), np.float32)
     batch[:, 0, 0, 0] = np.arange(len(batch))
     with ThreadPoolExecutor(1) as pool:
-        outputs = pool.submit(engine.forward, batch).result()
+        outputs = pool.submit(engine.forward, batch).result()  # not the thread that has made the engine
     assert outputs[:, 1].tolist() == list(range(len(batch)))
-    assert [shape[0] for shape in fake.shapes] == [1, GPU_BATCH_SIZE, GPU_BATCH_SIZE, 5]
+    sizes = [shape[0] for shape in fake.shapes]
+    assert sizes == [1, GPU_BATCH_SIZE, GPU_BATCH_SIZE, GPU_BATCH_SIZE, 5]  # all memory is taken before the first batch
+    assert len(fake.threads) == 1

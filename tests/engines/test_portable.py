@@ -13,7 +13,7 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.engines import onnxruntime
-from nsfw_caffe.engines.base import GPU_BATCH_SIZE, create_engine
+from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import EngineName, ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
@@ -183,6 +183,7 @@ def fake_onnxruntime(providers: list[str], asked: list[Any]) -> SimpleNamespace:
     """Return an onnxruntime whose sessions have these providers, whatever is asked for, as it does without CUDA."""
     blobs = [SimpleNamespace(name="blob")]
     session = SimpleNamespace(get_providers=lambda: providers, get_inputs=lambda: blobs, get_outputs=lambda: blobs)
+    session.disable_fallback = lambda: asked.append("no fallback")
 
     def start(content: bytes, settings: object, providers: list[object]) -> object:  # noqa: ARG001
         asked.extend(providers)
@@ -196,8 +197,8 @@ def test_onnxruntime_is_told_the_gpu_and_not_to_round_to_tf32(model_files: Model
     asked: list[Any] = []
     fake = fake_onnxruntime(["CUDAExecutionProvider", "CPUExecutionProvider"], asked)
     engine = onnxruntime.OnnxRuntimeEngine(fake, model_files, ScoringOptions(engine="onnxruntime", device="gpu:3"))
-    assert (engine.batch_size, engine.parallelism) == (GPU_BATCH_SIZE, "batches")
-    assert asked == [("CUDAExecutionProvider", {"device_id": "3", "use_tf32": "0"})]
+    assert (engine.batch_size, engine.parallelism) == (onnxruntime.GPU_BATCH_SIZE, "batches")
+    assert asked == [("CUDAExecutionProvider", {"device_id": "3", "use_tf32": "0"}), "no fallback"]
 
 
 def test_onnxruntime_taking_the_cpu_for_a_gpu_is_refused(model_files: ModelFiles) -> None:
