@@ -4,11 +4,13 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(nam
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-BLAS := libopenblas0-pthread libatlas3-base libblas3
+PYTHONS := 3.11 3.12 3.13 3.14 3.15
+# OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
+WANTED := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
-.PHONY: help demo serve test lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docker-test clean
+.PHONY: help demo serve test lint caffe wheels model wheel schema bench bench-training bench-service networks fidelity docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -23,7 +25,9 @@ serve: $(VENV)/.installed-serve model ## set everything up and serve a page and 
 	@echo "== Ctrl-C ends it"
 	@exec $(BIN)/nsfw-caffe serve
 
-test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
+# strace shows whom the library calls; Chromium opens the service's page
+test: WANTED += strace chromium chromium-driver
+test: caffe $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running the tests"
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term
 
@@ -33,29 +37,14 @@ lint: $(VENV)/.installed-test ## linting, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-caffe: blas $(BIN)/python ## build pycaffe and install it in .venv
+caffe: $(BIN)/python ## build pycaffe and install it in .venv
 	@echo "== building pycaffe (about two minutes the first time)"
-	docker/build_caffe.sh $(BIN)/python
-	$(PIP) install --quiet dist/caffe-*.whl
+	@wheel=$$(WANTED_PACKAGES="$(WANTED)" docker/build_caffe.sh $(BIN)/python) && set -x && $(PIP) install --quiet "$$wheel"
+	@$(BIN)/python -c 'from nsfw_caffe.preprocessing import _resize' 2>/dev/null || [ ! -e $(VENV)/.installed ] || { \
+	  echo "== building the resize, now that there is a compiler" && $(PIP) install --quiet --no-deps --editable .; }
 
-blas: # OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
-	@dpkg --status $(BLAS) >/dev/null 2>&1 || { \
-	  echo "== installing $(BLAS)" && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(BLAS) >/dev/null; \
-	} || { echo "as root: apt-get install $(BLAS)" >&2; exit 1; }
-
-strace: # shows whom the library calls
-	@command -v strace >/dev/null || { \
-	  echo "== installing strace" && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends strace >/dev/null; \
-	} || echo "as root: apt-get install strace; without it some tests of privacy skip" >&2
-
-chromium: # opens the service's page
-	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
-	  echo "== installing chromium" && \
-	  apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium chromium-driver >/dev/null; \
-	} || echo "as root: apt-get install chromium chromium-driver; without them the tests of the page skip" >&2
+wheels: caffe $(VENV)/.installed-test model ## build pycaffe for every Python of PYTHONS that can be had, and compare their bits
+	@pythons=$$(docker/find_python.sh $(PYTHONS)); docker/build_caffe.sh $$pythons && $(BIN)/python -m benchmarks.wheels $$pythons
 
 model: $(VENV)/.installed ## fetch and verify the model's two files
 	@echo "== fetching the model (24 MB) unless it is here"

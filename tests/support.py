@@ -16,6 +16,9 @@ import skimage
 
 Child = subprocess.CompletedProcess[str]
 
+ATLAS = any(Path("/usr/lib").glob("*/atlas/libblas.so.3"))
+needs_atlas = pytest.mark.skipif(not ATLAS, reason="there is no ATLAS here: Debian 12 has it, newer releases do not")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PHOTOS = Path(skimage.__file__).parent / "data"
 """The pictures in scikit-image's wheel."""
