@@ -23,7 +23,7 @@ from nsfw_caffe.results.record import Record
 from nsfw_caffe.scanning.locking import locked
 from tests.cli.running import call, run_on_terminal
 from tests.conftest import BROKEN, PICTURES
-from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
+from tests.support import PHOTOS, Child, heed_interrupts, needs_atlas, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
 ENDINGS = ("csv", "jsonl", "parquet", "sqlite")
@@ -128,6 +128,7 @@ def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
     assert {record.engine for record in read_results(results)} == {"caffe"}
 
 
+@needs_atlas
 @pytest.mark.slow
 def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"
