@@ -317,7 +317,7 @@ assemble_wheel() { # ABI
   local processors="CPU only"
   [[ -z $cuda_archs ]] || processors="CUDA 11.8 for $cuda_archs"
   local package=$tree/wheel$1 info=$tree/wheel$1/caffe-$version.dist-info
-  mkdir -p "$package/caffe/proto" "$info/licenses"
+  mkdir -p "$package/caffe/proto" "$info/licenses" "$package.packed"
   cp "$tree"/caffe/python/caffe/*.py "$tree/build/$1/_caffe.so" "$package/caffe"
   cp "$tree/build/include/caffe/proto/caffe_pb2.py" "$package/caffe/proto"
   touch "$package/caffe/proto/__init__.py"
