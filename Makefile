@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -c docs -d build/doctrees
-BLAS := libopenblas0-pthread libatlas3-base libblas3
+PYTHONS := 3.11 3.12 3.13 3.14 3.15
+# OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
+WANTED := libopenblas0-pthread libatlas3-base libblas3
 PACKAGING := pyproject.toml setup.py $(wildcard nsfw_caffe/preprocessing/*.[ch])
 PHOTO = $(shell $(BIN)/python -c "import skimage; print(skimage.__path__[0])")/data/astronaut.png
 
@@ -18,7 +20,7 @@ CHEAP_WITHOUT_LINUX := $(addprefix tests/,system sorting scanning engines/test_p
 TRIED := .[published,onnxruntime,openvino,scan,report,evaluate,train,serve,video,completion]
 QUICK := tests/test_classifier.py $(addprefix tests/,engines evaluate model preprocessing report results scanning)
 
-.PHONY: help demo serve test test-portable test-versions lint caffe blas strace chromium model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
+.PHONY: help demo serve test test-portable test-versions lint caffe wheels model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -33,7 +35,9 @@ serve: $(VENV)/.installed-serve model ## set everything up and serve a page and 
 	@echo "== Ctrl-C ends it"
 	@exec $(BIN)/nsfw-caffe serve
 
-test: caffe strace chromium $(VENV)/.installed-test model lint ## set everything up and run every check
+# strace shows whom the library calls; Chromium opens the service's page
+test: WANTED += strace chromium chromium-driver
+test: caffe $(VENV)/.installed-test model lint ## set everything up and run every check
 	@echo "== running some tests without what macOS and Windows lack; make test-portable runs all that can do without"
 	$(WITHOUT_LINUX) $(BIN)/python -m pytest --numprocesses auto --dist loadscope $(CHEAP_WITHOUT_LINUX)
 	@echo "== running the tests"
@@ -49,7 +53,7 @@ test-lowest-direct test-highest: test-%: caffe $(VENV)/.installed model
 	$(PIP) install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/$*
 	$(BIN)/uv pip install --quiet --python build/$* --resolution $* --editable '$(TRIED)'
-	$(BIN)/uv pip install --quiet --python build/$* dist/caffe-*.whl pip pytest pytest-xdist PyYAML
+	$(BIN)/uv pip install --quiet --python build/$* "$$(docker/build_caffe.sh $(BIN)/python)" pip pytest pytest-xdist PyYAML
 	$(BIN)/uv pip list --python build/$*
 	build/$*/bin/python -m pytest --numprocesses auto --dist loadscope -m "not slow and not network" $(QUICK)
 
@@ -62,29 +66,13 @@ lint: $(VENV)/.installed-test ## linting, formatting and types
 	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system nsfw_caffe || exit 1; \
 	done
 
-caffe: blas $(BIN)/python ## build pycaffe and install it in .venv, with what the published bits need
+caffe: $(BIN)/python ## build pycaffe and install it in .venv, with what the published bits need
 	@echo "== building pycaffe (about two minutes the first time)"
-	docker/build_caffe.sh $(BIN)/python
-	$(PIP) install --quiet dist/caffe-*.whl --editable '.[published]'
+	wheel=$$(WANTED_PACKAGES="$(WANTED)" docker/build_caffe.sh $(BIN)/python) && \
+	  $(PIP) install --quiet "$$wheel" --editable '.[published]'
 
-blas: # OpenBLAS for speed, ATLAS for the published bits, the reference to compare with
-	@dpkg --status $(BLAS) >/dev/null 2>&1 || { \
-	  echo "== installing $(BLAS)" && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(BLAS) >/dev/null; \
-	} || { echo "as root: apt-get install $(BLAS)" >&2; exit 1; }
-
-strace: # shows whom the library calls
-	@command -v strace >/dev/null || { \
-	  echo "== installing strace" && \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends strace >/dev/null; \
-	} || echo "as root: apt-get install strace; without it some tests of privacy skip" >&2
-
-chromium: # opens the service's page
-	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
-	  echo "== installing chromium" && \
-	  apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium chromium-driver >/dev/null; \
-	} || echo "as root: apt-get install chromium chromium-driver; without them the tests of the page skip" >&2
+wheels: caffe $(VENV)/.installed-test model ## build pycaffe for every Python of PYTHONS that can be had, and compare their bits
+	@pythons=$$(docker/find_python.sh $(PYTHONS)); docker/build_caffe.sh $$pythons && $(BIN)/python -m benchmarks.wheels $$pythons
 
 model: $(VENV)/.installed ## fetch and verify the model's two files
 	@echo "== fetching the model (24 MB) unless it is here"

@@ -20,6 +20,9 @@ Child = subprocess.CompletedProcess[str]
 LINUX = sys.platform == "linux" and not hasattr(sys.modules.get("sitecustomize"), "LACKING")
 """Whether all is there that Linux has, and nothing of it is taken away (tests/without_linux)."""
 
+ATLAS = any(Path("/usr/lib").glob("*/atlas/libblas.so.3"))
+needs_atlas = pytest.mark.skipif(not ATLAS, reason="there is no ATLAS here: Debian 12 has it, newer releases do not")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PHOTOS = Path(skimage.__file__).parent / "data"
 """The pictures in scikit-image's wheel."""

@@ -19,7 +19,7 @@ import nsfw_caffe
 from nsfw_caffe import Classifier, EngineUnavailable, ImageError, ModelError, NsfwCaffeError, Result, ScoringOptions
 from nsfw_caffe.options import ENGINES, EngineName
 from nsfw_caffe.preprocessing.steps import Source, describe
-from tests.support import PHOTOS, run
+from tests.support import PHOTOS, needs_atlas, run
 
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png", "retina.jpg", "text.png")
 PATHS = [PHOTOS / name for name in NAMES]
@@ -179,6 +179,7 @@ def test_published_after_another_blas_says_why() -> None:
 
 
 @pytest.mark.linux
+@needs_atlas
 def test_published_twice_in_a_process() -> None:
     child = run(
         "-c",
@@ -242,6 +243,7 @@ def test_options_are_what_it_was_made_from() -> None:
 
 
 @pytest.mark.linux
+@needs_atlas
 def test_published_with_the_jpeg_library_of_pillow() -> None:
     code = (
         "import nsfw_caffe, sys\n"

@@ -64,7 +64,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
 @pytest.fixture(scope="module")
 def environment(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an environment with the wheel and pycaffe's, and nothing from the checkout: its programs' folder."""
-    caffe = sorted((REPOSITORY / "dist").glob("caffe-*.whl"))
+    caffe = sorted((REPOSITORY / "dist").glob("caffe-*-cp{}{}-*.whl".format(*sys.version_info)))
     assert caffe, "'make caffe' leaves pycaffe's wheel in dist/"
     return make_environment(
         tmp_path_factory.mktemp("clean"), distributions[0], *caffe, "pip"

@@ -15,7 +15,7 @@ from nsfw_caffe.options import ENGINES, EngineChoice
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.reloading import made_again
 from tests.engines.test_caffe import SMALL, write
-from tests.support import PHOTOS, run
+from tests.support import PHOTOS, needs_atlas, run
 
 PATHS = [str(PHOTOS / name) for name in ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")]
 
@@ -75,6 +75,7 @@ def test_auto_is_the_engine_that_it_has_chosen() -> None:
     assert run("-c", code, stdin=pickled).stdout == "EngineUnavailable\n"
 
 
+@needs_atlas
 def test_published() -> None:
     code = (
         "import pickle, sys, nsfw_caffe\n"
@@ -89,6 +90,7 @@ def test_published() -> None:
         pickle.loads(bytes.fromhex(pickled))
 
 
+@needs_atlas
 def test_openblas_is_not_replaced_by_atlas(classifier: Classifier) -> None:
     code = (
         "import pickle, sys, nsfw_caffe\n"

@@ -89,7 +89,10 @@ def _find_atlas() -> Path:
     for folder in _LIBRARY_FOLDERS:
         for path in sorted(folder.glob(f"*/atlas/{SONAME}")):
             return path
-    raise EngineUnavailable("the published scores need ATLAS: apt-get install libatlas3-base")
+    raise EngineUnavailable(
+        "the published scores need ATLAS, which Debian 12 has: apt-get install libatlas3-base; newer releases have "
+        "none (their package of that name is empty), and there the project's Docker image gives these scores"
+    )
 
 
 def _identify(path: Path) -> Blas:

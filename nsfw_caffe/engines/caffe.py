@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -162,18 +165,26 @@ def import_caffe() -> Any:  # noqa: ANN401
     # glog reads this once, when the library is loaded; without it Caffe writes hundreds of lines about every layer.
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
-        return import_module(
-            "caffe",
-            "Caffe",
-            "build and install pycaffe with 'make caffe' in the checkout, "
-            "or install a wheel that it built: pip install dist/caffe-*.whl",
-        )
+        return import_module("caffe", "Caffe", _how_to_install())
     except EngineUnavailable as error:
         needed = str(error.__cause__)
         advice = [f"apt-get install {found}" for name, found in _PACKAGES.items() if name in needed]
         if not advice:
             raise
         raise EngineUnavailable(f"{error}; {advice[0]}") from error
+
+
+def _how_to_install() -> str:
+    """Say which wheel fits this Python; where the checkout's dist/ has but others, name one."""
+    major, minor = sys.version_info[:2]
+    fitting = f"caffe-*-cp{major}{minor}-*.whl"
+    there = sorted(path.name for path in (Path(__file__).parents[2] / "dist").glob("caffe-*.whl"))
+    fits = any(fnmatch(name, fitting) for name in there)
+    other = f"; {there[0]} in dist/ is for another Python" if there and not fits else ""
+    return (
+        "build and install pycaffe with 'make caffe' in the checkout, or install a wheel that it built for "
+        f"CPython {major}.{minor}: pip install dist/{fitting}{other}"
+    )
 
 
 def _require_gpu(caffe: Any, gpu: int) -> None:  # noqa: ANN401

@@ -25,7 +25,7 @@ from nsfw_caffe.cli.main import create_parser, main
 from nsfw_caffe.model import locate
 from nsfw_caffe.model.spec import OPEN_NSFW, ModelFiles
 from tests.cli.running import call, run_on_terminal
-from tests.support import PHOTOS, REPOSITORY, heed_interrupts, nsfw_caffe
+from tests.support import PHOTOS, REPOSITORY, heed_interrupts, needs_atlas, nsfw_caffe
 
 COFFEE, ROCKET = PHOTOS / "coffee.png", PHOTOS / "rocket.jpg"
 
@@ -102,6 +102,7 @@ def test_a_path_that_is_no_utf8(tmp_path: Path) -> None:
     assert child.stdout.endswith(b"/\\udcff.png\n")
 
 
+@needs_atlas
 def test_published_differs_from_the_default(classifier: Classifier) -> None:
     child = nsfw_caffe("classify", "--published", ROCKET)
     score = float(child.stdout.partition("\t")[0])

@@ -24,7 +24,7 @@ from nsfw_caffe.scanning.locking import locked
 from nsfw_caffe.system.extras import install_hint
 from tests.cli.running import call, run_on_terminal
 from tests.conftest import BROKEN, PICTURES
-from tests.support import PHOTOS, Child, heed_interrupts, nsfw_caffe, run
+from tests.support import PHOTOS, Child, heed_interrupts, needs_atlas, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
 ENDINGS = ("csv", "jsonl", "parquet", "sqlite")
@@ -131,6 +131,7 @@ def test_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.linux
+@needs_atlas
 @pytest.mark.slow
 def test_published_scores_have_an_engine_of_their_own(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "r.csv"

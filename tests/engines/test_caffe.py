@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +9,13 @@ import pytest
 
 from nsfw_caffe import Classifier, EngineUnavailable, ModelError
 from nsfw_caffe.engines.base import create_engine
-from nsfw_caffe.engines.caffe import CaffeEngine
+from nsfw_caffe.engines.caffe import CaffeEngine, import_caffe
 from nsfw_caffe.model.schema.caffe_pb2 import NetParameter
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.preprocessing.jpeg import PillowCodec
 from nsfw_caffe.preprocessing.steps import preprocess
-from tests.support import PHOTOS, nsfw_caffe, run
+from tests.support import PHOTOS, REPOSITORY, needs_atlas, nsfw_caffe, run
 
 PHOTO = PHOTOS / "coffee.png"
 
@@ -177,11 +178,24 @@ def test_missing_pycaffe_says_how_to_get_it() -> None:
     assert "'make caffe'" in child.stdout
 
 
+def test_wheels_of_another_python_are_no_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels = {wheel.name for wheel in (REPOSITORY / "dist").glob("caffe-*.whl")}
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "caffe", None)
+        patch.setattr(sys, "version_info", (3, 99, 0))
+        with pytest.raises(EngineUnavailable) as error:
+            import_caffe()
+    advice, found = str(error.value).split("; ")[-2:]
+    assert advice.endswith("for CPython 3.99: pip install dist/caffe-*-cp399-*.whl")
+    assert found.removesuffix(" in dist/ is for another Python") in wheels
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_number_of_threads_leaves_the_bits_alone(threads: int, classifier: Classifier) -> None:
     assert Classifier(engine="caffe", threads=threads).classify(PHOTO) == classifier.classify(PHOTO)
 
 
+@needs_atlas
 def test_number_of_threads_is_refused_for_another_blas() -> None:
     child = run(
         "-c",

@@ -19,6 +19,7 @@ from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.preprocessing.jpeg import Ijg9dCodec
 from nsfw_caffe.preprocessing.steps import preprocess
 from tests.fidelity.oracle import sha256
+from tests.support import needs_atlas
 
 PUBLISHED = "NSFW_CAFFE_PUBLISHED"
 CHILD = """
@@ -35,6 +36,7 @@ ORIGINAL_STEPS = Path(__file__).with_name("original_steps.py")
 DECODED_OTHERWISE = [("JPEG2000", "CMYK")]
 
 
+@needs_atlas
 def test_published_scores(model_files: ModelFiles) -> None:
     if PUBLISHED not in os.environ:
         pytest.skip(f"{PUBLISHED} does not name the folder with published.json and its pictures")

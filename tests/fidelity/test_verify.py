@@ -25,7 +25,7 @@ from nsfw_caffe.fidelity.verify import (
 )
 from nsfw_caffe.options import Jpeg, ScoringOptions
 from nsfw_caffe.system.extras import install_hint
-from tests.support import PHOTOS, nsfw_caffe, run
+from tests.support import PHOTOS, needs_atlas, nsfw_caffe, run
 
 OPENBLAS = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"
 HASWELL = {"LD_PRELOAD": OPENBLAS, "OPENBLAS_CORETYPE": "Haswell"}
@@ -42,6 +42,7 @@ def test_recorded_bits_on_a_recorded_kernel() -> None:
         assert re.fullmatch(rf"{engine} +equal +at most [0-9.e-]+ from Caffe's recorded scores; 5e-06 is allowed", line)
 
 
+@needs_atlas
 def test_recorded_bits_of_the_published_set_up() -> None:
     child = nsfw_caffe("verify", "--published")
     assert child.returncode == 0, child.stdout
@@ -80,6 +81,7 @@ def test_without_caffe_the_portable_engines_are_still_checked(tmp_path: Path) ->
     ]
 
 
+@needs_atlas
 def test_published_scores() -> None:
     folder = os.environ.get("NSFW_CAFFE_PUBLISHED")
     if folder is None:
@@ -121,6 +123,7 @@ def test_json_says_what_the_text_says(tmp_path: Path) -> None:
     ("file", "family"),
     [("published.json", "IJG libjpeg 9 family"), ("turbo/published.json", "libjpeg-turbo family")],
 )
+@needs_atlas
 def test_the_family_of_published_scores(file: str, family: str) -> None:
     path = Path(os.environ.get("NSFW_CAFFE_PUBLISHED", "")) / file
     if "NSFW_CAFFE_PUBLISHED" not in os.environ or not path.is_file():
@@ -157,6 +160,7 @@ def test_scores_that_no_set_up_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_best([tried]) is None
 
 
+@needs_atlas
 def test_against_a_wrong_score_and_a_wrong_file(tmp_path: Path) -> None:
     for name in ("coffee.png", "rocket.jpg"):
         (tmp_path / name).symlink_to(PHOTOS / name)

@@ -20,7 +20,7 @@ from nsfw_caffe.parallel import caffe_workers
 from nsfw_caffe.parallel.caffe_workers import WINDOW
 from nsfw_caffe.preprocessing.steps import Source
 from tests.parallel.workers import PATHS, Mine
-from tests.support import PHOTOS, heed_interrupts, run
+from tests.support import PHOTOS, heed_interrupts, needs_atlas, run
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,7 @@ def test_bits_with_kernels_that_depend_on_threads_and_with_others(kernel: str) -
     assert child.stdout == "True\n" * 3, child.stderr
 
 
+@needs_atlas
 def test_published_bits_in_workers() -> None:
     code = (
         "import sys, nsfw_caffe\n"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nsfw_caffe import Classifier
-from tests.support import PHOTOS, nsfw_caffe, run
+from tests.support import PHOTOS, needs_atlas, nsfw_caffe, run
 
 TRANSPARENCY = "Palette images with Transparency expressed in bytes should be converted to RGBA images"
 
@@ -56,6 +56,7 @@ def test_each_line_is_said_of_the_right_picture(engine: str, noisy: list[Path], 
 
 
 @pytest.mark.linux
+@needs_atlas
 def test_libjpeg_9d_is_heard(tmp_path: Path) -> None:
     data = bytearray((PHOTOS / "rocket.jpg").read_bytes())
     for place in np.random.default_rng(1).integers(len(data) // 2, len(data) - 10, 40):

@@ -20,7 +20,7 @@ from nsfw_caffe.service.set_up import WorkerSetUp
 from tests import support
 from tests.bombs import jpeg_of_many_scans
 from tests.service.pools import SCORING, kill, run, started, until, workers_of
-from tests.support import PHOTOS
+from tests.support import PHOTOS, needs_atlas
 
 PHOTO = (PHOTOS / "rocket.jpg").read_bytes()
 NAMES = ("rocket.jpg", "coffee.png", "astronaut.png")
@@ -39,7 +39,9 @@ def slow() -> bytes:
     return jpeg_of_many_scans(3000, 2500)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", [pytest.param(name, marks=needs_atlas if name == "published" else ()) for name in ENGINES]
+)
 def test_scores_are_those_of_classify(engine: str, model_files: ModelFiles) -> None:  # noqa: ARG001 - fetched first
     arguments, scoring = ENGINES[engine]
     child = support.nsfw_caffe("classify", "--json", *arguments.split(), *(PHOTOS / name for name in NAMES))
