@@ -38,7 +38,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "any page": {
         "make ": "sets up and tests the checkout that this is a test of",
         "docker ": "needs a Docker daemon; docker/test_images.sh builds the images and runs them",
-        "docker/build_caffe.sh ": "compiles for minutes; `make test` has run it before the tests",
         "apt-get ": "installs packages of the system",
         "pip install ": "installs packages; tests/test_packaging.py does, in an environment of its own",
         "nsfw-caffe serve": "serves until it is stopped; tests/service/test_server.py",
@@ -50,6 +49,10 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "nsfw_caffe.Classifier.published()": "a process computes with one BLAS; tests/fidelity/test_published.py",
         'classifier = nsfw_caffe.Classifier(engine="openvino", precision="bfloat16")': "few CPUs have it; "
         "tests/engines/test_openvino.py",
+    },
+    "docs/install.md": {
+        "wheel=": "compiles for minutes; `make test` has run the script before the tests",
+        "/path/to/venv": "installs packages",
     },
     "docs/docker.md": {"PICTURES=": "needs a Docker daemon"},
     "docs/service.md": {

@@ -102,4 +102,6 @@ def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, list[str]]]:
                 raise ResultsError(f"{path}: no file of results: it has no table results")
             yield database, names
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:  # Python's own errors have none
+            raise ResultsError(f"{path}: {error}: end what another program does to it, and try again") from error
         raise ResultsError(f"{path}: no SQLite database, or a damaged one: {error}") from error

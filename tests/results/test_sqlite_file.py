@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import threading
@@ -97,6 +98,19 @@ def test_what_are_no_results_is_refused(tmp_path: Path, statement: str, message:
     with pytest.raises(ResultsError) as caught:
         list(read_results(path))
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_database_that_another_program_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.sqlite"
+    write_results(path, [scored("a")])
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(connect, timeout=0))
+    with contextlib.closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ResultsError, match="database is locked: end what another program does to it"):
+            list(read_results(path))
 
 
 def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
