@@ -75,6 +75,7 @@ def test_auto_is_the_engine_that_it_has_chosen() -> None:
     assert run("-c", code, stdin=pickled).stdout == "EngineUnavailable\n"
 
 
+@pytest.mark.linux
 def test_published() -> None:
     code = (
         "import pickle, sys, nsfw_caffe\n"
