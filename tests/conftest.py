@@ -68,12 +68,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is promised on Linux alone, and what is asked of Caffe."""
     if not LINUX and item.get_closest_marker("linux") is not None:
         pytest.skip("promised on Linux alone")
-    if not LINUX and "caffe" in _parameters(item):
+    if not LINUX and _asks_caffe(item):
         pytest.skip("Caffe is there on Linux alone")
 
 
-def _parameters(item: pytest.Item) -> list[object]:
-    return list(item.callspec.params.values()) if hasattr(item, "callspec") else []
+def _asks_caffe(item: pytest.Item) -> bool:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any(isinstance(value, str) and value == "caffe" for value in parameters)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

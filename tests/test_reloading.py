@@ -76,6 +76,7 @@ def test_auto_is_the_engine_that_it_has_chosen() -> None:
 
 
 @needs_atlas
+@pytest.mark.linux
 def test_published() -> None:
     code = (
         "import pickle, sys, nsfw_caffe\n"

@@ -41,6 +41,7 @@ def test_each_class_of_a_network_of_ones_own(engine: EngineName, tmp_path: Path)
     assert np.abs(sum(each.heat_map for each in found)).max() < 1e-3 * np.abs(found[0].heat_map).max()
 
 
+@pytest.mark.linux
 def test_the_map_is_after_the_layers_that_work_in_place(tmp_path: Path) -> None:
     """Against the network written out in NumPy."""
     files = write(tmp_path, OWN)
