@@ -79,7 +79,7 @@ def main() -> int:
         print("| Python | NumPy | Pillow | libcaffe | outputs | differ | files | differ | verify --published |")
         print("|---|---|---|---|---|---|---|---|---|")
         same = True
-        environments = [make_environment(python, folder) for python in options.pythons]
+        environments = [make_environment(Path(python).absolute(), folder) for python in options.pythons]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             examined = pool.map(partial(examine, folder, files[::EVERY]), environments)
             first = next(examined)
@@ -113,7 +113,7 @@ def write_tensors(folder: Path, most: int) -> tuple[list[Path], int]:
     return files, len(files)
 
 
-def make_environment(python: str, folder: Path) -> Path:
+def make_environment(python: Path, folder: Path) -> Path:
     """Make a Python's clean environment, named for its tag; a new pip installs, as an old one runs on no new Python."""
     tools = folder / "tools"
     if not tools.exists():
