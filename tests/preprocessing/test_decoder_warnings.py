@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -86,13 +87,15 @@ def test_a_users_program_keeps_its_filters_and_its_warnings(portable: Classifier
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_same_scores_where_warnings_are_errors(workers: int, portable: Classifier, noisy: list[Path]) -> None:
+    # Before Pillow 13, libtiff left what it could not decode as the memory was.
+    pictures = noisy if int(PIL.__version__.split(".")[0]) >= 13 else noisy[-1:]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = portable.classify_batch(noisy)
+        expected = portable.classify_batch(pictures)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)
-        assert portable.classify_batch(noisy, workers=workers) == expected
+        assert portable.classify_batch(pictures, workers=workers) == expected
         assert warnings.filters == before
         image = Image.open(noisy[-1])
         assert portable.classify(image) == expected[-1]
