@@ -27,12 +27,12 @@ _A_MOMENT = 0.01  # seconds
 
 def main() -> int:
     """Run the command line and return its exit status."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
-        signal.signal(signal.SIGINT, _interrupt)
-    command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    if command == "scan" and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _stop_scan)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
+            signal.signal(signal.SIGINT, _interrupt)
+        command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
+        if command == "scan" and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _stop_scan)
         from nsfw_caffe.cli import main as cli
         from nsfw_caffe.preprocessing import decoder_warnings
 

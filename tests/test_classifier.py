@@ -153,8 +153,8 @@ def test_public_names() -> None:
     assert set(nsfw_caffe.__all__) == {
         "Classifier", "EngineUnavailable", "Explanation", "ImageError", "Limits", "ModelError", "NsfwCaffeError",
         "Record", "Result", "ScanResult", "ScoreError", "ScoringOptions", "TrainingError", "TrainingOptions",
-        "TrainingResult", "__version__", "classify", "classify_batch", "evaluate", "explain", "networks",
-        "read_results", "scan", "spark", "train", "training",
+        "TrainingResult", "VideoError", "VideoResult", "__version__", "classify", "classify_batch", "evaluate",
+        "explain", "networks", "read_results", "scan", "spark", "train", "training",
     }  # fmt: skip
     assert all(hasattr(nsfw_caffe, name) for name in nsfw_caffe.__all__)
 

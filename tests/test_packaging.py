@@ -141,7 +141,7 @@ def test_published_extra_is_named_where_it_is_missing(
     variables = os.environ | {"NSFW_CAFFE_MODEL_DIR": str(model_files.prototxt.parent)}
     child = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert (child.returncode, child.stdout) == (3, "")
-    assert "needs the package jpeglib: pip install jpeglib==1.0.2\n" in child.stderr
+    assert "needs the package jpeglib: pip install 'jpeglib==1.0.2; " in child.stderr
 
 
 def test_wheel_and_an_extra_are_enough(

@@ -15,6 +15,7 @@ from nsfw_caffe.networks import NETWORKS, build, cost
 from nsfw_caffe.networks.catalogue import COMPARED
 from nsfw_caffe.options import ENGINES
 from nsfw_caffe.report.networks import compare_networks, comparison_report, cost_report, list_report
+from nsfw_caffe.system.extras import install_hint
 from tests.cli.running import run, run_on_terminal
 from tests.cli.test_extras import BLOCK
 from tests.support import nsfw_caffe
@@ -214,7 +215,7 @@ def test_a_page_without_matplotlib(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     child = nsfw_caffe("networks", "compare", "--html", page, environment=environment)
     assert (child.returncode, child.stdout) == (2, "")
-    assert ".[report]" in child.stderr
+    assert install_hint("report") in child.stderr
     child = nsfw_caffe("networks", "cost", SMALL, "--html", page, environment=environment)
     assert (child.returncode, child.stderr) == (0, "")
     assert page.exists()

@@ -17,5 +17,7 @@ PATHS = [str(PHOTOS / name) for name in NAMES]
 
 def children() -> list[int]:
     """Return the worker processes of this one, dead ones too that nobody has waited for."""
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if "caffe_worker" in line or "defunct" in line]

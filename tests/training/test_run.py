@@ -242,10 +242,10 @@ def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path, end: str, mess
 
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path) -> None:  # noqa: ARG001
+    def full(path: Path, size: int) -> None:  # noqa: ARG001
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(features, "_fill", full)
+    monkeypatch.setattr(features, "take_room", full)
     with pytest.raises(TrainingError, match="No space left on device"):
         quick(trained / "data", tmp_path / "model")
 
