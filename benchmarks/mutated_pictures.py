@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -67,14 +67,19 @@ class Outcome:
 
 def main() -> int:
     """Score them and print a summary; the status is 1 where there was anything but scores and errors."""
-    options = arguments(__doc__)
+    return run(__doc__, "benchmarks.mutated_pictures", "pictures", _work)
+
+
+def run(description: str | None, module: str, what: str, work: Callable[[int, int, int, IO[str]], None]) -> int:
+    """Do what the arguments say: some of the work itself, or watch over processes of the module that do it."""
+    options = arguments(description)
     if options.only is not None:
-        _work(options.only, options.only + 1, options.seed, sys.stdout)
+        work(options.only, options.only + 1, options.seed, sys.stdout)
         return 0
     if options.worker:
-        _work(options.start, options.count, options.seed, sys.stdout)
+        work(options.start, options.count, options.seed, sys.stdout)
         return 0
-    return tell(watch(options.count, options.seed, options.seconds), options.seconds, "pictures")
+    return tell(watch(options.count, options.seed, options.seconds, module), options.seconds, what)
 
 
 def arguments(description: str | None) -> argparse.Namespace:
@@ -102,7 +107,7 @@ def tell(outcome: Outcome, seconds: float, what: str) -> int:
     return 1 if outcome.slow or outcome.escapes else 0
 
 
-def watch(count: int, seed: int, seconds: float, module: str = "benchmarks.mutated_pictures") -> Outcome:
+def watch(count: int, seed: int, seconds: float, module: str) -> Outcome:
     """Have a process score pictures, or what a module has, and another one go on where it died."""
     outcome = Outcome()
     start = 0

@@ -23,7 +23,7 @@ import warnings
 from pathlib import Path
 from typing import IO
 
-from benchmarks.mutated_pictures import arguments, mutate, tell, watch
+from benchmarks.mutated_pictures import mutate, run
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.errors import VideoError
 from nsfw_caffe.sources.frames import frames
@@ -37,15 +37,7 @@ _ODD = (0, 1, 2, 255, 256, 0x7FFF, 0xFFFF, 0x10000, 100_000, 0x7FFFFFFF, 0x80000
 
 def main() -> int:
     """Score them and print a summary; the status is 1 where there was anything but scores and errors."""
-    options = arguments(__doc__)
-    if options.only is not None:
-        _work(options.only, options.only + 1, options.seed, sys.stdout)
-        return 0
-    if options.worker:
-        _work(options.start, options.count, options.seed, sys.stdout)
-        return 0
-    outcome = watch(options.count, options.seed, options.seconds, "benchmarks.mutated_videos")
-    return tell(outcome, options.seconds, "videos")
+    return run(__doc__, "benchmarks.mutated_videos", "videos", _work)
 
 
 def _work(start: int, count: int, seed: int, output: IO[str]) -> None:

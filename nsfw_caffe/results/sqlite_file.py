@@ -48,8 +48,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
     except sqlite3.IntegrityError as error:
         raise SourceTwiceError(f"SQLite holds each source once, and {source!r} comes twice") from error
     except sqlite3.OperationalError as error:
-        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # Python's own errors have none
-        number = errno.ENOSPC if full else errno.EIO
+        number = errno.ENOSPC if is_error(error, sqlite3.SQLITE_FULL) else errno.EIO
         raise OSError(number, f"{os.strerror(number)} (SQLite: {error})") from error
 
 
@@ -70,6 +69,11 @@ def read_columns(path: Path, kinds: Kinds) -> pyarrow.Table:
         names = columns_there(there, kinds, path)
         rows = _rows(database, (f'"{name}"' for name in names)).fetchall() if names else []
     return pyarrow.table({name: [row[index] for row in rows] for index, name in enumerate(names)})
+
+
+def is_error(error: sqlite3.Error, code: int) -> bool:
+    """Tell whether SQLite gave this code; Python's own errors have none."""
+    return getattr(error, "sqlite_errorcode", None) == code
 
 
 def _columns() -> str:
@@ -102,6 +106,6 @@ def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, list[str]]]:
                 raise ResultsError(f"{path}: no file of results: it has no table results")
             yield database, names
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:  # Python's own errors have none
+        if is_error(error, sqlite3.SQLITE_BUSY):
             raise ResultsError(f"{path}: {error}: end what another program does to it, and try again") from error
         raise ResultsError(f"{path}: no SQLite database, or a damaged one: {error}") from error

@@ -17,6 +17,7 @@ from pathlib import Path
 from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results.names import decode_name, encode_name
 from nsfw_caffe.results.record import COLUMNS, DEFAULTS, PUBLISHED, Record
+from nsfw_caffe.results.sqlite_file import is_error
 
 _VERSION = 2  # of the tables: a journal of a later version is not gone on with
 _TYPES = {"str": "TEXT", "float": "REAL", "int": "INTEGER"}
@@ -146,7 +147,7 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # Python's own errors have none
+            full = is_error(error, sqlite3.SQLITE_FULL)
             code, text = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, str(error))
             raise OSError(code, text, str(self._path)) from error
         except sqlite3.DatabaseError as error:
