@@ -169,7 +169,7 @@ def test_refused_formats_are_named(tmp_path: Path) -> None:
 
 
 def test_mutated_pictures() -> None:
-    outcome = watch(150, 7, 20)
+    outcome = watch(150, 7, 20, "benchmarks.mutated_pictures")
     assert (outcome.slow, outcome.escapes) == ([], [])
     assert outcome.scored.total() + outcome.errors.total() == 150
     assert min(outcome.scored.total(), outcome.errors.total()) > 20
