@@ -53,7 +53,7 @@ class Result:
         How long it was worked on, waiting left out.
     warnings : tuple of str
         What Pillow and the libraries below it said of it, in the processes of the library's own that Caffe's workers
-        are. What they say in this process goes to its `warnings` and its standard error, as ever. Of a video, it is what
+        are. What they say in this process goes to its `warnings` and its standard error, as ever. Of a video, what
         `VideoResult.warnings` has.
     reason : str or None
         The error without the name of the source, whose content others may have too.

@@ -28,8 +28,8 @@ from nsfw_caffe.system.reading import reason
 
 _DESCRIPTION = """\
 Score pictures, and with --videos also videos, in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz,
-.warc, .warc.gz), and keep the results in a file. Run the same command again to go on with a scan that was broken off, or to score what is new or has
-changed: what is known, and identical content, is not scored again.
+.warc, .warc.gz), and keep the results in a file. Run the same command again to go on with a scan that was broken off,
+or to score what is new or has changed: what is known, and identical content, is not scored again.
 """
 
 
@@ -74,7 +74,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="frames to score of an animated picture, whose highest score counts; default: 1, the first",
     )
     parser.add_argument(
-        "--videos", action="store_true", help="score videos too, and animated pictures by time; the highest score counts"
+        "--videos",
+        action="store_true",
+        help="score videos too, and animated pictures by time; the highest score counts",
     )
     parser.add_argument(
         "--every", type=seconds, metavar="S", help="with --videos: seconds between frames; 0: all frames; default: 1"

@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results.names import decode_name, encode_name
@@ -140,7 +141,7 @@ class Journal:
     def _records(self, clause: str, *values: str) -> Iterator[Record]:
         with self._errors():
             for row in self._database.execute(f"{_SELECT} {clause}", values):
-                yield Record(*(decode_name(value) if type(value) is str else value for value in row))
+                yield Record(*map(_decoded, row))
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._errors():
@@ -159,6 +160,10 @@ class Journal:
             raise OSError(code, text, str(self._path)) from error
         except sqlite3.DatabaseError as error:
             raise ResultsUnreadable(f"{self._path} is damaged ({error}): delete it to go on from RESULTS") from error
+
+
+def _decoded(value: Any) -> Any:  # noqa: ANN401 - a column's
+    return decode_name(value) if type(value) is str else value
 
 
 def delete_journal(path: Path) -> None:

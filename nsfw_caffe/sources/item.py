@@ -104,10 +104,10 @@ def _streamed(path: str, limits: Limits) -> Content | None:
             if not is_video(file.read(LOOKED_AT)):
                 return None
             file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # it has readinto
     except Exception as error:  # no file system is to end a scan
         raise UnreadableError(why_unreadable(path, error)) from error
-    return Content(None, sha256, *_video_header(path, limits), path=path)
+    return Content(None, digest.hexdigest(), *_video_header(path, limits), path=path)
 
 
 def _held(item: Item, limits: Limits, videos: bool) -> Content:

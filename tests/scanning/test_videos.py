@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,11 +14,15 @@ from PIL import Image
 from warcio.warcwriter import WARCWriter
 
 import nsfw_caffe
-from nsfw_caffe import Classifier, Limits, Record, ResultsError
+from nsfw_caffe import Classifier, Limits, Record
+from nsfw_caffe.errors import ResultsError, ScoreError
+from nsfw_caffe.parallel.outcome import Outcome
+from nsfw_caffe.preprocessing.steps import Source
 from nsfw_caffe.report.formatting import describe_set_up
 from nsfw_caffe.report.thumbnails import thumbnails
 from nsfw_caffe.results.formats import write_results
 from nsfw_caffe.results.record import Provenance
+from nsfw_caffe.video import highest_scores
 from tests import clips
 from tests.clips import X264, Clip
 from tests.sources.support import pack, response
@@ -111,28 +115,30 @@ def test_rows_of_other_steps_are_not_mixed(made: Path, tmp_path: Path, portable:
         nsfw_caffe.scan(made / "clip.mkv", results, classifier=portable, every=1e-4)
 
 
-def test_a_video_may_be_larger_than_a_file_may(made: Path, tmp_path: Path) -> None:
+def test_a_video_may_be_larger_than_a_file_may(made: Path, scanned: dict[str, Record], tmp_path: Path) -> None:
     limits = Limits(bytes=(made / "clip.mkv").stat().st_size - 1)
     with Classifier(engine="onnxruntime", threads=1, limits=limits) as classifier:
         found = rows(made, tmp_path / "r.csv", classifier)
-    assert found["clip.mkv"].max_time == 1.5
+    assert found["clip.mkv"].max_time == scanned["clip.mkv"].max_time
     for name in ("coffee.png", "packed.zip!again.mkv"):
         assert f"larger than the limit of {limits.bytes} bytes (Limits.bytes, --max-size)" in str(found[name].error)
 
 
-def test_videos_in_web_archives(made: Path, tmp_path: Path, portable: Classifier) -> None:
+def test_videos_in_web_archives(made: Path, scanned: dict[str, Record], tmp_path: Path, portable: Classifier) -> None:
     content = (made / "clip.mkv").read_bytes()
     archive = tmp_path / "x.warc"
     with archive.open("wb") as file:
         writer = WARCWriter(file, gzip=False)
         writer.write_record(response(writer, "http://example.com/clip", content, Content_Type="video/x-matroska"))
     found = rows(archive, tmp_path / "r.csv", portable)
-    assert found["clip"].max_time == 1.5
+    assert (found["clip"].score, found["clip"].max_time) == (scanned["clip.mkv"].score, scanned["clip.mkv"].max_time)
     assert nsfw_caffe.scan(archive, tmp_path / "s.csv", classifier=portable).sources == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sources_of_all_kinds_in_their_order(workers: int, made: Path, portable: Classifier) -> None:
+def test_sources_of_all_kinds_in_their_order(
+    workers: int, made: Path, scanned: dict[str, Record], portable: Classifier
+) -> None:
     content = (made / "clip.mkv").read_bytes()
     file = io.BytesIO(b"12" + content)
     file.seek(2)
@@ -142,7 +148,8 @@ def test_sources_of_all_kinds_in_their_order(workers: int, made: Path, portable:
     ]  # fmt: skip
     found = list(portable.scan(sources, workers=workers, every=STEP))
     assert [each.source for each in found] == sources
-    assert [each.max_time for each in found] == [1.5, 1.5, 1.5, None, None, None, None, 1.0, None, None, 1.5]
+    video, moving = scanned["clip.mkv"].max_time, scanned["moving.gif"].max_time
+    assert [each.max_time for each in found] == [*[video] * 3, *[None] * 4, moving, None, None, video]
     assert [each.ok for each in found] == [True, True, True, True, False, False, True, True, False, True, True]
     assert found[0].score == portable.classify_video(made / "clip.mkv", STEP).max_score
     assert found[4].reason == "cannot be read (No such file or directory)"
@@ -155,17 +162,22 @@ def test_a_scan_of_videos_needs_not_all_of_them(made: Path, portable: Classifier
             yield made / "clip.mkv"
 
     results = portable.scan(endless(), workers=1, every=STEP)
-    assert next(results).max_time == 1.5
-    assert next(results).max_time == 1.5
+    assert next(results).max_time == next(results).max_time is not None
     results.close()
 
 
-def test_a_frame_that_cannot_be_scored_is_named(made: Path, portable: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portable._pipeline, "_limits", dataclasses.replace(portable.options.limits, pixels=1000))
-    (found,) = portable.scan([made / "clip.mkv"], every=STEP)
-    assert found.max_time is None
-    assert found.reason is not None
-    assert found.reason.startswith("the frame at 00:00.0: ")
+def test_a_frame_that_cannot_be_scored_is_named(made: Path) -> None:
+    def score(pictures: Iterable[Source]) -> Iterator[tuple[Source, Outcome]]:
+        for number, picture in enumerate(pictures):
+            yield picture, Outcome(ScoreError("<picture>", "it is odd") if number in (2, 4) else number / 100, 1.0)
+
+    sources = [made / "clip.mkv", made / "coffee.png"]
+    (_, video), (_, picture) = highest_scores(sources, score, every=STEP, limits=Limits())
+    assert isinstance(video.score, ScoreError)
+    assert str(video.score) == f"{made / 'clip.mkv'}: the frame at 00:01.0: it is odd"
+    assert video.max_time is None
+    assert video.seconds > 12
+    assert (picture.score, picture.seconds) == (0.12, 1.0)
 
 
 def test_thumbnails_are_of_the_highest_frame(made: Path, scanned: dict[str, Record], tmp_path: Path) -> None:
