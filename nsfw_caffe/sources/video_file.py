@@ -401,7 +401,10 @@ class _Ahead:
                 self._error = error
         if not self._waiting:
             assert self._error is not None
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self._error = None  # its traceback holds this, so the decoder would stay until cycles are collected
         packet = self._waiting.popleft()
         if packet.pts is not None:
             self._given.append(packet.pts)
