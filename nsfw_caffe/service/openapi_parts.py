@@ -43,7 +43,7 @@ _TEXTS = {
     415: "The body's type or coding is not read.",
     422: "There is no score: it is no picture or no video, or it asks for more than it may.",
     500: "A fault of the service, which its log tells more of.",
-    501: "Videos are not read here, but animations: what decodes them is not installed.",
+    501: "Videos are not read here, only animations: what decodes videos is not installed.",
     502: "The URL's host did not give what is there.",
     503: "The service is busy, or about to end: ask again later.",
     504: "The URL's host took too long.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import re
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 import schemathesis
 
+from nsfw_caffe import Classifier
 from nsfw_caffe.service.openapi import EXAMPLE_PICTURE
 from nsfw_caffe.service.refusals import STATUS
+from nsfw_caffe.video import THRESHOLD
 from tests.service.running import Service
 
 CHECKS = (
@@ -81,6 +84,14 @@ def test_the_example_of_many(service: Service, document: dict[str, Any]) -> None
     answer = service.post_json("/v1/scores", request).json
     answer["results"][0]["score"] = round(answer["results"][0]["score"], 4)
     assert answer == example
+
+
+def test_what_the_query_of_a_video_leaves_out_is_what_the_library_takes(document: dict[str, Any]) -> None:
+    taken = inspect.signature(Classifier.classify_video).parameters
+    parameters = document["paths"]["/v1/video"]["post"]["parameters"]
+    said = {each["name"]: each["schema"].get("default") for each in parameters}
+    assert said == {name: taken[name].default for name in said} | {"start": 0}
+    assert said["threshold"] == THRESHOLD
 
 
 @pytest.mark.slow
