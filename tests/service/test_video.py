@@ -60,8 +60,8 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory, model_files: ModelFiles) -> Iterator[Service]:  # noqa: ARG001
-    """Return a service of two workers, in which a second is all that a video may take."""
-    limits = "--workers 2 --queue 8 --video-frames 10000 --video-seconds 1"
+    """Return a service of two workers, in which two seconds are all that a video may take."""
+    limits = "--workers 2 --queue 8 --video-frames 10000 --video-seconds 2"
     with running(tmp_path_factory.mktemp("two"), *limits.split()) as service:
         yield service
 
@@ -187,8 +187,8 @@ def test_it_is_logged_and_counted_as_a_video(service: Service, clip: bytes) -> N
     before = [service.metric(name) for name in names]
     stages = [service.metric("nsfw_caffe_seconds_count", stage=stage) for stage in ("video", "score")]
     answer = service.post("/v1/video?every=0.5&end=10", form(("SECRET.mp4", clip)), FORM).json
-    wait_until(lambda: len(service.lines()) > lines)
-    line = service.lines()[lines]
+    wait_until(lambda: any(line["status"] == 200 for line in service.lines()[lines:]))
+    line = next(line for line in service.lines()[lines:] if line["status"] == 200)
     assert {name: line[name] for name in ("route", "status", "score", "frames", "complete")} == {
         "route": "/v1/video",
         "status": 200,
@@ -218,14 +218,14 @@ def test_one_that_takes_too_long_costs_its_worker_and_no_picture_waits(
         assert (reply.status, reply.reason) == (503, "busy")
         assert reply.json["error"]["message"] == "as many videos are under way as may be"
         assert int(reply.headers["retry-after"]) >= 1
-        for _ in range(3):
+        for _ in range(2):
             assert two.post("/v1/score", PHOTO).json["score"] == score
         assert two.get("/readyz").status == 200
         assert two.metric("nsfw_caffe_busy") == 1
         reply = _reply(late)
     assert (reply.status, reply.reason) == (422, "overtime")
-    assert reply.json["error"]["message"] == "the video takes more than 1 s"
-    assert time.monotonic() < start + 1 + 3
+    assert reply.json["error"]["message"] == "the video takes more than 2 s"
+    assert time.monotonic() < start + 2 + 3
     assert two.post("/v1/score", PHOTO).json["score"] == score
     assert two.post("/v1/video?every=3", clip).json["times"] == [0.0, 3.0]
     wait_until(lambda: two.metric("nsfw_caffe_workers_replaced_total") == 1)
@@ -240,7 +240,7 @@ def _reply(connection: socket.socket) -> Reply:
 
 def test_as_many_are_taken_as_there_are_workers_besides_one(endless: bytes) -> None:
     async def test() -> None:
-        async with started(workers=3, video_seconds=1.5) as pool:
+        async with started(workers=3) as pool:
             asked = [asyncio.create_task(pool.run(_all_of(endless))) for _ in range(2)]
             await until(lambda: pool.busy == 2)
             await _refused(pool, endless)
@@ -250,7 +250,8 @@ def test_as_many_are_taken_as_there_are_workers_besides_one(endless: bytes) -> N
             asked[0].cancel()
             await asyncio.sleep(0)
             await _refused(pool, endless)
-            assert isinstance((await asyncio.gather(*asked, return_exceptions=True))[1], Overtime)
+            assert not asked[1].done()
+            asked[1].cancel()
 
     run(test)
 
@@ -261,7 +262,7 @@ def test_one_worker_takes_one_video_and_a_picture_waits_for_that_alone(
     monkeypatch.setattr("nsfw_caffe.service.pool._RECENT", 0.0)
 
     async def test() -> None:
-        async with started(video_seconds=1) as pool:
+        async with started(video_seconds=1.5) as pool:
             late = asyncio.create_task(pool.run(_all_of(endless)))
             await until(lambda: pool.busy == 1)
             picture = asyncio.create_task(pool.run(Job(PHOTO)))
@@ -270,7 +271,7 @@ def test_one_worker_takes_one_video_and_a_picture_waits_for_that_alone(
             assert await asyncio.wait_for(pool.ready(), 0.5)
             assert not picture.done()
             assert not late.done()
-            with pytest.raises(Overtime, match=r"the video takes more than 1 s"):
+            with pytest.raises(Overtime, match=r"the video takes more than 1\.5 s"):
                 await late
             assert (await picture).seconds["queue"] < 10
             assert await pool.ready()
@@ -283,15 +284,16 @@ def test_a_video_that_waits_for_pictures_holds_up_no_proof(endless: bytes, monke
     monkeypatch.setattr("nsfw_caffe.service.pool._RECENT", 0.0)
 
     async def test() -> None:
-        async with started(video_seconds=2) as pool:
+        async with started() as pool:
             picture = asyncio.create_task(pool.run(Job(PHOTO)))
             await asyncio.sleep(0)
             video = asyncio.create_task(pool.run(_all_of(endless)))
             await asyncio.sleep(0)
             assert pool.waiting == 1
-            assert await asyncio.wait_for(pool.ready(), 1)
+            assert await asyncio.wait_for(pool.ready(), 10)
             assert picture.done()
             assert not video.done()
+            video.cancel()
 
     run(test)
 
@@ -305,13 +307,14 @@ def test_the_times_of_videos_say_nothing_of_pictures(clip: bytes, monkeypatch: p
         async with started(queue=4) as pool:
             seconds = (await pool.run(Job(PHOTO))).seconds["score"]
             found = await pool.run(video)
-            assert 4 * found.seconds["video"] > 1 > 4 * seconds
             assert set(found.seconds) == {"queue", "video"}
+            right, wrong = math.ceil(4 * seconds), math.ceil(4 * found.seconds["video"])
+            assert right < wrong
             asked = [asyncio.create_task(pool.run(Job(PHOTO))) for _ in range(5)]
             await asyncio.sleep(0)
             with pytest.raises(Busy) as caught:
                 await pool.run(Job(PHOTO))
-            assert caught.value.retry_after == 1
+            assert caught.value.retry_after == right
             await asyncio.gather(*asked)
             again = asyncio.create_task(pool.run(video))
             await asyncio.sleep(0)
@@ -327,7 +330,7 @@ def test_one_that_costs_two_workers_is_given_up(endless: bytes) -> None:
             fatal = asyncio.create_task(pool.run(_all_of(endless)))
             for _ in range(2):
                 await until(lambda: pool.busy == 1)
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.5)
                 kill(workers_of()[0])
                 await until(lambda: pool.busy == 0)
             with pytest.raises(WorkerLost, match="died of the video, 2 times"):
@@ -368,7 +371,8 @@ def test_without_pyav_there_are_animations(
             )
         assert service.post("/v1/video", animation).json["times"] == [0.0, 1.0]
         assert workers_of(service.process.pid) == workers
-        assert [line["event"] for line in service.lines()] == ["request"] * 4
+        wait_until(lambda: len(service.lines()) == 4)
+        assert {line["event"] for line in service.lines()} == {"request"}
 
 
 def test_it_is_fetched_by_its_url(
