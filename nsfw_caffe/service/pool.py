@@ -206,7 +206,7 @@ class Pool:
     async def ready(self) -> bool:
         """Tell whether pictures can be scored, as a score of the last seconds shows, or one of a made picture.
 
-        Where all workers are at videos, none can show it; each does when its time for that has passed.
+        Where all workers are at videos, none can show it, which is no sign that they could not: their time is limited.
         """
         if self.retiring or self._closed or not self.able:
             return False
@@ -288,8 +288,9 @@ class Pool:
         assert pending is not None
         if isinstance(message, Answer):
             self._scored_at = time.monotonic()
-            average, (seconds,) = self._averages[pending.job.kind], message.seconds.values()
-            self._averages[pending.job.kind] += _WEIGHT * (seconds - average)
+            (seconds,) = message.seconds.values()
+            average = self._averages[pending.job.kind] or seconds
+            self._averages[pending.job.kind] = average + _WEIGHT * (seconds - average)
             if not pending.answer.done():
                 pending.answer.set_result(message)
         else:
