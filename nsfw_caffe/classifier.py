@@ -53,9 +53,12 @@ class Result:
         How long it was worked on, waiting left out.
     warnings : tuple of str
         What Pillow and the libraries below it said of it, in the processes of the library's own that Caffe's workers
-        are. What they say in this process goes to its `warnings` and its standard error, as ever.
+        are. What they say in this process goes to its `warnings` and its standard error, as ever. Of a video, what
+        `VideoResult.warnings` has.
     reason : str or None
         The error without the name of the source, whose content others may have too.
+    max_time : float or None
+        Of a video or an animation, the seconds from its beginning at which the score is reached; None for a picture.
 
     Examples
     --------
@@ -73,6 +76,7 @@ class Result:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     reason: str | None = None
+    max_time: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -335,7 +339,9 @@ class Classifier:
             scores.append(score)
         return scores
 
-    def scan(self, sources: Iterable[Source], *, workers: int | None = None) -> Generator[Result, None, None]:
+    def scan(
+        self, sources: Iterable[Source], *, workers: int | None = None, every: float | None = None
+    ) -> Generator[Result, None, None]:
         """Score many pictures, one result each, in order; a source that cannot be scored does not stop the scan.
 
         Nothing is kept: what scans folders and archives into a file, and goes on after a stop, is `nsfw_caffe.scan`.
@@ -349,6 +355,10 @@ class Classifier:
             few pictures and the engine needs a process for each, which takes a second to start. The Classifier keeps
             such processes for its next calls, 215 MB each, until nothing was scored for a minute, or it is closed. The
             scores do not depend on it.
+        every : float, optional
+            Videos and animations too, by paths, contents or files that can be rewound: of each, the highest score of
+            the frames that it shows every so many seconds, as `classify_video` gives it. By default a video is an
+            error, and an animation is its first frame.
 
         Yields
         ------
@@ -358,15 +368,17 @@ class Classifier:
         Raises
         ------
         ValueError
-            If `workers` is less than 1, or the Classifier is closed.
+            If `workers` is less than 1, `every` makes no sense, or the Classifier is closed.
         EngineUnavailable
-            If the engine fails, or the scan was begun before `os.fork` and goes on in the child.
+            If the engine fails, or the scan was begun before `os.fork` and goes on in the child; or if there is a
+            video among the sources, and PyAV is not installed.
         """
+        outcomes = self._score(sources, workers) if every is None else self._highest(sources, workers, every)
         return (
             Result(source, None, str(score), seconds, said, score.reason)
             if isinstance(score, NsfwCaffeError)
-            else Result(source, score, None, seconds, said)
-            for source, (score, seconds, said) in self._score(sources, workers)
+            else Result(source, score, None, seconds, said, max_time=max_time)
+            for source, (score, seconds, said, max_time) in outcomes
         )
 
     def explain(self, source: Source, *, detail: Detail = "exact") -> Explanation:
@@ -488,14 +500,26 @@ class Classifier:
 
         return Explainer(self._engines, self._codec)
 
+    def _highest(
+        self, sources: Iterable[Source], workers: int | None, every: float
+    ) -> Iterator[tuple[Source, Outcome]]:
+        from nsfw_caffe.video import highest_scores
+
+        self._check(sources, workers)
+        score = functools.partial(self._score, workers=workers)
+        return highest_scores(sources, score, every=every, limits=self.options.limits)
+
     def _score(self, sources: Iterable[Source], workers: int | None) -> Iterator[tuple[Source, Outcome]]:
+        self._check(sources, workers)
+        return self._pipeline.score(sources, workers)
+
+    def _check(self, sources: Iterable[Source], workers: int | None) -> None:
         self._engines.require_open()
         if workers is not None and workers < 1:
             raise ValueError(f"workers={workers}: expected 1 or more")
         # A path is an iterable of characters, and an array one of rows: both are one source.
         if isinstance(sources, _ONE_SOURCE) or hasattr(sources, "read"):
             raise TypeError(f"{describe(sources)} is one source: expected several sources, in a list for example")
-        return self._pipeline.score(sources, workers)
 
 
 _DEFAULTS = ScoringOptions()

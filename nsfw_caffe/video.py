@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,9 +18,10 @@ from PIL import Image
 from nsfw_caffe.errors import ImageError, ScoreError
 from nsfw_caffe.parallel.outcome import Outcome
 from nsfw_caffe.parallel.pipeline import FEW
-from nsfw_caffe.preprocessing.steps import Source
-from nsfw_caffe.sources.frames import Frames
-from nsfw_caffe.sources.timeline import clock
+from nsfw_caffe.preprocessing.limits import Limits
+from nsfw_caffe.preprocessing.steps import Source, describe
+from nsfw_caffe.sources.frames import Frames, is_moving
+from nsfw_caffe.sources.timeline import Grid, clock
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -213,6 +216,98 @@ def score_frames(
         complete=frames.complete and not warnings,
         warnings=(*frames.warnings, *warnings),
     )
+
+
+def highest_scores(
+    sources: Iterable[Source],
+    score: Callable[[Iterable[Source]], Iterator[tuple[Source, Outcome]]],
+    *,
+    every: float,
+    limits: Limits,
+) -> Iterator[tuple[Source, Outcome]]:
+    """Score pictures, and among them videos and animations, by the frame that scores highest; in order.
+
+    A video's warnings are what there is to say of how it was read.
+    """
+    Grid(every)  # a ValueError comes at once
+    return _highest_scores(sources, score, every, limits)
+
+
+def _highest_scores(
+    sources: Iterable[Source],
+    score: Callable[[Iterable[Source]], Iterator[tuple[Source, Outcome]]],
+    every: float,
+    limits: Limits,
+) -> Iterator[tuple[Source, Outcome]]:
+    waiting: deque[_Highest] = deque()
+    under_way: deque[tuple[_Highest, float | None]] = deque()
+
+    def pictures() -> Iterator[Source]:
+        for source in sources:
+            highest = _Highest(source)
+            waiting.append(highest)
+            for time, picture in highest.pictures(every, limits):
+                highest.awaited += 1
+                under_way.append((highest, time))
+                yield picture
+            highest.awaited -= 1
+
+    for _, outcome in score(pictures()):
+        highest, time = under_way.popleft()
+        highest.add(outcome, time)
+        while waiting and not waiting[0].awaited:
+            yield waiting.popleft().outcome()
+    yield from (highest.outcome() for highest in waiting)
+
+
+class _Highest:
+    """What became of a source so far: of a picture, its score; of a video, the highest one of its frames."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.awaited = 1  # results that are still to come, and one more until it is known how many that will be
+        self._score: float | ImageError | ScoreError | None = None
+        self._time: float | None = None
+        self._seconds = 0.0
+        self._warnings: tuple[str, ...] = ()
+
+    def pictures(self, every: float, limits: Limits) -> Iterator[tuple[float | None, Source]]:
+        """Yield what is to be scored, each with its time; what is wrong with a video is kept."""
+        start = perf_counter()
+        if not is_moving(self._source, limits):
+            yield None, self._source
+            return
+        try:
+            with contextlib.closing(Frames(self._source, Grid(every), None, limits)) as opened:
+                for picture, times in _runs(opened):
+                    self._seconds += perf_counter() - start
+                    yield times[0], picture
+                    start = perf_counter()
+            self._warnings = tuple(opened.warnings)
+        except ImageError as error:
+            self._score = self._score if isinstance(self._score, Exception) else error
+        self._seconds += perf_counter() - start
+
+    def add(self, outcome: Outcome, time: float | None) -> None:
+        """Take a picture's score, or what is wrong with it."""
+        self.awaited -= 1
+        self._seconds += outcome.seconds
+        found = outcome.score
+        if time is None:
+            self._warnings = outcome.warnings
+        if isinstance(self._score, Exception):
+            return
+        if isinstance(found, Exception):
+            where = "" if time is None else f"the frame at {clock(time)}: "
+            self._score = type(found)(describe(self._source), where + found.reason)
+        elif self._score is None or found > self._score:
+            self._score, self._time = found, time
+
+    def outcome(self) -> tuple[Source, Outcome]:
+        """Give what there is to say of it in the end."""
+        assert self._score is not None, self._source
+        time = None if isinstance(self._score, Exception) else self._time
+        return self._source, Outcome(self._score, self._seconds, self._warnings, time)
 
 
 class _Expected:

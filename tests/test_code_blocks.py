@@ -124,6 +124,7 @@ def _take_a_clip(folder: Path) -> None:
 
 
 PICTURES: dict[str, Callable[[Path], None]] = {
+    "README.md": _take_a_clip,
     "docs/index.md": _take_the_rocket,
     "docs/quick-start.md": _take_eight,
     "docs/training.md": _take_enough_to_train,

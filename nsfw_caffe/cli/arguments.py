@@ -6,6 +6,7 @@ The help of an option that takes something begins with a noun, that of a switch 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,27 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
+
+
+def seconds(text: str) -> float:
+    """Read a time: seconds, or minutes or hours before a colon."""
+    parts = [float(part) for part in text.split(":")]
+    value: float = sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
+    if len(parts) > 3 or not math.isfinite(value) or min(parts) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is no time, such as 90 or 1:30")
+    return value
+
+
+def check_times(
+    parser: argparse.ArgumentParser, every: float, start: float | None = None, end: float | None = None
+) -> None:
+    """Refuse times of frames that make no sense."""
+    from nsfw_caffe.sources.timeline import Grid
+
+    try:
+        Grid(every, start or 0.0, math.inf if end is None else end)
+    except ValueError as error:
+        parser.error(f"--{error}")
 
 
 def add_json_option(parser: argparse._ActionsContainer, what: str) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from nsfw_caffe.__main__ import interrupt
 from nsfw_caffe.cli import OK, SOME_FAILED, STOPPED
-from nsfw_caffe.cli.arguments import add_engine_options, check_engine_options, create_classifier, positive
+from nsfw_caffe.cli.arguments import (
+    add_engine_options,
+    check_engine_options,
+    check_times,
+    create_classifier,
+    positive,
+    seconds,
+)
 from nsfw_caffe.cli.progress import Progress
 from nsfw_caffe.cli.streams import complain, say, standard_input, warn
 from nsfw_caffe.errors import NsfwCaffeError
@@ -20,9 +27,9 @@ from nsfw_caffe.results.names import visible
 from nsfw_caffe.system.reading import reason
 
 _DESCRIPTION = """\
-Score pictures in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .warc, .warc.gz), and keep the
-results in a file. Run the same command again to go on with a scan that was broken off, or to score what is new or has
-changed: what is known, and identical content, is not scored again.
+Score pictures, and with --videos also videos, in files, folders and archives (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz,
+.warc, .warc.gz), and keep the results in a file. Run the same command again to go on with a scan that was broken off,
+or to score what is new or has changed: what is known, and identical content, is not scored again.
 """
 
 
@@ -66,6 +73,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="frames to score of an animated picture, whose highest score counts; default: 1, the first",
     )
+    parser.add_argument(
+        "--videos",
+        action="store_true",
+        help="score videos too, and animated pictures by time; the highest score counts",
+    )
+    parser.add_argument(
+        "--every", type=seconds, metavar="S", help="with --videos: seconds between frames; 0: all frames; default: 1"
+    )
     parser.add_argument("--rescore", action="store_true", help="score everything anew, whatever RESULTS has")
     parser.add_argument("--retry", action="store_true", help="score again what is an error in RESULTS")
     parser.add_argument("--workers", type=positive, metavar="N", help="pictures worked on at a time; default: cores")
@@ -77,7 +92,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
     check_engine_options(options, parser)
     _check_sources(options, parser)
-    check_scan(options.sources, options.output)  # before the model is loaded
+    every = _every(options, parser)
+    check_scan(options.sources, options.output, videos=options.videos)  # before the model is loaded
     classifier = create_classifier(options)
     sources = itertools.chain(options.sources, _listed(options)) if options.list else options.sources
     try:
@@ -91,6 +107,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
                 exclude=options.exclude,
                 hidden=options.hidden,
                 frames=options.frames,
+                every=every,
                 resume=not options.rescore,
                 retry=options.retry,
                 workers=options.workers,
@@ -102,6 +119,19 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return STOPPED
     say(f"{visible(str(options.output))}: {result}")
     return SOME_FAILED if result.errors else OK
+
+
+def _every(options: argparse.Namespace, parser: argparse.ArgumentParser) -> float | None:
+    """Return the seconds between frames of videos; None where videos are not wanted."""
+    if not options.videos:
+        if options.every is not None:
+            parser.error("--every goes with --videos")
+        return None
+    if options.frames > 1:
+        parser.error("--frames and --videos exclude each other: --videos looks at frames by their times, see --every")
+    every: float = 1.0 if options.every is None else options.every
+    check_times(parser, every)
+    return every
 
 
 def _heed_signals() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from typing import TYPE_CHECKING
 
 from nsfw_caffe.cli import OK, SOME_FAILED
@@ -12,8 +11,10 @@ from nsfw_caffe.cli.arguments import (
     add_engine_options,
     add_json_option,
     check_engine_options,
+    check_times,
     create_classifier,
     probability,
+    seconds,
 )
 from nsfw_caffe.cli.pages import add_html_option, add_thumbnails_options, check_page_options, write_page
 from nsfw_caffe.cli.progress import Seconds
@@ -56,28 +57,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_engine_options(parser)
 
 
-def seconds(text: str) -> float:
-    """Read a time: seconds, or minutes or hours before a colon."""
-    parts = [float(part) for part in text.split(":")]
-    value: float = sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
-    if len(parts) > 3 or not math.isfinite(value) or min(parts) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is no time, such as 90 or 1:30")
-    return value
-
-
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from nsfw_caffe.errors import NsfwCaffeError
     from nsfw_caffe.report.video import PICTURES, video_report
-    from nsfw_caffe.sources.timeline import Grid
 
     check_engine_options(options, parser)
     check_page_options(options, parser)
     if options.videos.count("-") > 1:
         parser.error("- is standard input, which gives one video, once")
-    try:
-        Grid(options.every, options.start or 0.0, math.inf if options.end is None else options.end)
-    except ValueError as error:
-        parser.error(f"--{error}")
+    check_times(parser, options.every, options.start, options.end)
     classifier = create_classifier(options)
     if options.csv:
         begin_csv()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -176,4 +176,10 @@ def _set_ups(table: pyarrow.Table) -> tuple[Provenance, ...]:
         return ()
     rows = table.select(names).group_by(names).aggregate([]).to_pylist()
     known = (row for row in rows if None not in (row[name] for name in required))
-    return tuple(sorted({Provenance.of_row(row | {"frames": int(row["frames"])}) for row in known}))
+    return tuple(sorted({Provenance.of_row(row | _numbers(row)) for row in known}, key=str))
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return what of a set-up is no text: it was read as text."""
+    every = row.get("every")
+    return {"frames": int(row["frames"]), "every": float(every) if every else None}

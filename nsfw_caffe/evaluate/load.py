@@ -67,7 +67,7 @@ def _column(name: str, values: list[Any]) -> pyarrow.Array:
 
     if name == "score":
         return pyarrow.array(values, pyarrow.float64())
-    return pyarrow.array([value and encode_name(str(value)) for value in values], pyarrow.string())
+    return pyarrow.array([None if value is None else encode_name(str(value)) for value in values], pyarrow.string())
 
 
 def look_up(labelled: pyarrow.Table, scores: pyarrow.Table, where: object) -> pyarrow.Table:

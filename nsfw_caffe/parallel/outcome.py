@@ -19,6 +19,8 @@ class Outcome(NamedTuple):
     """How long it was worked on, waiting left out; its share where several were computed together."""
     warnings: tuple[str, ...] = ()
     """What was said of the picture meanwhile: see `Result`."""
+    max_time: float | None = None
+    """Of a video, the seconds from its beginning at which the score is reached."""
 
 
 def timed(compute: Callable[[], Any]) -> Outcome:

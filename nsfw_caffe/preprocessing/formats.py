@@ -33,7 +33,7 @@ _REFUSED = {
 }
 """Pillow's other formats, and why they are not read."""
 
-_LOOKED_AT = 4096  # bytes from the beginning
+LOOKED_AT = 4096  # bytes from the beginning
 _DEEPEST = 2  # how often what is unpacked is looked at in its turn
 
 
@@ -45,7 +45,8 @@ class _Kind(NamedTuple):
 
 
 _CONVERT = "convert it to JPEG or PNG first"
-_FRAMES = "'nsfw-caffe video' scores it, or Classifier.classify_video"
+_VIDEO = "a video"
+_FRAMES = "'nsfw-caffe video' scores it, or 'nsfw-caffe scan --videos'; in Python Classifier.classify_video"
 _SCAN = "'nsfw-caffe scan' reads it under a name that ends in"
 
 # The signatures are those of the formats' specifications, and of file(1). ISO's box `ftyp` names the brands of a file.
@@ -57,8 +58,9 @@ _KINDS = (
         f"{_CONVERT}, with heif-convert for example; in Python pillow-heif makes Pillow read it",
     ),
     _Kind(r"....ftypcrx ", "a camera's raw file", _CONVERT),
-    _Kind(r"....(?:ftyp|moov|mdat)", "a video", _FRAMES),
-    _Kind(r"\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|\0\0\x01[\xb3\xba]|0&\xb2u|OggS", "a video", _FRAMES),
+    _Kind(r"....(?:ftyp|moov|mdat)", _VIDEO, _FRAMES),
+    _Kind(r"\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|\0\0\x01[\xb3\xba]|0&\xb2u|OggS", _VIDEO, _FRAMES),
+    _Kind(r"G.{187}G.{187}G|....G.{191}G.{191}G", _VIDEO, _FRAMES),  # MPEG-TS, with and without four bytes of time
     _Kind(
         r"\xff\x0a|\0\0\0\x0cJXL ",
         "JPEG XL",
@@ -133,10 +135,10 @@ def hint(data: bytes, packed: str = "", depth: int = 0) -> str:
 
     "; it is HEIC: convert it to JPEG or PNG first, ..."; empty where the first bytes say nothing.
     """
-    head = data[:_LOOKED_AT]
+    head = data[:LOOKED_AT]
     if head.startswith(_GZIP) and depth < _DEEPEST:
         try:
-            inner = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _LOOKED_AT)
+            inner = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, LOOKED_AT)
         except zlib.error:
             return ""
         return hint(inner, ", packed with gzip", depth + 1) or "; it is packed with gzip: unpack it first"
@@ -144,6 +146,12 @@ def hint(data: bytes, packed: str = "", depth: int = 0) -> str:
         if signature.match(head):
             return f"; it is {kind.name}{packed}: {kind.remedy}"
     return ""
+
+
+def is_video(data: bytes) -> bool:
+    """Tell whether a file is a video, by its first bytes."""
+    head = data[:LOOKED_AT]
+    return next((kind.name for signature, kind in _SIGNATURES if signature.match(head)), "") == _VIDEO
 
 
 def pillow_settings() -> Settings:

@@ -103,7 +103,8 @@ def describe_set_up(set_up: Provenance) -> str:
     engine = f"{set_up.engine} on the GPU" if set_up.device == "gpu" else set_up.engine
     others = [value for value, usual in ((set_up.jpeg, "pillow"), (set_up.blas, "system")) if value != usual]
     model = f"model {set_up.model[:8]}"
-    return ", ".join([engine, *others, set_up.precision, f"{set_up.decode} decoding", f"frames {set_up.frames}", model])
+    frames = f"frames {set_up.frames}" if set_up.every is None else f"videos every {set_up.every:g} s"
+    return ", ".join([engine, *others, set_up.precision, f"{set_up.decode} decoding", frames, model])
 
 
 def _between(interval: Interval | None, write: Callable[[float], str]) -> str:

@@ -12,6 +12,7 @@ from nsfw_caffe.report.sections import Facts, Figure, Gallery, Paragraph, Part, 
 from nsfw_caffe.report.summary import EDGES, Summary
 from nsfw_caffe.report.thumbnails import thumbnails
 from nsfw_caffe.results.record import Record
+from nsfw_caffe.sources.timeline import clock
 
 _BAR = 40
 """Characters of the longest bar of a text's histogram."""
@@ -69,7 +70,7 @@ def _scores(summary: Summary) -> list[Part]:
 
 
 def _highest(summary: Summary, top: int, pictures: int, clear: bool) -> Part:
-    rows = [(f"{row.score:.4f}", _pixels(row), row.source) for row in summary.highest]
+    rows = [(f"{row.score:.4f}", _pixels(row), _place(row)) for row in summary.highest]
     table = Table(("#score", "#pixels", "source"), rows[:top])
     if not pictures:
         return table
@@ -88,6 +89,10 @@ def _failures(summary: Summary) -> list[Part]:
 
 def _counts(what: str, counts: Sequence[tuple[str, int]], whole: int) -> Table:
     return Table(("#count", "#share", what), [(f"{count:,}", share(count, whole), name) for name, count in counts])
+
+
+def _place(row: Record) -> str:
+    return row.source if row.max_time is None else f"{row.source} at {clock(row.max_time)}"
 
 
 def _pixels(row: Record) -> str:

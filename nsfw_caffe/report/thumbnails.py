@@ -11,13 +11,14 @@ from typing import TypeAlias
 
 from PIL import Image, ImageFilter
 
-from nsfw_caffe.errors import NsfwCaffeError
+from nsfw_caffe.errors import EngineUnavailable, NsfwCaffeError, VideoError
 from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded
 from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.report.sections import HeatMap, Thumbnail
 from nsfw_caffe.results.record import Record
-from nsfw_caffe.sources.reopening import Sources, SourceUnusable
+from nsfw_caffe.sources.frames import frames_at
+from nsfw_caffe.sources.reopening import CHANGED, Sources, SourceUnusable, check_unchanged, split_member
 
 SIDE = 160
 """Of a thumbnail, in pixels, at most."""
@@ -29,8 +30,6 @@ _QUALITY = 80
 
 _MOST = 256 << 20
 """Bytes of a source that are read where nothing says how many it had when it was scored."""
-
-_CHANGED = "it has changed since it was scored"
 
 Colour: TypeAlias = Callable[[bytes, Image.Image], tuple[Image.Image, float]]
 """Lays the heat map of a picture's file over its thumbnail, and gives the score that it explains."""
@@ -51,6 +50,9 @@ def thumbnails(
 def _thumbnail(wanted: Record | str, sources: Sources, clear: bool, colour: Colour | None) -> Thumbnail:
     source = wanted if isinstance(wanted, str) else wanted.source
     try:
+        if isinstance(wanted, Record) and wanted.max_time is not None:
+            picture = make_small(_frame(wanted, wanted.max_time, sources), clear=clear)
+            return Thumbnail(source, uri(picture), *picture.size, None)
         content = _read(wanted, sources)
         with collected():  # and dropped: it was said of the picture when it was scored
             picture = heedless(partial(shrink, content, clear=clear))
@@ -104,11 +106,24 @@ def make_small(small: Image.Image, *, clear: bool) -> Image.Image:
     return small.resize(shape, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(SIDE / _BLURRED_SIDE / 2))
 
 
+def _frame(record: Record, time: float, sources: Sources) -> Image.Image:
+    """Return the frame that gave a video its score."""
+    source: str | bytes = record.source
+    try:
+        if split_member(record.source) is not None:
+            source = _read(record, sources)
+        else:
+            check_unchanged(record.source, record.bytes, record.mtime)  # to hash it would take long
+        return next(picture for _, picture in frames_at(source, [time])).convert("RGB")
+    except (VideoError, EngineUnavailable) as error:
+        raise SourceUnusable("it cannot be decoded") from error
+
+
 def _read(wanted: Record | str, sources: Sources) -> bytes:
     if isinstance(wanted, str):
         source, most, too_long = wanted, _MOST, "it is too large"
     else:
-        source, most, too_long = wanted.source, wanted.bytes or 0, _CHANGED
+        source, most, too_long = wanted.source, wanted.bytes or 0, CHANGED
     content = bytearray()
     for chunk in sources.chunks(source):
         content += chunk
@@ -116,5 +131,5 @@ def _read(wanted: Record | str, sources: Sources) -> bytes:
             raise SourceUnusable(too_long)
     # What has come since under the same name has another score.
     if isinstance(wanted, Record) and sha256(content).hexdigest() != wanted.sha256:
-        raise SourceUnusable(_CHANGED)
+        raise SourceUnusable(CHANGED)
     return bytes(content)

@@ -33,6 +33,9 @@ class Provenance(NamedTuple):
         "cpu", or "gpu" for any of them; "" where it was not recorded.
     jpeg, blas : str
         As in `ScoringOptions`.
+    every : float or None
+        Seconds between the frames of videos and animations, of which the score is the highest; None where videos were
+        not scored.
     """
 
     engine: str
@@ -43,16 +46,18 @@ class Provenance(NamedTuple):
     device: str = ""
     jpeg: str = "pillow"
     blas: str = "system"
+    every: float | None = None
 
     @classmethod
-    def of(cls, options: ScoringOptions, model: str, frames: int = 1) -> Provenance:
-        """Return what is recorded of options, the model's hash, and the number of frames.
+    def of(cls, options: ScoringOptions, model: str, frames: int = 1, every: float | None = None) -> Provenance:
+        """Return what is recorded of options, the model's hash, the number of frames, and the time between them.
 
         Which GPU it was, the number of threads and the limits are left out: they are for a machine to choose, and a
         scan may go on with others.
         """
         device = options.device.partition(":")[0]
-        return cls(options.engine, options.precision, options.decode, frames, model, device, options.jpeg, options.blas)
+        scored = options.engine, options.precision, options.decode, frames, model
+        return cls(*scored, device, options.jpeg, options.blas, every)
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Provenance:
@@ -80,17 +85,21 @@ class Record:
     error : str or None
         Why not, without the source's name; None if it was scored.
     width, height : int or None
-        Pixels, as the picture's header says; None where there is none to read.
+        Pixels, as the picture's or the video's header says; None where there is none to read.
     format : str or None
-        Pillow's name of the format, "JPEG" for example.
+        Pillow's name of the format, "JPEG" for example; of a video FFmpeg's of the container, "mov" for an MP4.
     bytes : int or None
         Length of the content.
     sha256 : str or None
         Of the content, 64 hexadecimal digits; None where it could not be read.
     mtime : float or None
         When the source was changed last, in seconds since 1970 (UTC).
-    engine, precision, decode, frames, model, device, jpeg, blas
+    engine, precision, decode, frames, model, device, jpeg, blas, every
         See `Provenance`.
+    max_time : float or None
+        Of a video or an animation, the seconds from its beginning at which the score is reached; None of a picture.
+    warning : str or None
+        What kept a video from being looked at as a whole, and what else is to be known of it.
     version : str
         The library's version.
     seconds : float or None
@@ -121,6 +130,9 @@ class Record:
     device: str
     jpeg: str
     blas: str
+    every: float | None
+    max_time: float | None
+    warning: str | None
     version: str
     seconds: float | None
     scored_at: str
@@ -138,5 +150,5 @@ class Record:
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 
-DEFAULTS: dict[str, str] = Provenance._field_defaults
+DEFAULTS: dict[str, str | None] = {**Provenance._field_defaults, "max_time": None, "warning": None}
 """Columns that a file which was written before lacks, and what is read there."""

@@ -36,6 +36,7 @@ def _columns() -> tuple[Column, ...]:
 
 TYPED_COLUMNS = _columns()
 _TEXTS = [column.name for column in TYPED_COLUMNS if column.kind is str]
+_FINITE = ("mtime", "seconds", "every", "max_time")
 _LARGEST = 2**63 - 1
 """What an integer of Parquet and SQLite holds."""
 _SCORED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -109,7 +110,8 @@ def _check(record: Record) -> None:
         raise ValueError("neither a score nor an error")
     if record.score is not None and record.error is not None:
         raise ValueError("both a score and an error")
-    for name, number in (("mtime", record.mtime), ("seconds", record.seconds)):
+    for name in _FINITE:
+        number = getattr(record, name)
         if number is not None and not math.isfinite(number):
             raise ValueError(f"{name} is {number!r}: expected a finite number")
     for name, count in (("width", record.width), ("height", record.height), ("bytes", record.bytes)):

@@ -13,13 +13,15 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nsfw_caffe.errors import ResultsError, ResultsUnreadable
 from nsfw_caffe.results.names import decode_name, encode_name
-from nsfw_caffe.results.record import COLUMNS, DEFAULTS, PUBLISHED, Record
+from nsfw_caffe.results.record import COLUMNS, PUBLISHED, Record
+from nsfw_caffe.results.rows import to_row
 from nsfw_caffe.results.sqlite_file import is_error
 
-_VERSION = 2  # of the tables: a journal of a later version is not gone on with
+_VERSION = 3  # of the tables: a journal of a later version is not gone on with
 _TYPES = {"str": "TEXT", "float": "REAL", "int": "INTEGER"}
 _DEFINITIONS = ", ".join(f"{field.name} {_TYPES[str(field.type).split()[0]]}" for field in dataclasses.fields(Record))
 _TABLES = f"""
@@ -34,17 +36,24 @@ _PUT = (
     f"ON CONFLICT (source) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
 )
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM results"
-# From version 1, whose rows lacked these columns.
-_FROM_1 = f"""
-    BEGIN;
-    {" ".join(f"ALTER TABLE results ADD COLUMN {name} TEXT DEFAULT '{value}';" for name, value in DEFAULTS.items())}
-    UPDATE results SET engine = 'caffe', jpeg = 'ijg9d', blas = 'atlas' WHERE engine = '{PUBLISHED}';
-    PRAGMA user_version = {_VERSION};
-    COMMIT;
-"""
+# From earlier versions, whose rows lacked these columns.
+_UPGRADES = {
+    1: f"""
+        ALTER TABLE results ADD COLUMN device TEXT DEFAULT '';
+        ALTER TABLE results ADD COLUMN jpeg TEXT DEFAULT 'pillow';
+        ALTER TABLE results ADD COLUMN blas TEXT DEFAULT 'system';
+        UPDATE results SET engine = 'caffe', jpeg = 'ijg9d', blas = 'atlas' WHERE engine = '{PUBLISHED}';
+    """,
+    2: """
+        ALTER TABLE results ADD COLUMN every REAL;
+        ALTER TABLE results ADD COLUMN max_time REAL;
+        ALTER TABLE results ADD COLUMN warning TEXT;
+    """,
+}
 
-# What a row takes at most in any format of RESULTS: its columns' names and hashes, and each letter of source and error.
-_ROW_BYTES = 600
+# What a row takes at most in any format of RESULTS: its columns' names and hashes, and each letter of other texts.
+_TEXTS = ("source", "error", "warning")
+_ROW_BYTES = 700
 _LETTER_BYTES = 6  # an escape in JSON
 
 
@@ -67,13 +76,14 @@ class Journal:
             if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 self._database.executescript(f"BEGIN; {_TABLES} COMMIT;")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version == 1:
-                self._database.executescript(_FROM_1)
+            if version in _UPGRADES:
+                upgrades = (_UPGRADES[number] for number in range(version, _VERSION))
+                self._database.executescript(f"BEGIN; {' '.join(upgrades)} PRAGMA user_version = {_VERSION}; COMMIT;")
                 version = _VERSION
             if version != _VERSION:
                 raise ResultsError(f"{path} is of another version of nsfw_caffe: end that scan with the same version")
-            lengths = "COUNT(*), TOTAL(LENGTH(source) + IFNULL(LENGTH(error), 0))"
-            rows, letters = self._database.execute(f"SELECT {lengths} FROM results").fetchone()
+            texts = " + ".join(f"IFNULL(LENGTH({name}), 0)" for name in _TEXTS)
+            rows, letters = self._database.execute(f"SELECT COUNT(*), TOTAL({texts}) FROM results").fetchone()
         self._size = int(rows * _ROW_BYTES + letters * _LETTER_BYTES)
 
     def close(self) -> None:
@@ -102,11 +112,9 @@ class Journal:
 
     def put(self, record: Record) -> None:
         """Put a record in the place of the one for the same source."""
-        source = encode_name(record.source)
-        error = None if record.error is None else encode_name(record.error)
-        values = (getattr(record, name) for name in COLUMNS[3:])
-        self._write(_PUT, (source, record.score, error, *values))
-        self._size += _ROW_BYTES + _LETTER_BYTES * (len(source) + len(error or ""))
+        row = dict(zip(COLUMNS, to_row(record), strict=True))
+        self._write(_PUT, tuple(row.values()))
+        self._size += _ROW_BYTES + _LETTER_BYTES * sum(len(str(row[name] or "")) for name in _TEXTS)
 
     def commit(self) -> None:
         """Make everything safe that was put so far."""
@@ -132,8 +140,8 @@ class Journal:
 
     def _records(self, clause: str, *values: str) -> Iterator[Record]:
         with self._errors():
-            for source, score, error, *rest in self._database.execute(f"{_SELECT} {clause}", values):
-                yield Record(decode_name(source), score, error and decode_name(error), *rest)
+            for row in self._database.execute(f"{_SELECT} {clause}", values):
+                yield Record(*map(_decoded, row))
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._errors():
@@ -152,6 +160,10 @@ class Journal:
             raise OSError(code, text, str(self._path)) from error
         except sqlite3.DatabaseError as error:
             raise ResultsUnreadable(f"{self._path} is damaged ({error}): delete it to go on from RESULTS") from error
+
+
+def _decoded(value: Any) -> Any:  # noqa: ANN401 - a column's
+    return decode_name(value) if type(value) is str else value
 
 
 def delete_journal(path: Path) -> None:

@@ -21,6 +21,8 @@ from nsfw_caffe.scanning.score import Warned
 from nsfw_caffe.scanning.state import scan_items
 from nsfw_caffe.sources.find import check_sources, count_items, find_items
 from nsfw_caffe.sources.selection import Selection
+from nsfw_caffe.sources.timeline import Grid
+from nsfw_caffe.sources.video_file import require_av
 from nsfw_caffe.system.reading import short_path, why_unreadable
 
 Progress = Callable[[Record, int | None], None]
@@ -69,6 +71,7 @@ def scan(
     exclude: str | Iterable[str] = (),
     hidden: bool = False,
     frames: int = 1,
+    every: float | None = None,
     resume: bool = True,
     retry: bool = False,
     workers: int | None = None,
@@ -95,7 +98,10 @@ def scan(
     hidden : bool, default False
         Hidden files and folders too.
     frames : int, default 1
-        Of an animated picture, the highest score of so many frames.
+        Of an animated picture, the highest score of so many frames, wherever they stand.
+    every : float, optional
+        Videos too, and animated pictures by time: of each the highest score of the frames that it shows every so many
+        seconds, with the time at which it is reached (`Record.max_time`). By default a video is an error.
     resume : bool, default True
         Go on from what `output` has. With False everything is scored anew, and `output` is replaced at the end.
     retry : bool, default False
@@ -123,7 +129,7 @@ def scan(
     ScanStopped
         `sources` is one path that is not there, another scan is at work on `output`, or the disk is full or failing.
     ModelError, EngineUnavailable
-        The engine cannot go on.
+        The engine cannot go on, or videos are wanted and PyAV is not installed.
 
     Examples
     --------
@@ -138,13 +144,17 @@ def scan(
     """
     if frames < 1 or (workers is not None and workers < 1):
         raise ValueError(f"frames={frames}, workers={workers}: expected 1 or more")
+    if every is not None:
+        if frames > 1:
+            raise ValueError(f"frames={frames}, every={every}: expected one of them, as frames goes by their number")
+        Grid(every)
     results = Path(output)
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
         if (error := not_there(_path(sources[0]))) is not None:
             raise ScanStopped(error)
     paths = [_path(source) for source in sources] if isinstance(sources, Sequence) else map(_path, sources)
-    check_scan(paths, results)
+    check_scan(paths, results, videos=every is not None)
     classifier = classifier or default_classifier()
     limits = classifier.options.limits
     selection = Selection(
@@ -153,6 +163,7 @@ def scan(
         hidden=hidden,
         max_bytes=limits.bytes or sys.maxsize,
         leave_out=frozenset(own_files(results)),
+        videos=every is not None,
     )
     counts: Counter[str] = Counter()
     total = _Total(paths, selection) if progress is not None and isinstance(paths, list) else None
@@ -166,8 +177,8 @@ def scan(
     scan_items(
         results,
         find_items(paths, selection),
-        functools.partial(classifier.scan, workers=workers),
-        set_up_of(classifier, frames),
+        functools.partial(classifier.scan, workers=workers, every=every),
+        set_up_of(classifier, frames, every),
         rescore=not resume,
         retry=retry,
         limits=limits,
@@ -177,10 +188,15 @@ def scan(
     return ScanResult(results, counts["scored"] + counts["errors"], counts["scored"], counts["errors"], counts["known"])
 
 
-def check_scan(sources: Iterable[str], results: Path) -> None:
-    """Find out before a scan, and before a model is loaded for it, whether it could begin; a ResultsError if not."""
+def check_scan(sources: Iterable[str], results: Path, *, videos: bool = False) -> None:
+    """Find out before a scan, and before a model is loaded for it, whether it could begin.
+
+    ResultsError if not; EngineUnavailable where videos are wanted, and PyAV is missing.
+    """
     check_path(results)
     check_sources(sources)
+    if videos:
+        require_av()
 
 
 def not_there(path: str) -> str | None:
@@ -190,9 +206,9 @@ def not_there(path: str) -> str | None:
     return f"{short_path(path)}: {why_unreadable(path, FileNotFoundError(errno.ENOENT, 'no such file or folder'))}"
 
 
-def set_up_of(classifier: Classifier, frames: int = 1) -> Provenance:
+def set_up_of(classifier: Classifier, frames: int = 1, every: float | None = None) -> Provenance:
     """Say what a scan with a Classifier scores with."""
-    return Provenance.of(classifier.options, classifier.model_sha256, frames)
+    return Provenance.of(classifier.options, classifier.model_sha256, frames, every)
 
 
 class _Total:

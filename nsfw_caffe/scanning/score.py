@@ -41,6 +41,8 @@ class _Entry:
     same: _Entry | Record | None = None  # what has identical content: an entry ahead of this one, or a record
     score: float | None = None
     error: str | None = None
+    max_time: float | None = None
+    warning: str | None = None
     seconds: float = 0.0
     warnings: dict[str, None] = field(default_factory=dict)
 
@@ -53,6 +55,19 @@ class _Entry:
             self.error = self.error or result.reason
         else:
             self.score = max(result.score, self.score or 0.0)
+        if result.max_time is not None:  # a video has one result alone
+            self.max_time = result.max_time
+            self.warning = "; ".join(result.warnings) or None
+
+    def settle(self) -> None:
+        """Decide between a score and an error, which may be another one's."""
+        if self.content.error is not None:
+            self.score, self.error = None, self.content.error
+        elif self.same is not None:
+            self.score, self.error = self.same.score, self.same.error
+            self.max_time, self.warning = self.same.max_time, self.same.warning
+        elif self.score is not None:
+            self.error = None
 
 
 @dataclass
@@ -73,7 +88,7 @@ class ItemScorer:
 
     def run(self, items: Iterable[Item]) -> None:
         """Score all items that are not known."""
-        read_item = functools.partial(read, limits=self.limits)
+        read_item = functools.partial(read, limits=self.limits, videos=self.set_up.every is not None)
         read_ahead = ordered_map(read_item, self._unknown(items), _READERS, _READ_AHEAD, lambda item: item.size or 0)
         with contextlib.closing(read_ahead) as contents:
             while not self._exhausted:
@@ -124,12 +139,15 @@ class ItemScorer:
 
     def _to_score(self, entry: _Entry, data: bytes | None) -> Iterator[Source]:
         sha256 = entry.content.sha256
-        if data is None or sha256 is None:
+        source = entry.content.path if data is None else data
+        if source is None or sha256 is None:
             return
         entry.same = self._queued.get(sha256) or self._settled(self.journal.of_content(sha256))
         if entry.same is None:
             self._queued[sha256] = entry
-            yield data
+            yield source
+            if data is None:
+                return
             try:
                 yield from later_frames(data, self.set_up.frames, self.limits)
             except LimitExceeded as error:
@@ -138,7 +156,7 @@ class ItemScorer:
     def _put_finished(self) -> None:
         while self._queue and not self._queue[0].awaited:
             entry = self._queue.popleft()
-            entry.score, entry.error = _verdict(entry)
+            entry.settle()
             if entry.same is None and entry.content.sha256 is not None:
                 del self._queued[entry.content.sha256]
             record = self._record(entry)
@@ -160,16 +178,9 @@ class ItemScorer:
             sha256=content.sha256,
             mtime=item.mtime,
             **self.set_up._asdict(),
+            max_time=entry.max_time,
+            warning=entry.warning,
             version=__version__,
             seconds=content.seconds + entry.seconds,
             scored_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
-
-
-def _verdict(entry: _Entry) -> tuple[float | None, str | None]:
-    """Give an entry's score, or what is wrong with it."""
-    if entry.content.error is not None:
-        return None, entry.content.error
-    if entry.same is not None:
-        return entry.same.score, entry.same.error
-    return (entry.score, None) if entry.score is not None else (None, entry.error)

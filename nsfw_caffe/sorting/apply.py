@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sorting.plan import Action
-from nsfw_caffe.sorting.preview import CHANGED, Outcome, attempt, check_file, check_two_entries, has_content, preview
-from nsfw_caffe.sources.reopening import Sources, SourceUnusable
+from nsfw_caffe.sorting.preview import Outcome, attempt, check_file, check_two_entries, has_content, preview
+from nsfw_caffe.sources.reopening import CHANGED, Sources, SourceUnusable
 from nsfw_caffe.system.files import creating, force_to_disk, link
 
 

@@ -11,10 +11,9 @@ from typing import Literal
 
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sorting.plan import PAST, Action
-from nsfw_caffe.sources.reopening import SourceUnusable, split_member
+from nsfw_caffe.sources.reopening import SourceUnusable, check_unchanged, split_member
 from nsfw_caffe.system.files import file_sha256, points_to
 
-CHANGED = "it has changed since it was scored"
 _TAKEN = "there is another file at the target"
 
 
@@ -78,17 +77,7 @@ def _check_source(record: Record, action: Action) -> None:
 
 def check_file(record: Record) -> os.stat_result:
     """Return the status of a source that is a file; SourceUnusable where it is not there, or not what was scored."""
-    try:
-        status = os.stat(record.source)  # noqa: PTH116 - a name is not to be normalised
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceUnusable("it has gone") from error
-    except OSError as error:
-        raise SourceUnusable(f"it cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise SourceUnusable("not a regular file")
-    if status.st_size != record.bytes or record.mtime not in (None, status.st_mtime):
-        raise SourceUnusable(CHANGED)
-    return status
+    return check_unchanged(record.source, record.bytes, record.mtime)
 
 
 def has_content(path: Path, record: Record) -> bool:

@@ -39,6 +39,7 @@ class Animation:
             raise VideoError(self._name, f"the animation cannot be opened ({reason(error)})") from error
         if self._picture.format not in FORMATS:
             raise VideoError(self._name, still(self._picture.format))
+        self.size, self.format = self._picture.size, self._picture.format or ""
 
     def frames(self) -> Iterator[Shown]:
         """Yield the frames, each with the time that those before it have taken; what goes wrong goes to the account."""

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Generator, Iterator, Sequence
 
 from PIL import Image
 
 from nsfw_caffe.errors import VideoError
-from nsfw_caffe.preprocessing.formats import hint
+from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless
+from nsfw_caffe.preprocessing.formats import hint, is_video
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
 from nsfw_caffe.preprocessing.opening import open_picture
 from nsfw_caffe.sources.animation import Animation, still
 from nsfw_caffe.sources.footage import Footage
 from nsfw_caffe.sources.timeline import Account, Chosen, Grid, Shown, clock, sampled
 from nsfw_caffe.sources.video_file import CONTAINERS, NoVideo, VideoFile
-from nsfw_caffe.system.reading import reason
+from nsfw_caffe.system.reading import read_source, reason
 
 MOST_FRAMES = 100_000
 """How many times are looked at where nobody says: 27 hours, one a second."""
 
 _ANIMATED = (b"GIF8", b"\x89PNG\r\n\x1a\n")
+
+_REREAD = (str, os.PathLike, bytes, bytearray, memoryview)
+"""Sources that can be read again; of others, a file object says so itself."""
 
 
 class Frames:
@@ -42,6 +48,10 @@ class Frames:
         Why not, and what else is odd about it.
     name : str
         The source, as messages name it.
+    size : (int, int)
+        Width and height in pixels, as the file says them: not turned.
+    format : str
+        FFmpeg's name of the container, "mov" for an MP4, or Pillow's of the animation.
     grid : Grid
         The times that are asked for; of them, no more than `most`.
     """
@@ -59,6 +69,7 @@ class Frames:
             self._footage.close()
             raise
         self.duration = self._film.duration
+        self.size, self.format = self._film.size, self._film.format
         self._pictures = self._iterate()
 
     def __iter__(self) -> Iterator[tuple[float, Image.Image]]:
@@ -89,7 +100,7 @@ class Frames:
 
     def _open(self, limits: Limits) -> Animation | VideoFile:
         head = self._footage.head
-        if head.startswith(_ANIMATED) or _is_webp(head) or _is_avif(head):
+        if _may_be_animated(head):
             return Animation(self._footage, limits, self._account)
         try:
             return VideoFile(self._footage, limits, self._account)
@@ -186,6 +197,32 @@ def frames(
 def frames_at(source: object, times: Sequence[float], limits: Limits = DEFAULT_LIMITS) -> Frames:
     """Open a video or an animation and give the frames that are shown at some times, one or more, which rise."""
     return Frames(source, Chosen(times), len(times), limits)
+
+
+def is_moving(source: object, limits: Limits = DEFAULT_LIMITS) -> bool:
+    """Tell whether a source is a video, or an animation of several frames: a path, bytes or a binary file object.
+
+    A file object is rewound to where it was; of one that cannot be, and of what cannot be read, nothing is told.
+    """
+    with contextlib.suppress(Exception):  # whoever reads it as a picture says what is wrong
+        if not isinstance(source, _REREAD) and not source.seekable():  # type: ignore[attr-defined]
+            return False
+        with contextlib.closing(Footage(source)) as footage:
+            try:
+                return is_video(footage.head) or (_may_be_animated(footage.head) and _is_animated(footage, limits))
+            finally:
+                footage.seek(0)
+    return False
+
+
+def _is_animated(footage: Footage, limits: Limits) -> bool:
+    data = read_source(footage, limits.bytes)
+    with collected():  # and dropped: it is said again when it is decoded
+        return heedless(lambda: bool(getattr(open_picture(data, limits), "is_animated", False)))
+
+
+def _may_be_animated(head: bytes) -> bool:
+    return head.startswith(_ANIMATED) or _is_webp(head) or _is_avif(head)
 
 
 def _is_webp(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import time
@@ -10,11 +11,15 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from nsfw_caffe.errors import VideoError
 from nsfw_caffe.preprocessing.decoder_warnings import collected, heedless, load
+from nsfw_caffe.preprocessing.formats import LOOKED_AT, is_video
 from nsfw_caffe.preprocessing.jpeg import JPEG_FORMATS
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, LimitExceeded, Limits
 from nsfw_caffe.preprocessing.opening import check_picture, check_scans, check_tiff, open_picture
-from nsfw_caffe.system.reading import UnreadableError, read_file, why_unreadable
+from nsfw_caffe.sources.frames import Frames
+from nsfw_caffe.sources.timeline import Grid
+from nsfw_caffe.system.reading import UnreadableError, open_file, read_file, why_unreadable
 
 
 class ArchiveError(Exception):
@@ -73,20 +78,48 @@ class Content:
     format: str | None = None  # Pillow's name of it
     error: str | None = None  # why it could not be read, without the source's name
     seconds: float = 0.0  # how long all this took
+    path: str | None = None  # of a video, which is not read into memory
 
 
-def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> Content:
-    """Read an item, hash it, and look at its header, where that exceeds no limit."""
+def read(item: Item, limits: Limits = DEFAULT_LIMITS, *, videos: bool = False) -> Content:
+    """Read an item, hash it, and look at its header, where that exceeds no limit.
+
+    With `videos`, a file that is a video is read and not kept, since it may be larger than memory.
+    """
     start = time.perf_counter()
     if item.error is not None:
         return Content(error=item.error)
     try:
-        data = item.read()
+        content = _streamed(item.path, limits) if videos and item.path is not None else None
+        content = content or _held(item, limits, videos)
     except UnreadableError as error:
-        return Content(error=str(error), seconds=time.perf_counter() - start)
-    sha256 = hashlib.sha256(data).hexdigest()
-    width, height, name = _header(data, limits)
-    return Content(data, sha256, width, height, name, None, time.perf_counter() - start)
+        content = Content(error=str(error))
+    return dataclasses.replace(content, seconds=time.perf_counter() - start)
+
+
+def _streamed(path: str, limits: Limits) -> Content | None:
+    """Hash the file of a video, a part at a time; None for another one."""
+    try:
+        with open_file(path) as file:
+            if not is_video(file.read(LOOKED_AT)):
+                return None
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # it has readinto
+    except Exception as error:  # no file system is to end a scan
+        raise UnreadableError(why_unreadable(path, error)) from error
+    return Content(None, digest.hexdigest(), *_video_header(path, limits), path=path)
+
+
+def _held(item: Item, limits: Limits, videos: bool) -> Content:
+    data = item.read()
+    header = _video_header(data, limits) if videos and is_video(data) else _header(data, limits)
+    return Content(data, hashlib.sha256(data).hexdigest(), *header)
+
+
+def _video_header(source: str | bytes, limits: Limits) -> tuple[int | None, int | None, str | None]:
+    with contextlib.suppress(VideoError), contextlib.closing(Frames(source, Grid(), None, limits)) as opened:
+        return *opened.size, opened.format
+    return None, None, None
 
 
 def _header(data: bytes, limits: Limits) -> tuple[int | None, int | None, str | None]:

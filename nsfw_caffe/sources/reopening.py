@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from nsfw_caffe.sources.archive import UniqueNames, is_archive, is_warc
-from nsfw_caffe.system.reading import open_file, reason
+from nsfw_caffe.system.reading import NOT_REGULAR, open_file, reason
+
+GONE = "it has gone"
+CHANGED = "it has changed since it was scored"
 
 _CHUNK = 1 << 20
 _ZIP_CHUNK = 1 << 12  # zipfile unpacks all of what it has read of bzip2 and LZMA, so it gets little at a time
@@ -48,7 +52,7 @@ class Sources:
                 while chunk := content.read(size):
                     yield chunk
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise SourceUnusable("it has gone") from error
+            raise SourceUnusable(GONE) from error
         except SourceUnusable:
             raise
         except Exception as error:  # what zipfile and tarfile raise for a damaged archive is no closed list
@@ -83,6 +87,21 @@ class Sources:
         opened = tarfile.open(fileobj=file, encoding="utf-8")  # noqa: SIM115 - closed with the stack
         tarred = self._closing.enter_context(opened)
         return [(info.name, _opener(tarred.extractfile, info)) for info in tarred.getmembers() if info.isreg()]
+
+
+def check_unchanged(path: str, size: int | None, mtime: float | None) -> os.stat_result:
+    """Return the status of a file; SourceUnusable where it is not there, or not of this size and time."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a name is not to be normalised
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceUnusable(GONE) from error
+    except OSError as error:
+        raise SourceUnusable(f"it cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceUnusable(NOT_REGULAR)
+    if status.st_size != size or mtime not in (None, status.st_mtime):
+        raise SourceUnusable(CHANGED)
+    return status
 
 
 def split_member(source: str) -> tuple[str, str] | None:

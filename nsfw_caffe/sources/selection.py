@@ -25,6 +25,7 @@ class Selection:
     hidden: bool = False  # also what has a name with a leading dot
     max_bytes: int = MAX_BYTES  # a larger file or member is reported and not read
     leave_out: frozenset[str] = frozenset()  # paths of files: the RESULTS that the scan itself writes
+    videos: bool = False  # videos too: a file is looked into before it is too large, since a video may have any size
 
     def enters(self, relative: str) -> bool:
         """Return whether a file or folder is neither excluded nor hidden; what it is in is another question."""

@@ -108,19 +108,20 @@ class VideoFile:
         except BaseException:
             self.close()
             raise
-        self._container_name = self._container.format.name.partition(",")[0]
+        self.format = self._container.format.name.partition(",")[0]
+        self.size = self._stream.codec_context.width, self._stream.codec_context.height
         self._zero: float | None = None
         self._offset = 0.0  # of the timestamps that have begun anew
         self._last: Shown | None = None
         self._grid = Grid()
-        self._stamps: deque[int] | None = deque(maxlen=_MOST_WAITING) if self._container_name == _UNTIMED else None
+        self._stamps: deque[int] | None = deque(maxlen=_MOST_WAITING) if self.format == _UNTIMED else None
         self._all_timed = self._stamps is None
         self._packets = 0
         self._errors = 0
         self._damaged: Shown | None = None
         self._count_damaged = 0
         self._why = ""
-        self._seeks = self._container_name in _INDEXED and footage.seekable()
+        self._seeks = self.format in _INDEXED and footage.seekable()
         self._advice = "" if footage.seekable() else _PIPED
 
     def close(self) -> None:

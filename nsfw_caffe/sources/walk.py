@@ -85,7 +85,7 @@ def _find(path: str, status: os.stat_result, selection: Selection) -> Item | Arc
         return Item(path, error=NOT_REGULAR)
     if is_archive(path):
         return Archive(path, size, mtime)
-    if size > selection.max_bytes:
+    if size > selection.max_bytes and not selection.videos:
         return Item(path, size, mtime, error=too_large(selection.max_bytes))
     return Item(path, size, mtime, path=path, most=selection.max_bytes)
 

@@ -41,15 +41,18 @@ _CHUNK_HEADER = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 def read_warc(archive: Archive, selection: Selection) -> Iterator[Item]:
     """Read the pictures of a WARC file: image/* of type "resource" or, where HTTP gave the status 200, "response".
 
+    Where videos are wanted, video/* too.
+
     An item's size is that of the content, so where HTTP has encoded it, it is known only once it has been read.
     ArchiveError if the file is no WARC file, breaks off, or must not be unpacked; what came before that stays.
     """
+    kinds = ("image/", "video/") if selection.videos else ("image/",)
     with open_file(archive) as file:
         decompressed = Decompressed(archive, file)
         names = UniqueNames()
         for record in _records(decompressed):
             address = record.rec_headers.get_header("WARC-Target-URI")
-            headers = _picture_headers(record) if address else None
+            headers = _picture_headers(record, kinds) if address else None
             if headers is None or not selection.takes_address(address):
                 continue
             encodings = (headers.get("transfer-encoding"), headers.get("content-encoding"))
@@ -101,10 +104,10 @@ def _records(decompressed: Decompressed) -> Iterator[Any]:
         raise damaged("it is empty")
 
 
-def _picture_headers(record: Any) -> dict[str, str] | None:  # noqa: ANN401
-    """Return the HTTP headers of a record, by their names in lower case; None if it holds no picture."""
+def _picture_headers(record: Any, kinds: tuple[str, ...]) -> dict[str, str] | None:  # noqa: ANN401
+    """Return the HTTP headers of a record, by their names in lower case; None if it holds nothing of these kinds."""
     if record.rec_type == "resource":
-        return {} if _is_picture(record.content_type) else None
+        return {} if _is_of(kinds, record.content_type) else None
     if record.rec_type != "response":
         return None
     from warcio.statusandheaders import StatusAndHeadersParser
@@ -116,11 +119,11 @@ def _picture_headers(record: Any) -> dict[str, str] | None:  # noqa: ANN401
     except Exception:  # noqa: BLE001 - a record without content, or with other headers than HTTP's
         return None
     headers = {name.lower(): value.strip().lower() for name, value in parsed.headers}
-    return headers if parsed.get_statuscode() == "200" and _is_picture(headers.get("content-type")) else None
+    return headers if parsed.get_statuscode() == "200" and _is_of(kinds, headers.get("content-type")) else None
 
 
-def _is_picture(content_type: str | None) -> bool:
-    return content_type is not None and content_type.strip().lower().startswith("image/")
+def _is_of(kinds: tuple[str, ...], content_type: str | None) -> bool:
+    return content_type is not None and content_type.strip().lower().startswith(kinds)
 
 
 def _mtime(record: Any) -> float | None:  # noqa: ANN401

@@ -17,6 +17,7 @@ from nsfw_caffe.model.locate import resolve
 from nsfw_caffe.model.spec import ModelFiles, reading
 from nsfw_caffe.options import Decode, EngineChoice, Precision, ScoringOptions
 from nsfw_caffe.preprocessing.limits import DEFAULT_LIMITS, Limits
+from nsfw_caffe.sources.timeline import Grid
 from nsfw_caffe.spark.executor import Read, ShippedModel, feature_batches, read_content, read_paths, score_batches
 from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.files import file_sha256
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _ADDED = ("score", "error")
+_ADDED_OF_VIDEOS = ("max_time", "warning")
 
 _Path: TypeAlias = str | os.PathLike[str] | None
 _Model: TypeAlias = tuple[_Path, _Path, _Path, str | None]
@@ -45,6 +47,7 @@ def score_images(
     model: _Path = None,
     score_class: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    every: float | None = None,
 ) -> DataFrame:
     """Score the pictures in a binary column; nothing runs before the result is used.
 
@@ -62,12 +65,17 @@ def score_images(
     engine, precision, decode, prototxt, caffemodel, model, score_class, limits
         As for `Classifier`; the two files are the driver's. Each executor decides for itself what "auto" is: name the
         engine where they differ in what is installed.
+    every : float, optional
+        Videos and animations too: of each the highest score of the frames that it shows every so many seconds, as for
+        `Classifier.scan`. PyAV must be installed on the executors.
 
     Returns
     -------
     pyspark.sql.DataFrame
         The columns of `df`, and then `score` (double, 0 to 1) and `error` (string), of which one is null. A broken
-        picture and a null cell have an error.
+        picture and a null cell have an error. With `every` there are two more, null for pictures: `max_time` (double),
+        the seconds at which a video reaches its score, and `warning` (string), what kept it from being looked at as a
+        whole.
 
     Raises
     ------
@@ -82,7 +90,7 @@ def score_images(
         If PySpark is missing.
     """
     options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
-    return _score(df, content, "binary", read_content, options, (prototxt, caffemodel, model, score_class))
+    return _score(df, content, "binary", read_content, options, (prototxt, caffemodel, model, score_class), every)
 
 
 def score_paths(
@@ -97,6 +105,7 @@ def score_paths(
     model: _Path = None,
     score_class: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    every: float | None = None,
     storage_options: Mapping[str, object] | None = None,
 ) -> DataFrame:
     """Score the pictures whose paths are in a string column; nothing runs before the result is used.
@@ -111,8 +120,8 @@ def score_paths(
         The column of the paths: absolute ones, which exist on every executor, or URIs (``s3://``, ``gs://``,
         ``hdfs://``, ``https://``, ``file:/``), which are read through fsspec. It needs a package for most of them,
         s3fs for ``s3://`` for example.
-    engine, precision, decode, prototxt, caffemodel, model, score_class, limits
-        As for `score_images`.
+    engine, precision, decode, prototxt, caffemodel, model, score_class, limits, every
+        As for `score_images`. The file of a video is not read into memory.
     storage_options : mapping, optional
         What fsspec is given besides each URI, ``{"anon": True}`` for example.
 
@@ -129,8 +138,8 @@ def score_paths(
         As for `score_images`.
     """
     options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
-    read = functools.partial(read_paths, dict(storage_options or {}))
-    return _score(df, path, "string", read, options, (prototxt, caffemodel, model, score_class))
+    read = functools.partial(read_paths, dict(storage_options or {}), every is not None)
+    return _score(df, path, "string", read, options, (prototxt, caffemodel, model, score_class), every)
 
 
 def features(
@@ -184,7 +193,7 @@ def features(
     options = ScoringOptions(engine=engine, precision=precision, decode=decode, limits=limits)
     column, kind, read = content, "binary", read_content
     if path is not None:
-        column, kind, read = path, "string", functools.partial(read_paths, dict(storage_options or {}))
+        column, kind, read = path, "string", functools.partial(read_paths, dict(storage_options or {}), False)
     check_frame(df, column, kind, ("features", "error"))
     from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
 
@@ -203,14 +212,25 @@ def with_prototxt(files: ModelFiles, text: str) -> ModelFiles:
     return ModelFiles(prototxt, files.caffemodel, original=False)
 
 
-def _score(df: DataFrame, column: str, kind: str, read: Read, options: ScoringOptions, model: _Model) -> DataFrame:
-    check_frame(df, column, kind, _ADDED)
+def _score(
+    df: DataFrame,
+    column: str,
+    kind: str,
+    read: Read,
+    options: ScoringOptions,
+    model: _Model,
+    every: float | None,
+) -> DataFrame:
+    names = _ADDED if every is None else _ADDED + _ADDED_OF_VIDEOS
+    check_frame(df, column, kind, names)
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
+    if every is not None:
+        Grid(every)  # a ValueError comes at once
     shipped = ship(df.sparkSession.sparkContext, resolve(*model), model[2])
-    added = (StructField(name, kind) for name, kind in zip(_ADDED, (DoubleType(), StringType()), strict=True))
+    added = (StructField(name, kind) for name, kind in zip(names, 2 * (DoubleType(), StringType()), strict=False))
     schema = StructType([*df.schema.fields, *added])
-    return df.mapInArrow(functools.partial(score_batches, options, shipped, column, read), schema)
+    return df.mapInArrow(functools.partial(score_batches, options, shipped, column, read, every), schema)
 
 
 def check_frame(df: DataFrame, column: str, kind: str, added: tuple[str, ...] = ()) -> None:

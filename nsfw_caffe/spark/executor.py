@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from nsfw_caffe.classifier import Classifier
 from nsfw_caffe.engines.base import create_engine, require_engine
@@ -22,11 +22,12 @@ from nsfw_caffe.model.spec import ModelFiles, reading
 from nsfw_caffe.options import ScoringOptions
 from nsfw_caffe.parallel.ordered_map import ordered_map
 from nsfw_caffe.parallel.pipeline import Pipeline
+from nsfw_caffe.preprocessing.formats import LOOKED_AT, is_video
 from nsfw_caffe.preprocessing.jpeg import create_codec
 from nsfw_caffe.preprocessing.steps import Source, Tensor
 from nsfw_caffe.system.extras import install_hint
 from nsfw_caffe.system.files import file_sha256, file_size
-from nsfw_caffe.system.reading import read_file, reason
+from nsfw_caffe.system.reading import open_file, read_file, reason
 
 if TYPE_CHECKING:
     import pyarrow
@@ -57,18 +58,29 @@ class ShippedModel:
 
 
 def score_batches(
-    options: ScoringOptions, model: ShippedModel, column: str, read: Read, batches: Iterable[pyarrow.RecordBatch]
+    options: ScoringOptions,
+    model: ShippedModel,
+    column: str,
+    read: Read,
+    every: float | None,
+    batches: Iterable[pyarrow.RecordBatch],
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Score a column of a partition's rows, batch by batch: `score` (float64) and `error` (string) come after it."""
+    """Score a column of a partition's rows, batch by batch: `score` (float64) and `error` (string) come after it.
+
+    Where videos are scored, `max_time` (float64) and `warning` (string) come after these.
+    """
     import pyarrow
 
     threads = task_cpus()
 
-    def results(sources: Iterator[Source]) -> Iterator[tuple[float | None, str | None]]:
-        found = create_classifier(options, model, threads).scan(sources, workers=threads)
-        return ((result.score, result.reason) for result in found)
+    def results(sources: Iterator[Source]) -> Iterator[tuple[float | str | None, ...]]:
+        for result in create_classifier(options, model, threads).scan(sources, workers=threads, every=every):
+            warning = "; ".join(result.warnings) if result.max_time is not None else None
+            yield (result.score, result.reason, result.max_time, warning or None)[: len(added)]
 
     added = [("score", pyarrow.float64()), ("error", pyarrow.string())]
+    if every is not None:
+        added += [("max_time", pyarrow.float64()), ("warning", pyarrow.string())]
     return with_results(added, column, functools.partial(read, threads=threads), results, batches)
 
 
@@ -188,10 +200,13 @@ def read_content(cells: Iterable[pyarrow.Scalar], threads: int) -> Iterator[Sour
 
 
 def read_paths(
-    storage_options: Mapping[str, object], cells: Iterable[pyarrow.Scalar], threads: int
+    storage_options: Mapping[str, object], videos: bool, cells: Iterable[pyarrow.Scalar], threads: int
 ) -> Iterator[Source]:
-    """Read the files that string cells name, several at a time and ahead of the scores; an ImportError ends the job."""
-    read = functools.partial(_read_path, storage_options)
+    """Read the files that string cells name, several at a time and ahead of the scores; an ImportError ends the job.
+
+    With `videos`, the file of a video is opened alone: it may be larger than memory.
+    """
+    read = functools.partial(_read_path, storage_options, videos)
     paths = (cell.as_py() for cell in cells)
     return (source for _, source in ordered_map(read, paths, READERS * threads))
 
@@ -207,29 +222,37 @@ class _Unreadable(io.BytesIO):
         raise OSError(self._reason)
 
 
-def _read_path(storage_options: Mapping[str, object], path: str | None) -> Source:
+def _read_path(storage_options: Mapping[str, object], videos: bool, path: str | None) -> Source:
     if path is None:
         return _Unreadable(_NULL)
     try:
-        return _read_file(storage_options, path)
+        return _read_file(storage_options, videos, path)
     except (ImportError, NsfwCaffeError):
         raise  # a missing package is not the path's fault, and stops the job
     except Exception as error:  # noqa: BLE001 - each kind of store raises its own
         return _Unreadable(_reason(error, path))
 
 
-def _read_file(storage_options: Mapping[str, object], path: str) -> bytes:
+def _read_file(storage_options: Mapping[str, object], videos: bool, path: str) -> bytes | str | BinaryIO:
     local = path.removeprefix("file:")
     if local != path or "://" not in path:
         # Not through fsspec, for which "::" or "*" in a name has a meaning. Spark writes file:/name, others file:///name.
-        return read_file(local.removeprefix("//") if local != path else path)
+        name = local.removeprefix("//") if local != path else path
+        return name if videos and _is_video(open_file(name)) else read_file(name)
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise NsfwCaffeError(f"paths with a scheme need fsspec: {install_hint('spark')}") from error
     file_system, name = url_to_fs(path, **storage_options)
+    if videos and _is_video(file_system.open(name, "rb")):
+        return cast(BinaryIO, file_system.open(name, "rb"))
     content: bytes = file_system.cat_file(name)
     return content
+
+
+def _is_video(file: BinaryIO) -> bool:
+    with file:
+        return is_video(file.read(LOOKED_AT))
 
 
 def _reason(error: Exception, path: str) -> str:

@@ -148,7 +148,7 @@ def train(
     )
     read: Read = read_content
     if path is not None:
-        read = functools.partial(read_paths, dict(storage_options or {}))
+        read = functools.partial(read_paths, dict(storage_options or {}), False)
     check_frame(df, *((content, "binary") if path is None else (path, "string")))
     frame = _selected(df, content if path is None else path, label, split)
     means = _Executors(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nsfw_caffe import Classifier
-from nsfw_caffe.cli.video import seconds
+from nsfw_caffe.cli.arguments import seconds
 from tests import clips
 from tests.cli.running import call, run_on_terminal
 from tests.clips import X264, Clip

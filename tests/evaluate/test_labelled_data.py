@@ -33,13 +33,13 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     seen: list[object] = []
     scan: Callable[..., Any] = Classifier.scan
 
-    def spied(self: Classifier, sources: Any, *, workers: int | None = None) -> Any:
+    def spied(self: Classifier, sources: Any, *, workers: int | None = None, every: float | None = None) -> Any:
         def noted() -> Any:
             for source in sources:
                 seen.append(source)
                 yield source
 
-        return scan(self, noted(), workers=workers)
+        return scan(self, noted(), workers=workers, every=every)
 
     monkeypatch.setattr(Classifier, "scan", spied)
     return seen

@@ -25,11 +25,11 @@ def test_the_file_is_what_is_documented(tmp_path: Path) -> None:
     text = _text(tmp_path / "results.csv", RECORD, failed('a,"b\r.jpg'))
     assert text == (
         "source,score,error,width,height,format,bytes,sha256,mtime,engine,precision,decode,frames,model,device,jpeg,"
-        "blas,version,seconds,scored_at\n"
+        "blas,every,max_time,warning,version,seconds,scored_at\n"
         f"holiday/0001.jpg,0.031705040484666824,,4000,3000,JPEG,1000,{'0123456789abcdef' * 4},1795504500.1234567,"
-        f"onnxruntime,float32,exact,1,{'abababababababab' * 4},cpu,pillow,system,0.1.0,0.01,2026-11-23T07:15:00Z\n"
+        f"onnxruntime,float32,exact,1,{'abababababababab' * 4},cpu,pillow,system,,,,0.1.0,0.01,2026-11-23T07:15:00Z\n"
         '"a,""b\r.jpg",,cannot identify image file,,,,,,,'
-        f"onnxruntime,float32,exact,1,{'abababababababab' * 4},cpu,pillow,system,0.1.0,,2026-11-23T07:15:00Z\n"
+        f"onnxruntime,float32,exact,1,{'abababababababab' * 4},cpu,pillow,system,,,,0.1.0,,2026-11-23T07:15:00Z\n"
     )
 
 
@@ -76,8 +76,8 @@ def test_what_is_no_csv_of_results_is_refused(tmp_path: Path) -> None:
         "": "no file of results: it has no column source, score, ",
         text.replace(",", ";"): "no file of results: it has no column source, score, ",
         text.replace("score", "Score", 1): "no file of results: it has no column score",
-        text.replace("\nb,", "\nb,c,"): "line 3: it has 21 cells, and the header 20",
-        text[:-40]: "line 3: it has 16 cells, and the header 20",
+        text.replace("\nb,", "\nb,c,"): "line 3: it has 24 cells, and the header 23",
+        text[:-40]: "line 3: it has 17 cells, and the header 23",
         text[:-2]: "line 3: scored_at is '2026-11-23T07:15:00': expected a time like 2026-11-23T07:15:00Z",
         text.replace("\nb,", '\n"b,'): "line 3: no CSV in UTF-8 from here: unexpected end of data",
         text.replace("\nb,", '\n"b"c,'): "line 3: no CSV in UTF-8 from here: ',' expected after '\"'",

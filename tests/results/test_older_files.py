@@ -1,4 +1,4 @@
-"""Files that were written before there were the columns device, jpeg and blas are read, and scans go on with them."""
+"""Files that were written before there were the columns device, jpeg, blas and those of videos are still read."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_columns_have_types_and_rows_come_in_groups(tmp_path: Path) -> None:
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [50_000, 1]
     types = {field.name: str(field.type) for field in file.schema_arrow}
     assert tuple(types) == COLUMNS
-    floats = dict.fromkeys(("score", "mtime", "seconds"), "double")
+    floats = dict.fromkeys(("score", "mtime", "every", "max_time", "seconds"), "double")
     counts = dict.fromkeys(("width", "height", "bytes", "frames"), "int64")
     assert types == dict.fromkeys(COLUMNS, "string") | floats | counts
     assert [field.name for field in file.schema_arrow if not field.nullable] == [

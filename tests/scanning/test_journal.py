@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,7 @@ def test_what_is_committed_is_there_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a\nb", "\udcff\udc80", "\\udcff", "é☃\U0001f600", "'\"`;--", "a" * 5000])
 def test_any_name_and_error(tmp_path: Path, name: str) -> None:
     record = dataclasses.replace(RECORD, source=name, score=None, error=f"odd: {name}\0", sha256=None, mtime=None)
+    record = dataclasses.replace(record, warning=f"odd: {name}")
     journal = Journal(tmp_path / "journal")
     journal.put(record)
     assert journal.of_source(name) == record
@@ -72,6 +75,32 @@ def test_a_damaged_journal_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ResultsError, match=r"journal is damaged .*: delete it to go on from RESULTS"):
         Journal(path)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_earlier_version_is_gone_on_with(version: int, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    journal.put(dataclasses.replace(RECORD, engine="caffe", jpeg="ijg9d", blas="atlas"))
+    journal.commit()
+    journal.close()
+    added = {1: ("device", "jpeg", "blas", "every", "max_time", "warning"), 2: ("every", "max_time", "warning")}
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for name in added[version]:
+            database.execute(f"ALTER TABLE results DROP COLUMN {name}")
+        if version == 1:
+            database.execute("UPDATE results SET engine = 'caffe-published'")
+        database.execute(f"PRAGMA user_version = {version}")
+        database.commit()
+    again = Journal(path)
+    device = "" if version == 1 else RECORD.device
+    assert list(again.records()) == [
+        dataclasses.replace(RECORD, engine="caffe", jpeg="ijg9d", blas="atlas", device=device)
+    ]
+    video = dataclasses.replace(RECORD, source="clip.mp4", every=0.5, max_time=12.5, warning="ends at 00:20.0: \udcff")
+    again.put(video)
+    again.close()
+    assert video not in Journal(path).records()  # which was not committed
 
 
 def test_a_journal_of_another_version(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_picture_that_vanishes_between_finding_and_reading(do_scan: Scan, fold
 def test_another_set_up_is_refused_or_scored_anew(do_scan: Scan, folder: Path, change: str) -> None:
     before = do_scan(folder)
     content = do_scan.results.read_bytes()
-    value: Any = 4 if change == "frames" else "other"
+    value: Any = {"frames": 4, "every": 0.5}.get(change, "other")
     other = SET_UP._replace(**{change: value})
     with pytest.raises(
         ResultsError, match=rf"results\.jsonl was made with {change}=.* is with {change}={value}: .*--rescore"

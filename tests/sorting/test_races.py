@@ -11,8 +11,8 @@ import pytest
 
 from nsfw_caffe.results.record import Record
 from nsfw_caffe.sorting import apply
-from nsfw_caffe.sorting.preview import CHANGED, check_file, has_content
-from nsfw_caffe.sources.reopening import Sources, SourceUnusable
+from nsfw_caffe.sorting.preview import check_file, has_content
+from nsfw_caffe.sources.reopening import CHANGED, Sources, SourceUnusable
 from tests.records import of_content, of_file
 
 Change = Callable[[Path], None]

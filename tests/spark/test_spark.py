@@ -26,6 +26,7 @@ from nsfw_caffe.options import Decode
 from nsfw_caffe.preprocessing.limits import Limits
 from nsfw_caffe.spark import score_images, score_paths
 from nsfw_caffe.system.extras import install_hint
+from tests.clips import X264, Clip
 from tests.code_blocks import run_statement, steps
 from tests.model.folders import CLASSES, of_original, of_three_classes
 from tests.spark.sessions import environment as environment
@@ -209,6 +210,37 @@ def test_storage_options_are_given_to_fsspec(local: SparkSession, folder: Path, 
         server.server_close()
 
 
+@pytest.mark.parametrize("kind", ["paths", "uris", "content"])
+def test_videos_have_the_scores_and_times_of_a_scan(
+    kind: str, local: SparkSession, folder: Path, tmp_path: Path
+) -> None:
+    clip = Clip("clip.mkv", "libx264", X264).write(tmp_path)
+    (tmp_path / "cut.mkv").write_bytes(clip.read_bytes()[: clip.stat().st_size * 2 // 3])
+    (tmp_path / "empty.mkv").write_bytes(b"")
+    shutil.copy(next(folder.glob("*/*.jpg")), tmp_path / "picture.mp4")
+    names = ["clip.mkv", "cut.mkv", "picture.mp4", "empty.mkv", "missing.mkv"][: 3 if kind == "content" else None]
+    if kind == "content":
+        frame = _read(local, tmp_path)
+        scored = score_images(frame, engine=ENGINE, every=0.5)
+    else:
+        prefix = "" if kind == "paths" else "local://"  # fsspec's own
+        frame = local.createDataFrame([(f"{prefix}{tmp_path / name}",) for name in names], ["path"])
+        scored = score_paths(frame, engine=ENGINE, every=0.5)
+    assert scored.columns == [*frame.columns, "score", "error", "max_time", "warning"]
+    columns = ("score", "error", "max_time", "warning")
+    found = {Path(row.path).name: tuple(row[column] for column in columns) for row in scored.collect()}
+    classifier = nsfw_caffe.Classifier(engine=ENGINE, threads=1)
+    for result in classifier.scan([tmp_path / name for name in names[:3]], every=0.5):
+        warning = "; ".join(result.warnings) if result.max_time is not None else None
+        assert found[Path(str(result.source)).name] == (result.score, None, result.max_time, warning or None)
+    assert found["clip.mkv"][2] is not None
+    assert "ends at" in str(found["cut.mkv"][3])
+    for name in names[3:]:
+        score, error, *others = found[name]
+        assert (score, others) == (None, [None, None])
+        assert error
+
+
 def test_a_model_of_ones_own(local: SparkSession, folder: Path, model_files: ModelFiles, tmp_path: Path) -> None:
     prototxt, caffemodel = _own_model(model_files, tmp_path)
     own = nsfw_caffe.Classifier(engine=ENGINE, prototxt=prototxt, caffemodel=caffemodel)
@@ -301,6 +333,8 @@ def test_an_engine_that_cannot_be_used_fails_the_job(local: SparkSession, folder
         ("content binary", {"engine": "tensorflow"}, "engine='tensorflow': expected one of caffe, onnxruntime"),
         ("content binary", {"precision": "float16"}, "precision='float16': expected one of float32, bfloat16"),
         ("content binary", {"decode": "slow"}, "decode='slow': expected one of exact, fast"),
+        ("content binary", {"every": -1.0}, "every=-1.0: expected seconds"),
+        ("content binary, warning int", {"every": 1.0}, "column 'warning' is there already"),
     ],
 )
 def test_wrong_use_is_refused_at_once(local: SparkSession, columns: str, options: dict[str, Any], message: str) -> None:
@@ -356,7 +390,8 @@ def test_missing_packages_are_named() -> None:
         "from nsfw_caffe.spark import score_images\n"
         "from nsfw_caffe.spark.executor import read_paths\n"
         "import pyarrow\n"
-        "for use in (lambda: score_images(None), lambda: list(read_paths({}, pyarrow.array(['s3://b/a']), 1))):\n"
+        "read = lambda: list(read_paths({}, False, pyarrow.array(['s3://b/a']), 1))\n"
+        "for use in (lambda: score_images(None), read):\n"
         "    try: use()\n"
         "    except NsfwCaffeError as error: print(error)\n",
     )
