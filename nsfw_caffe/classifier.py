@@ -428,6 +428,7 @@ class Classifier:
         stop_at: float | None = None,
         workers: int | None = None,
         progress: Progress | None = None,
+        limits: Limits | None = None,
     ) -> VideoResult:
         """Score the frames of a video, or of an animated GIF, PNG, WebP or AVIF file, that are shown every so often.
 
@@ -452,6 +453,8 @@ class Classifier:
             As for `scan`; the scores do not depend on it. Decoding takes one thread.
         progress : callable, optional
             Is called with the seconds that are scored, and how many there are, or None where the file does not say.
+        limits : Limits, optional
+            What a frame may ask for, where that is not what a picture may: a decoder of videos takes much more memory.
 
         Returns
         -------
@@ -480,7 +483,7 @@ class Classifier:
         from nsfw_caffe.video import score_frames
 
         self._engines.require_open()
-        opened = frames(source, every, start, end, limit, limits=self.options.limits)
+        opened = frames(source, every, start, end, limit, limits=limits or self.options.limits)
         with contextlib.closing(opened):
             return score_frames(
                 opened,

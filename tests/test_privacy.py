@@ -99,6 +99,7 @@ try:
     assert ask("v1/score", picture) == ask("v1/explain", picture, Accept="image/png") == 200
     assert ask("v1/scores", form, Content_Type="multipart/form-data; boundary=b") == 200
     assert ask("v1/gate?block=0.9", text, Content_Type="application/json") == 200
+    assert ask("v1/video", picture) == 422  # as FFmpeg has it
     assert ask("v1/score", picture + bytes(21 << 20)) == 413
     assert ask("") == ask("metrics") == ask("readyz") == 200
     for host in ("127.0.0.2", "[::1]", "[::ffff:127.0.0.2]"):

@@ -52,14 +52,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("queue", positive, "N", "pictures that may wait; more are answered with 503"),
         ("items", positive, "N", "pictures in one request"),
         ("seconds", _seconds, "S", "time for a picture, after which its worker is killed"),
+        ("video-frames", positive, "N", "frames that are looked at of a video, at most"),
+        ("video-seconds", _seconds, "S", "time for a video, after which its worker is killed"),
         ("body-seconds", _seconds, "S", "time for a request's body to arrive"),
         ("drain-seconds", _seconds, "S", "time for what is under way at the end"),
     ):
         default = getattr(_DEFAULTS, option.replace("-", "_"))
         text = f"{what}; default: {default:g}"
         group.add_argument(f"--{option}", type=kind, default=default, metavar=metavar, help=text)
-    group = parser.add_argument_group("pictures by their URLs")
-    group.add_argument("--allow-url", action="store_true", help="fetch pictures from public addresses")
+    group = parser.add_argument_group("pictures and videos by their URLs")
+    group.add_argument("--allow-url", action="store_true", help="fetch from public addresses")
     group.add_argument(
         "--allow-host", action="append", default=[], metavar="HOST", help="host to fetch from, and from no other"
     )
@@ -104,7 +106,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _service_options(options: argparse.Namespace) -> ServiceOptions:
     names = ("host", "port", "queue", "items", "seconds", "body_seconds", "drain_seconds", "allow_url", "fetch_seconds")
     return ServiceOptions(
-        **{name: getattr(options, name) for name in (*names, "api_key_file")},
+        **{name: getattr(options, name) for name in (*names, "video_frames", "video_seconds", "api_key_file")},
         workers=options.workers or available_cores(),
         body_bytes=limits(options).bytes or 0,
         allow_hosts=tuple(options.allow_host),

@@ -1,4 +1,4 @@
-"""Which addresses a picture may be fetched from: those of hosts on the public internet, by an explicit table.
+"""Which addresses may be fetched from: those of hosts on the public internet, by an explicit table.
 
 `ipaddress.is_global` is not asked: CPython 3.11 has it true for ff02::1, 64:ff9b::7f00:1 (127.0.0.1 behind a NAT64) and
 others, and each release has another table.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Refused(NamedTuple):
-    """A network without hosts that pictures may be fetched from."""
+    """A network without hosts that may be fetched from."""
 
     network: IPv4Network | IPv6Network
     purpose: str

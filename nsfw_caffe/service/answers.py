@@ -18,8 +18,9 @@ Json = Mapping[str, Any]
 
 def provenance(description: Description) -> dict[str, Any]:
     """Return what is said with every score, under the names that the columns of RESULTS have."""
-    made_by = Provenance.of(description.options, description.model_sha256)
-    return {"score_class": description.score_class, **made_by._asdict(), "version": __version__}
+    made_by = Provenance.of(description.options, description.model_sha256)._asdict()
+    del made_by["every"]  # a picture has none, and what is said of a video has its own
+    return {"score_class": description.score_class, **made_by, "version": __version__}
 
 
 def json_answer(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

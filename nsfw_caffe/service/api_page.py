@@ -86,9 +86,7 @@ def _operation(document: Json, method: str, path: str, operation: Json) -> str:
 
 
 def _parameter(parameter: Json) -> tuple[str, ...]:
-    schema = parameter["schema"]
-    values = " or ".join(schema["enum"]) if "enum" in schema else f"{schema['minimum']} to {schema['maximum']}"
-    values += ", needed" if parameter.get("required") else ""
+    values = parameter["schema"]["description"] + (", needed" if parameter.get("required") else "")
     return f"<code>{escape(parameter['name'])}</code>", escape(values), _inline(parameter["description"])
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -18,14 +19,14 @@ from nsfw_caffe.errors import ImageError, ScoreError
 from nsfw_caffe.service.answers import json_answer, provenance
 from nsfw_caffe.service.bodies import Body, Lingering, Share
 from nsfw_caffe.service.fetching import Fetcher, FetchError
-from nsfw_caffe.service.jobs import Answer, Draining, JobRefused, Task
+from nsfw_caffe.service.jobs import Answer, Draining, Job, JobRefused, Kind
 from nsfw_caffe.service.keys import KeyGuard, Keys
 from nsfw_caffe.service.metrics import CONTENT_TYPE, Metrics
 from nsfw_caffe.service.openapi import document
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.pages import page_routes
 from nsfw_caffe.service.pool import Pool
-from nsfw_caffe.service.queries import read_detail, read_nothing, read_thresholds
+from nsfw_caffe.service.queries import read_detail, read_nothing, read_thresholds, read_watch
 from nsfw_caffe.service.refusals import Refused, later
 from nsfw_caffe.service.requests import Item, read_many, read_one, wants_png
 from nsfw_caffe.service.scoring import Scoring, while_wanted
@@ -44,7 +45,7 @@ def create_app(pool: Pool, options: ServiceOptions, fetcher: Fetcher) -> Starlet
     options : ServiceOptions
         What the service is asked to be.
     fetcher : Fetcher
-        What fetches pictures by their URLs, where that is allowed; it is not closed here.
+        What fetches pictures and videos by their URLs, where that is allowed; it is not closed here.
 
     Raises
     ------
@@ -60,6 +61,7 @@ def create_app(pool: Pool, options: ServiceOptions, fetcher: Fetcher) -> Starlet
         Route("/v1/scores", handlers.scores, methods=["POST"]),
         Route("/v1/explain", handlers.explain, methods=["POST"]),
         Route("/v1/gate", handlers.gate, methods=["POST"]),
+        Route("/v1/video", handlers.video, methods=["POST"]),
         Route("/livez", handlers.livez),
         Route("/readyz", handlers.readyz),
         Route("/metrics", handlers.metrics),
@@ -117,9 +119,9 @@ class _Handlers:
         """Answer with the heat map of one picture, as JSON or over it as a PNG file."""
         fine = read_detail(request.query_params)
         if wants_png(request.headers):
-            answer = await self._one(request, "overlay", fine)
+            answer = await self._one(request, partial(Job, task="overlay", fine=fine))
             return Response(answer.overlay, media_type="image/png")
-        answer = await self._one(request, "explain", fine)
+        answer = await self._one(request, partial(Job, task="explain", fine=fine))
         return json_answer({**(answer.explanation or {}), **self._provenance})
 
     async def gate(self, request: Request) -> Response:
@@ -129,6 +131,15 @@ class _Handlers:
         verdict = thresholds.verdict(answer.score)
         notes(request.scope).fields["verdict"] = verdict
         return json_answer({"verdict": verdict, "score": answer.score, **self._provenance}, _VERDICTS[verdict])
+
+    async def video(self, request: Request) -> Response:
+        """Answer with the scores of a video's frames, and what they say of it."""
+        watch = read_watch(request.query_params, self._options.video_frames)
+        answer = await self._one(request, partial(Job, watch=watch), "video")
+        found = answer.video
+        assert found is not None
+        notes(request.scope).fields |= {"frames": len(found["scores"]), "complete": found["complete"]}
+        return json_answer({**found, **self._provenance})
 
     async def livez(self, _request: Request) -> Response:
         """Answer that the service runs."""
@@ -146,17 +157,17 @@ class _Handlers:
         """Answer with what Prometheus is told."""
         return Response(self._metrics.to_text(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def _one(self, request: Request, task: Task = "score", fine: bool = False) -> Answer:
-        with self._admitted(request) as body:
+    async def _one(self, request: Request, job: Callable[[bytes], Job] = Job, kind: Kind = "picture") -> Answer:
+        with self._admitted(request, kind) as body:
             item = await self._timed(read_one(request.headers, body))
-            answer = await while_wanted(request.receive, self._scoring.one(item, task, fine))
+            answer = await while_wanted(request.receive, self._scoring.one(item, job))
         notes(request.scope).fields["score"] = answer.score
         return answer
 
     @contextlib.contextmanager
-    def _admitted(self, request: Request) -> Iterator[Body]:
+    def _admitted(self, request: Request, kind: Kind = "picture") -> Iterator[Body]:
         """Give a request's body, for as long as it is worked on."""
-        self._scoring.require_room()
+        self._scoring.require_room(kind)
         most, seconds = self._options.body_bytes, self._options.body_seconds
         with Share(self._scoring.held) as share:
             body = Body(request.scope, request.receive, most=most, seconds=seconds, share=share)

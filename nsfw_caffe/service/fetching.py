@@ -1,4 +1,4 @@
-"""Fetching a picture by its URL, from hosts on the public internet and none else.
+"""Fetching a picture or video by its URL, from hosts on the public internet and none else.
 
 Whoever sends a URL chooses where this machine connects to. So the address is checked where the socket is made that is
 about to connect to it: there it is the very one, whatever the URL looked like and whatever its name resolved to before.
@@ -33,21 +33,25 @@ HEADER_BYTES = 8190
 _INFORMATIONAL = 10
 """Answers of status 1xx before the one that counts: aiohttp would pass over them for ever, and let nothing else run."""
 _LOOKUPS = 64  # at once, in a thread each
-_NO_ADDRESS = "the URL's host has no address that pictures may be fetched from"
-_HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity", "User-Agent": f"nsfw_caffe/{__version__}"}
+_NO_ADDRESS = "the URL's host has no address that may be fetched from"
+_HEADERS = {
+    "Accept": "image/*,video/*,*/*;q=0.5",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"nsfw_caffe/{__version__}",
+}
 _REDIRECTED = {301, 302, 303, 307, 308}
 
 
 class FetchError(Exception):
-    """A picture could not be had by its URL; the text tells neither the URL nor what its name resolved to."""
+    """What a URL names could not be had; the text tells neither the URL nor what its name resolved to."""
 
 
 class FetchRefused(FetchError):  # noqa: N818 - a state, named as one
-    """The URL is none that pictures may be fetched from."""
+    """The URL is none that may be fetched from."""
 
 
 class FetchFailed(FetchError):  # noqa: N818
-    """The URL's host did not answer with a picture's bytes."""
+    """The URL's host did not answer with the bytes of a file."""
 
 
 class FetchTimedOut(FetchError):  # noqa: N818
@@ -146,7 +150,7 @@ class Fetcher:
             It takes longer than `fetch_seconds`, all redirects together.
         """
         if not self._options.allow_url:
-            raise FetchRefused("this service fetches no pictures by their URLs: it runs without --allow-url")
+            raise FetchRefused("this service fetches nothing by its URL: it runs without --allow-url")
         try:
             return await asyncio.wait_for(self._follow(self._checked(url)), self._options.fetch_seconds)
         except TimeoutError:
@@ -212,9 +216,9 @@ class Fetcher:
         if response.status != 200:
             raise FetchFailed(f"the URL's host answered with status {response.status}")
         if any(coding.lower() != "identity" for coding in response.headers.getall("Content-Encoding", ())):
-            raise FetchFailed("the URL's host sent an encoded picture, which it was asked not to")
+            raise FetchFailed("the URL's host sent an encoded body, which it was asked not to")
         most = self._options.body_bytes
-        too_large = f"the picture at the URL has more than {most} bytes"
+        too_large = f"what is at the URL has more than {most} bytes"
         if (response.content_length or 0) > most:
             raise FetchFailed(too_large)
         chunks, size = [], 0

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from nsfw_caffe.service.jobs import Kind
 from nsfw_caffe.service.pool import Pool
 from nsfw_caffe.service.refusals import STATUS, Reason
 
@@ -16,7 +17,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
-_STAGES = ("body", "fetch", "queue", "score")
+_STAGES = ("body", "fetch", "queue", "score", "video")
 
 
 class Metrics:
@@ -38,14 +39,15 @@ class Metrics:
         )
         self._seconds = Histogram(
             "nsfw_caffe_seconds",
-            "How long the stages of a picture took.",
+            "How long the stages of a picture or video took.",
             ["stage"],
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._scores = Histogram(
-            "nsfw_caffe_score", "The scores of pictures.", buckets=_SCORES, registry=self._registry
-        )
+        self._scores: dict[Kind, Histogram] = {
+            "picture": self._histogram("nsfw_caffe_score", "The scores of pictures."),
+            "video": self._histogram("nsfw_caffe_video_score", "The highest scores of videos."),
+        }
         self._refusals = Counter(
             "nsfw_caffe_refusals",
             "Requests and pictures that were answered with an error, by its reason.",
@@ -60,6 +62,9 @@ class Metrics:
         self._registry.register(_OfThePool(pool))
         ProcessCollector(registry=self._registry)
 
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, buckets=_SCORES, registry=self._registry)
+
     def count_request(self, route: str, status: int) -> None:
         """Count a request that has its answer."""
         self._requests.labels(route, status).inc()
@@ -68,9 +73,9 @@ class Metrics:
         """Count a request, or a picture of one, that has an error for an answer."""
         self._refusals.labels(reason).inc()
 
-    def count_score(self, score: float, seconds: Mapping[str, float]) -> None:
-        """Count a score, and how long its stages took."""
-        self._scores.observe(score)
+    def count_score(self, kind: Kind, score: float, seconds: Mapping[str, float]) -> None:
+        """Count a picture's score, or a video's highest one, and how long the stages took."""
+        self._scores[kind].observe(score)
         for stage, value in seconds.items():
             self.count_seconds(stage, value)
 
@@ -90,8 +95,8 @@ class _OfThePool(Collector):
         self._pool = pool
 
     def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily("nsfw_caffe_waiting", "Pictures that wait for a worker.", self._pool.waiting)
-        yield GaugeMetricFamily("nsfw_caffe_busy", "Workers that are at work on a picture.", self._pool.busy)
+        yield GaugeMetricFamily("nsfw_caffe_waiting", "Pictures and videos that wait for a worker.", self._pool.waiting)
+        yield GaugeMetricFamily("nsfw_caffe_busy", "Workers that are at work on a picture or video.", self._pool.busy)
         yield GaugeMetricFamily("nsfw_caffe_workers", "Workers that can score.", self._pool.able)
         text = "Workers that took too long or died, and were replaced."
         yield CounterMetricFamily("nsfw_caffe_workers_replaced", text, self._pool.replaced)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nsfw_caffe._version import __version__
 from nsfw_caffe.service.answers import Json, provenance
+from nsfw_caffe.service.jobs import Kind
 from nsfw_caffe.service.openapi_parts import error, errors, schemas
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.set_up import Description
@@ -39,11 +40,37 @@ EXAMPLE_EXPLANATION: Json = {
 }
 """What is said of it, in the same way."""
 
+EXAMPLE_VIDEO = (
+    "R0lGODlhCAAIAIIAABAQEC8vL1BQUHBwcJCQkLCwsNDQ0O/v7yH/C05FVFNDQVBFMi4wAwEAAAAh+QQAZAAAACwAAAAACAAIAAAIJwABCBwoMIDBgwYF"
+    "KFyocIDDhw4JSJwosYDFixYNaNyo8YDHjx4DAgAh+QQBZAAIACwAAAAACAAIAIIQEBAvLy9QUFBwcHCQkJCwsLDQ0NDv7+8IJwAPCBwo0IDBgwYLKFyo"
+    "kIDDhw4HSJwoUYDFixYDaNyoEYDHjx4DAgA7"
+)
+"""A GIF file in base64, of that picture for a second, and for another one turned upside down."""
+
+EXAMPLE_VIDEO_RESULT: Json = {
+    "max_score": EXAMPLE_SCORE,
+    "max_time": 0.0,
+    "p95": EXAMPLE_SCORE,
+    "mean": 0.2644,
+    "share": 0.0,
+    "threshold": 0.8,
+    "segments": [],
+    "every": 1.0,
+    "duration": None,
+    "ended": 2.0,
+    "complete": True,
+    "warnings": [],
+    "times": [0.0, 1.0],
+    "scores": [EXAMPLE_SCORE, 0.1438],
+}
+"""What is said of it, in the same way."""
+
 _OF_A_PICTURE = (400, 401, 403, 408, 413, 415, 422, 500, 502, 503, 504)
 _OF_MANY = (400, 401, 408, 413, 415, 500, 503)
+_OF_A_VIDEO = (400, 401, 403, 408, 413, 415, 422, 500, 501, 502, 503, 504)
 
 _FILE = {"type": "string", "format": "binary"}
-_THRESHOLD = {"type": "number", "minimum": 0, "maximum": 1}
+_THRESHOLD = {"type": "number", "minimum": 0, "maximum": 1, "description": "0 to 1"}
 
 
 def document(options: ServiceOptions, description: Description) -> Json:
@@ -65,6 +92,7 @@ def document(options: ServiceOptions, description: Description) -> Json:
             "/v1/scores": {"post": _scores(made_by, options.items)},
             "/v1/explain": {"post": _explain(made_by)},
             "/v1/gate": {"post": _gate(made_by)},
+            "/v1/video": {"post": _video(made_by, options)},
             "/livez": {"get": _health("livez", "Whether the service runs", "alive")},
             "/readyz": {"get": _health("readyz", "Whether pictures can be scored", "ready", 503)},
             "/metrics": {"get": _metrics()},
@@ -82,18 +110,19 @@ def document(options: ServiceOptions, description: Description) -> Json:
 
 
 def _about(options: ServiceOptions) -> str:
-    urls = "are fetched" if options.allow_url else "are not fetched here: the service runs without `--allow-url`"
+    urls = "is fetched" if options.allow_url else "is not fetched here: the service runs without `--allow-url`"
     keys = (
         ""
         if options.api_key_file is None
         else " Whoever asks for a score sends a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
     )
     return (
-        "A picture is sent as the body itself, as a file of a form, or in JSON. Nothing of it is kept, and nothing is "
-        "written to disk. Scores are those of the library, to the bit; each comes with the model and the options that "
-        "made it, without which two scores cannot be compared.\n\n"
+        "A picture or video is sent as the body itself, as a file of a form, or in JSON. Nothing of it is kept, and "
+        "nothing is written to disk. Scores are those of the library, to the bit; each comes with the model and the "
+        "options that made it, without which two scores cannot be compared.\n\n"
         f"A body may have {options.body_bytes} bytes and take {options.body_seconds:g} seconds to arrive; a picture "
-        f"may take {options.seconds:g} seconds to score. Pictures that are named by their URLs {urls}.{keys}\n\n"
+        f"may take {options.seconds:g} seconds to score, a video {options.video_seconds:g}. What is named by its URL "
+        f"{urls}.{keys}\n\n"
         "A score is no verdict: where the threshold lies is for whoever uses it to find out, with pictures of their "
         "own."
     )
@@ -105,7 +134,7 @@ def _score(made_by: Json) -> Json:
         "summary": "The score of one picture",
         "description": "The picture is the body, whatever its Content-Type, unless that is one of the two others.",
         "x-codeSamples": _shell("--data-binary @photo.jpg", "/v1/score"),
-        "requestBody": _one_picture(),
+        "requestBody": _one_file("picture", EXAMPLE_PICTURE, "photo.jpg"),
         "responses": {
             "200": _json("The score.", "Score", {"score": EXAMPLE_SCORE, **made_by}),
             **_refused(_OF_A_PICTURE),
@@ -160,7 +189,7 @@ def _explain(made_by: Json) -> Json:
     detail = {
         "name": "detail",
         "in": "query",
-        "schema": {"enum": ["exact", "fine"], "default": "exact"},
+        "schema": {"enum": ["exact", "fine"], "default": "exact", "description": "exact or fine"},
         "description": "`exact` is the map of the score, `fine` the mean of the maps of 25 shifted crops.",
     }
     answer = _json(
@@ -176,7 +205,7 @@ def _explain(made_by: Json) -> Json:
         ),
         "x-codeSamples": _shell("-H 'Accept: image/png' --data-binary @photo.jpg -o heat.png", "/v1/explain"),
         "parameters": [detail],
-        "requestBody": _one_picture(),
+        "requestBody": _one_file("picture", EXAMPLE_PICTURE, "photo.jpg"),
         "responses": {"200": answer, **_refused(_OF_A_PICTURE)},
     }
 
@@ -213,7 +242,7 @@ def _gate(made_by: Json) -> Json:
                 "example": 0.5,
             },
         ],
-        "requestBody": _one_picture(),
+        "requestBody": _one_file("picture", EXAMPLE_PICTURE, "photo.jpg"),
         "responses": {
             "200": verdict("Let it pass.", "pass", "block=0.9&review=0.5"),
             "202": verdict("Let it pass, and have it looked at.", "review", "block=0.9&review=0.3"),
@@ -221,6 +250,42 @@ def _gate(made_by: Json) -> Json:
             **_refused(_OF_A_PICTURE),
         },
     }
+
+
+def _video(made_by: Json, options: ServiceOptions) -> Json:
+    every = {"anyOf": [{"const": 0}, {"minimum": 0.001}], "default": 1, "description": "0, or 0.001 or more"}
+    start = {"minimum": 0, "default": 0, "description": "0 or more"}
+    end = {"exclusiveMinimum": 0, "description": "more than 0"}
+    threshold = {**_THRESHOLD, "default": 0.8}
+    return {
+        "operationId": "video",
+        "summary": "The scores of a video's frames, over time",
+        "description": (
+            "The video, or an animated GIF, PNG, WebP or AVIF file, is sent as a picture is. The frames that are shown "
+            f"every so many seconds are scored as pictures are, {options.video_frames} of them at most. Where there "
+            "are more, or the file is damaged, the answer has what was looked at; `complete` is false then, and "
+            "`warnings` says why. A video has no score of its own: what it shows for a moment is in `max_score` and "
+            "`segments`; what is shorter than the step may be missed. A few videos are taken at a time, so that "
+            "pictures need not wait for them, and others are refused with 503."
+        ),
+        "x-codeSamples": _shell("--data-binary @clip.mp4", "/v1/video?every=0.5"),
+        "parameters": [
+            _number("every", every, "Seconds from one frame to the next, by default 1; 0 for every frame."),
+            _number("start", start, "Seconds from the beginning: the first frame."),
+            _number("end", end, "Seconds from the beginning: frames before it are looked at. More than `start`."),
+            _number("threshold", threshold, "From this score on a frame is in a segment, by default from 0.8 on."),
+            _number("stop_at", _THRESHOLD, "The first frame with this score, or a higher one, is the last one."),
+        ],
+        "requestBody": _one_file("video", EXAMPLE_VIDEO, "clip.mp4"),
+        "responses": {
+            "200": _json("The scores, and what they say.", "Video", {**EXAMPLE_VIDEO_RESULT, **made_by}),
+            **_refused(_OF_A_VIDEO),
+        },
+    }
+
+
+def _number(name: str, schema: Json, text: str) -> Json:
+    return {"name": name, "in": "query", "schema": {"type": "number", **schema}, "description": text}
 
 
 def _health(name: str, summary: str, status: str, *refused: int) -> Json:
@@ -254,16 +319,16 @@ def _itself() -> Json:
     }
 
 
-def _one_picture() -> Json:
+def _one_file(kind: Kind, base64: str, name: str) -> Json:
     return _body(
         {
-            "application/octet-stream": {"schema": {**_FILE, "description": "The picture."}},
+            "application/octet-stream": {"schema": {**_FILE, "description": f"The {kind}."}},
             "multipart/form-data": _form(_FILE, "One file, in a field of any name; other fields are ignored."),
             "application/json": {
                 "schema": {"$ref": "#/components/schemas/Source"},
                 "examples": {
-                    "base64": {"value": {"base64": EXAMPLE_PICTURE}},
-                    "url": {"value": {"url": "https://example.org/photo.jpg"}},
+                    "base64": {"value": {"base64": base64}},
+                    "url": {"value": {"url": f"https://example.org/{name}"}},
                 },
             },
         }

@@ -10,18 +10,20 @@ from nsfw_caffe.service.refusals import STATUS, Reason
 _MESSAGES: dict[Reason, str] = {
     "bad_request": "the query has block twice",
     "unauthorized": "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY",
-    "url_refused": "the URL's host has no address that pictures may be fetched from",
+    "url_refused": "the URL's host has no address that may be fetched from",
     "not_found": "there is no such path: see /docs",
     "method_not_allowed": "this path has other methods: see Allow",
     "body_timeout": "the body did not arrive within 10 seconds",
     "body_too_large": "the body has more than 20971520 bytes: that is the limit (--max-size)",
     "unsupported_media_type": "bodies with a Content-Encoding are not read: send them as they are",
     "not_a_picture": "the file is empty",
+    "not_a_video": "there is no video in it, nothing but sound",
     "over_limit": "268402689 pixels: the limit is 60000000 (Limits.pixels, --max-pixels)",
     "overtime": "the picture takes more than 10 s",
     "worker_lost": "the worker process died of the picture, 2 times",
     "no_score": "the network's output is no probability",
     "fault": "something went wrong: see the service's log",
+    "no_decoder": "this service reads animations, and no videos: PyAV is not installed",
     "fetch_failed": "the URL's host answered with status 404",
     "busy": "too many pictures are waiting",
     "draining": "the service is about to end",
@@ -39,9 +41,10 @@ _TEXTS = {
     408: "The body took too long to arrive.",
     413: "The body is too large.",
     415: "The body's type or coding is not read.",
-    422: "There is no score: it is no picture, or it asks for more than it may.",
+    422: "There is no score: it is no picture or no video, or it asks for more than it may.",
     500: "A fault of the service, which its log tells more of.",
-    502: "The URL's host did not give a picture.",
+    501: "Videos are not read here, only animations: what decodes videos is not installed.",
+    502: "The URL's host did not give what is there.",
     503: "The service is busy, or about to end: ask again later.",
     504: "The URL's host took too long.",
 }
@@ -99,7 +102,7 @@ def schemas(made_by: Json) -> Json:
     """Return the schemas, by their names; `made_by` is what is said with every score."""
     return {
         "Source": {
-            "description": "A picture: in base64, or where it is. URLs are fetched where the service allows it.",
+            "description": "A picture or video: in base64, or where it is, if the service fetches URLs.",
             "oneOf": [
                 _object({"base64": {**_STRING, "contentEncoding": "base64"}}, "base64"),
                 _object({"url": _STRING}, "url"),
@@ -109,6 +112,7 @@ def schemas(made_by: Json) -> Json:
         "Scores": _with_provenance({"results": {"type": "array", "items": _result()}}, made_by),
         "Verdict": _with_provenance({"verdict": {"enum": ["pass", "review", "block"]}, "score": _SCORE}, made_by),
         "Explanation": _with_provenance(_explanation(), made_by),
+        "Video": _with_provenance(_video(), made_by),
     }
 
 
@@ -153,6 +157,31 @@ def _explanation() -> Json:
             "items": number,
             "description": "The lowest and the highest score of the crops, where `detail` is `fine`.",
         },
+    }
+
+
+def _video() -> Json:
+    seconds, share = {"type": "number", "minimum": 0}, {"type": "number", "minimum": 0, "maximum": 1}
+    segment = _object({"start": seconds, "end": seconds, "score": share}, "start", "end", "score")
+    return {
+        "max_score": {**share, "description": "The highest score: what to moderate by."},
+        "max_time": {**seconds, "description": "The seconds at which it is reached first."},
+        "p95": {**share, "description": "What the score does not exceed for 95 % of the time."},
+        "mean": {**share, "description": "The mean score, which hides short scenes."},
+        "share": {**share, "description": "The share of the time that is at or above the threshold."},
+        "threshold": share,
+        "segments": {
+            "type": "array",
+            "items": segment,
+            "description": "The parts at or above the threshold, with the highest score of each.",
+        },
+        "every": {**seconds, "description": "The step: by so much the edges of segments may be off."},
+        "duration": {"type": ["number", "null"], "description": "Seconds, as the file says."},
+        "ended": {**seconds, "description": "Seconds to where it was looked at."},
+        "complete": {"type": "boolean", "description": "Whether all was looked at that was asked for."},
+        "warnings": {"type": "array", "items": _STRING, "description": "Why not, and what else is to be known."},
+        "times": {"type": "array", "items": seconds, "description": "The seconds at which frames were looked at."},
+        "scores": {"type": "array", "items": share, "description": "Their scores, unrounded."},
     }
 
 

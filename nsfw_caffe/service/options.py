@@ -17,11 +17,15 @@ class ServiceOptions:
     port : int
         The port; 0 for any that is free.
     workers : int
-        Processes that score, each with the network in memory, one picture at a time.
+        Processes that score, each with the network in memory, one picture or video at a time.
     queue : int
         Pictures that may wait for a worker; further requests are answered with status 503 at once.
     seconds : float
         How long a worker may take for a picture before it is killed and replaced.
+    video_frames : int
+        Frames that are looked at of a video, at most.
+    video_seconds : float
+        How long a worker may take for a video before it is killed and replaced.
     body_seconds : float
         How long a request's body may take to arrive.
     body_bytes : int
@@ -29,7 +33,7 @@ class ServiceOptions:
     items : int
         Pictures in a request for many, at most.
     allow_url : bool
-        Whether pictures may be named by their URLs, which the service then fetches.
+        Whether pictures and videos may be named by their URLs, which the service then fetches.
     allow_hosts : tuple of str
         The hosts that may be fetched from; all public ones where it is empty.
     fetch_seconds : float
@@ -45,6 +49,8 @@ class ServiceOptions:
     workers: int = 1
     queue: int = 32
     seconds: float = 10.0
+    video_frames: int = 100
+    video_seconds: float = 30.0
     body_seconds: float = 10.0
     body_bytes: int = 20 << 20
     items: int = 100

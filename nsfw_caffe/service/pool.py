@@ -1,7 +1,9 @@
-"""The workers behind the service: which picture goes to whom, how long it may take, and what becomes of it.
+"""The workers behind the service: which picture or video goes to whom, how long it may take, and what becomes of it.
 
-The pictures that are held in memory are bounded: `ServiceOptions.queue` wait and each worker has one, and none is
-larger than `ServiceOptions.body_bytes`.
+What is held in memory is bounded: `ServiceOptions.queue` files wait and each worker has one, and none is larger than
+`ServiceOptions.body_bytes`. Of several workers, one is always left to pictures: there are at most as many videos as
+others, and what comes besides is refused, since it would wait for minutes. Where there is one worker, a picture waits
+for one video at most.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ from collections import deque
 from typing import Any
 
 from nsfw_caffe.errors import EngineUnavailable, ModelError, NsfwCaffeError
-from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, JobRefused, Overtime, Unable, WorkerLost
+from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, JobRefused, Kind, Overtime, Unable, WorkerLost
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.set_up import Description, WorkerSetUp
 from nsfw_caffe.service.worker_process import WorkerProcess
 from nsfw_caffe.system.processes import available_cores
 
 ATTEMPTS = 2
-"""How often a picture is tried whose worker dies."""
+"""How often a picture or video is tried whose worker dies."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before another process is started where one has died before it had loaded the model; each time twice that."""
@@ -35,8 +37,11 @@ _FAILURES = 3
 _RECENT = 5.0
 """Seconds for which a score shows that pictures can be scored."""
 
+_STEP = 0.05
+"""Seconds between two looks at whether that can be shown at the moment."""
+
 _WEIGHT = 0.1
-"""What the newest picture counts in the average of the seconds that one takes."""
+"""What the newest picture counts in the average of the seconds that one takes; a video in that of videos."""
 
 _MADE_PICTURE = b"P6 224 224 255\n" + bytes(224 * 224 * 3)
 
@@ -76,14 +81,14 @@ class _Worker:
 
 
 class Pool:
-    """Processes that score, and the pictures that wait for them.
+    """Processes that score, and the pictures and videos that wait for them.
 
     Parameters
     ----------
     create : WorkerSetUp
         What each process makes its Classifier of.
     options : ServiceOptions
-        How many processes there are, how many pictures may wait, and how long one may take.
+        How many processes there are, how many pictures may wait, and how long one, or a video, may take.
 
     Attributes
     ----------
@@ -113,18 +118,18 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._closed = False
         self._unable = False
-        self._average = 0.0
+        self._averages = {"picture": 0.0, "video": 0.0}
         self._scored_at = -math.inf
         self._proof: asyncio.Task[bool] | None = None
 
     @property
     def waiting(self) -> int:
-        """How many pictures wait for a worker."""
+        """How many pictures and videos wait for a worker."""
         return len(self._queue)
 
     @property
     def busy(self) -> int:
-        """How many workers are at a picture."""
+        """How many workers are at a picture or video."""
         return sum(worker.pending is not None for worker in self._workers)
 
     @property
@@ -170,9 +175,9 @@ class Pool:
         ImageError, ScoreError
             As `Classifier.classify` raises them.
         Busy
-            If as many pictures wait as may.
+            If as many pictures wait as may, or it is a video and as many are under way.
         Overtime
-            If the picture takes longer than it may.
+            If it takes longer than it may.
         WorkerLost
             If it has cost two processes.
         Unable
@@ -184,13 +189,12 @@ class Pool:
             raise Draining("the service has ended")
         if self._unable:
             raise Unable(_UNABLE)
+        self.require_room(job.kind)
         pending = _Pending(job)
         if self._idle:
             self._give(self._idle.pop(), pending)
-        elif len(self._queue) < self._options.queue:
-            self._queue.append(pending)
         else:
-            raise Busy(self.retry_after)
+            self._queue.append(pending)
         try:
             answer = await pending.answer
         except asyncio.CancelledError:
@@ -200,14 +204,26 @@ class Pool:
         return dataclasses.replace(answer, seconds={"queue": pending.waited, **answer.seconds})
 
     async def ready(self) -> bool:
-        """Tell whether pictures can be scored, as a score of the last seconds shows, or one of a made picture."""
-        if self.retiring or self._closed or not any(worker.ready for worker in self._workers):
+        """Tell whether pictures can be scored, as a score of the last seconds shows, or one of a made picture.
+
+        Where all workers are at videos, none can show it, which is no sign that they could not: their time is limited.
+        """
+        if self.retiring or self._closed or not self.able:
             return False
         if time.monotonic() - self._scored_at < _RECENT:
             return True
         if self._proof is None or self._proof.done():
             self._proof = asyncio.create_task(self._prove())
-        return await asyncio.shield(self._proof)
+        while not self._proof.done():
+            if self._only_videos:
+                return True
+            await asyncio.wait((self._proof,), timeout=_STEP)
+        return self._proof.result()
+
+    @property
+    def _only_videos(self) -> bool:
+        able = [worker.pending for worker in self._workers if worker.ready]
+        return bool(able) and all(pending is not None and pending.job.kind == "video" for pending in able)
 
     async def _prove(self) -> bool:
         try:
@@ -216,16 +232,31 @@ class Pool:
             return False
         return True
 
+    def require_room(self, kind: Kind = "picture") -> None:
+        """Raise Busy where there is no place for one more."""
+        workers = self._options.workers
+        if kind == "video" and self._videos >= max(1, workers - 1):
+            raise Busy(max(1, math.ceil(self._averages["video"])), "as many videos are under way as may be")
+        if len(self._queue) >= self._options.queue:
+            raise Busy(self._retry_after)
+
     @property
-    def retry_after(self) -> int:
-        """Whole seconds after which there may be room for what finds none now."""
-        return max(1, math.ceil(self._average * len(self._queue) / self._options.workers))
+    def _videos(self) -> int:
+        """How many videos wait or are under way, with those that nobody waits for any more but a worker is at."""
+        jobs = [*self._queue, *(worker.pending for worker in self._workers if worker.pending is not None)]
+        return sum(pending.job.kind == "video" for pending in jobs)
+
+    @property
+    def _retry_after(self) -> int:
+        """Whole seconds after which there may be room for a picture that finds none now."""
+        workers = max(1, self._options.workers - self._videos)
+        return max(1, math.ceil(self._averages["picture"] * len(self._queue) / workers))
 
     def _give(self, worker: _Worker, pending: _Pending) -> None:
         worker.pending = pending
         pending.waited = time.perf_counter() - pending.since
         loop = asyncio.get_running_loop()
-        worker.deadline = loop.call_later(self._options.seconds, self._end_overtime, worker, pending)
+        worker.deadline = loop.call_later(self._seconds_for(pending.job), self._end_overtime, worker, pending)
         worker.process.send(pending.job)
 
     def _go_on(self, worker: _Worker) -> None:
@@ -237,8 +268,12 @@ class Pool:
                 return
         self._idle.append(worker)
 
+    def _seconds_for(self, job: Job) -> float:
+        return self._options.seconds if job.kind == "picture" else self._options.video_seconds
+
     def _end_overtime(self, worker: _Worker, pending: _Pending) -> None:
-        pending.fail(Overtime(f"the picture takes more than {self._options.seconds:g} s"))
+        job = pending.job
+        pending.fail(Overtime(f"the {job.kind} takes more than {self._seconds_for(job):g} s"))
         worker.process.kill()
 
     def _received(self, worker: _Worker, message: Any) -> None:  # noqa: ANN401 - what a worker sends
@@ -253,7 +288,9 @@ class Pool:
         assert pending is not None
         if isinstance(message, Answer):
             self._scored_at = time.monotonic()
-            self._average += _WEIGHT * (message.seconds["score"] - self._average)
+            (seconds,) = message.seconds.values()
+            average = self._averages[pending.job.kind] or seconds
+            self._averages[pending.job.kind] = average + _WEIGHT * (seconds - average)
             if not pending.answer.done():
                 pending.answer.set_result(message)
         else:
@@ -280,7 +317,7 @@ class Pool:
         return pending
 
     def _lost(self, worker: _Worker, taken: bool) -> None:
-        """Give a lost worker's picture to another one, unless it has cost as many as it may."""
+        """Give a lost worker's file to another one, unless it has cost as many as it may."""
         worker.gone.set()
         if worker in self._idle:
             self._idle.remove(worker)
@@ -289,7 +326,7 @@ class Pool:
             return
         pending.attempts += taken  # else the worker has died of something else
         if pending.attempts == ATTEMPTS:
-            pending.fail(WorkerLost(f"the worker process died of the picture, {ATTEMPTS} times"))
+            pending.fail(WorkerLost(f"the worker process died of the {pending.job.kind}, {ATTEMPTS} times"))
         elif self._idle:
             self._give(self._idle.pop(), pending)
         else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from starlette.datastructures import QueryParams
 
+from nsfw_caffe.service.jobs import Watch
 from nsfw_caffe.service.refusals import Refused
+from nsfw_caffe.sources.timeline import Grid
 
 Verdict: TypeAlias = Literal["pass", "review", "block"]
 
@@ -54,6 +57,21 @@ def read_thresholds(query: QueryParams) -> Thresholds:
     return Thresholds(block, review)
 
 
+def read_watch(query: QueryParams, limit: int) -> Watch:
+    """Return what is asked of a video, no more than `limit` of whose frames are looked at."""
+    values = _read(query, "every", "start", "end", "threshold", "stop_at")
+    asked = {
+        name: _probability(name, text) if name in ("threshold", "stop_at") else _seconds(name, text)
+        for name, text in values.items()
+    }
+    watch = Watch(limit=limit, **asked)
+    try:
+        Grid(watch.every, watch.start, math.inf if watch.end is None else watch.end)
+    except ValueError as error:
+        raise Refused("bad_request", str(error)) from None
+    return watch
+
+
 def _read(query: QueryParams, *known: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in query.multi_items():
@@ -70,4 +88,11 @@ def _probability(name: str, text: str) -> float:
     value = float(text) if _NUMBER.fullmatch(text) else -1.0
     if not 0 <= value <= 1:
         raise Refused("bad_request", f"{name}: expected a number from 0 to 1")
+    return value
+
+
+def _seconds(name: str, text: str) -> float:
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise Refused("bad_request", f"{name}: expected a number of seconds")
     return value

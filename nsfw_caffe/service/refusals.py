@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal, TypeAlias
 
-from nsfw_caffe.errors import ImageError, ScoreError
+from nsfw_caffe.errors import ImageError, ScoreError, VideoError
 from nsfw_caffe.service.fetching import FetchFailed, FetchRefused, FetchTimedOut
-from nsfw_caffe.service.jobs import Busy, Draining, Overtime, Unable, WorkerLost
+from nsfw_caffe.service.jobs import Busy, Draining, NoDecoder, Overtime, Unable, WorkerLost
 
 Reason: TypeAlias = Literal[
     "bad_request",
@@ -19,11 +19,13 @@ Reason: TypeAlias = Literal[
     "body_too_large",
     "unsupported_media_type",
     "not_a_picture",
+    "not_a_video",
     "over_limit",
     "overtime",
     "worker_lost",
     "no_score",
     "fault",
+    "no_decoder",
     "fetch_failed",
     "busy",
     "draining",
@@ -41,11 +43,13 @@ STATUS: dict[Reason, int] = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "not_a_picture": 422,
+    "not_a_video": 422,
     "over_limit": 422,
     "overtime": 422,
     "worker_lost": 422,
     "no_score": 422,
     "fault": 500,
+    "no_decoder": 501,
     "fetch_failed": 502,
     "busy": 503,
     "draining": 503,
@@ -100,7 +104,8 @@ def refusal(error: Exception) -> Refused | None:
     if isinstance(error, Refused):
         return error
     if isinstance(error, ImageError):
-        return Refused("over_limit" if _OF_A_LIMIT in error.reason else "not_a_picture", error.reason)
+        none: Reason = "not_a_video" if isinstance(error, VideoError) else "not_a_picture"
+        return Refused("over_limit" if _OF_A_LIMIT in error.reason else none, error.reason)
     if isinstance(error, Busy):
         return later("busy", str(error), error.retry_after)
     if isinstance(error, Unable):
@@ -117,6 +122,7 @@ _REASONS: dict[type[Exception], Reason] = {
     ScoreError: "no_score",
     Overtime: "overtime",
     WorkerLost: "worker_lost",
+    NoDecoder: "no_decoder",
     FetchRefused: "url_refused",
     FetchTimedOut: "fetch_timed_out",
     FetchFailed: "fetch_failed",

@@ -1,4 +1,4 @@
-"""What a request asks to be scored: pictures, or the URLs of pictures, in any of the forms that a body may have."""
+"""What a request asks to be scored: pictures or a video, or their URLs, in any of the forms that a body may have."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _SOURCES = '{"base64": "..."} or {"url": "https://..."}'
 
 @dataclass(frozen=True)
 class Item:
-    """One picture of a request: its content, its URL, or why it can be neither.
+    """One picture of a request, or its video: its content, its URL, or why it can be neither.
 
     Attributes
     ----------
     name : str or None
         The file's name in a form, as the client gives it.
     content : bytes or None
-        The picture.
+        The file.
     url : str or None
         Where it is instead.
     refused : Refused or None
-        What is wrong with it, which is no fault of the other pictures.
+        What is wrong with it, which is no fault of the others.
     """
 
     name: str | None = None
@@ -61,14 +61,14 @@ class Item:
 
 
 async def read_one(headers: Headers, body: Body) -> Item:
-    """Return the one picture of a request, whose body may be the picture; Refused where there is not one."""
+    """Return the one picture or video of a request, whose body may be that; Refused where there is not one."""
     kind = _media_type(headers)
     if kind == "multipart/form-data":
         return (await _read_form(headers, body, 1))[0]
     if kind == "application/json":
         return await _aside(lambda content: _one_of_json(_parse(content, 1)), await body.read())
     if kind.startswith("multipart/"):
-        raise Refused("unsupported_media_type", f"{kind} is not read: send {_FORMS}, or the picture itself")
+        raise Refused("unsupported_media_type", f"{kind} is not read: send {_FORMS}, or the file itself")
     return Item(content=await body.read())
 
 

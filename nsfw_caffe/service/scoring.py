@@ -1,11 +1,10 @@
-"""From what a request asks to the pool's answers, one picture at a time or many."""
+"""From what a request asks to the pool's answers, one picture or video at a time, or many pictures."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -13,7 +12,7 @@ from starlette.types import Receive
 
 from nsfw_caffe.service.bodies import Held, Share
 from nsfw_caffe.service.fetching import Fetcher
-from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, Task
+from nsfw_caffe.service.jobs import Answer, Busy, Draining, Job, Kind
 from nsfw_caffe.service.metrics import Metrics
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.pool import Pool
@@ -27,7 +26,7 @@ _Value = TypeVar("_Value")
 
 
 class Scoring:
-    """What has pictures scored.
+    """What has pictures and videos scored.
 
     Parameters
     ----------
@@ -48,19 +47,18 @@ class Scoring:
         self._metrics = metrics
         self.held = Held((options.queue + options.workers) * options.body_bytes)
 
-    def require_room(self) -> None:
-        """Raise what a picture would be refused with: before its body is read."""
+    def require_room(self, kind: Kind = "picture") -> None:
+        """Raise what a picture or video would be refused with: before its body is read."""
         if self._pool.draining:
             raise Draining("the service is about to end")
-        if self._pool.waiting >= self._options.queue:
-            raise Busy(self._pool.retry_after)
+        self._pool.require_room(kind)
 
-    async def one(self, item: Item, task: Task = "score", fine: bool = False) -> Answer:
-        """Return the answer for one picture; what it raises is known to `refusal`."""
+    async def one(self, item: Item, job: Callable[[bytes], Job] = Job) -> Answer:
+        """Return the answer to the job that is made of an item's content; what it raises is known to `refusal`."""
         if item.refused is not None:
             raise item.refused
         if item.content is not None:
-            return await self._run(Job(item.content, task, fine))
+            return await self._run(job(item.content))
         with Share(self.held) as share:
             share.take(self._options.body_bytes)  # as much as a fetch may bring
             start = time.perf_counter()
@@ -68,7 +66,7 @@ class Scoring:
                 content = await self._fetcher.fetch(item.url or "")
             finally:
                 self._metrics.count_seconds("fetch", time.perf_counter() - start)
-            return await self._run(Job(content, task, fine))
+            return await self._run(job(content))
 
     async def many(self, items: Sequence[Item]) -> list[Answer | Refused]:
         """Return the answer for each of many pictures, or why there is none.
@@ -99,17 +97,18 @@ class Scoring:
     async def _patiently(self, item: Item) -> Answer:
         end = time.monotonic() + self._options.seconds
         while True:
-            # Not by being refused again and again: what is fetched would be fetched again.
-            if self._pool.waiting < self._options.queue:
-                with contextlib.suppress(Busy):
-                    return await self.one(item)
-            if time.monotonic() > end:
-                raise Busy(self._pool.retry_after)
+            try:
+                # Not by being refused again and again: what is fetched would be fetched again.
+                self._pool.require_room()
+                return await self.one(item)
+            except Busy:
+                if time.monotonic() > end:
+                    raise
             await asyncio.sleep(_PAUSE)
 
     async def _run(self, job: Job) -> Answer:
         answer = await self._pool.run(job)
-        self._metrics.count_score(answer.score, answer.seconds)
+        self._metrics.count_score(job.kind, answer.score, answer.seconds)
         return answer
 
 

@@ -1,4 +1,4 @@
-"""A process that scores pictures for the service, one at a time, until the service closes the connection or dies.
+"""A process that scores pictures and videos for the service, one at a time, until that closes the connection or dies.
 
 It is started as a program of its own, as Caffe's workers are. A picture that takes too long, or that kills what decodes
 it, costs this process and not the service.
@@ -21,9 +21,12 @@ from nsfw_caffe.engines.blas import loaded_blas, set_openblas_threads, threads_t
 from nsfw_caffe.errors import ImageError, ModelError, NsfwCaffeError, ScoreError
 from nsfw_caffe.model.spec import INPUT_SHAPE
 from nsfw_caffe.preprocessing.decoder_warnings import keep_apart
-from nsfw_caffe.service.jobs import Answer, Job
+from nsfw_caffe.service.jobs import Answer, Job, NoDecoder, Watch
 from nsfw_caffe.service.set_up import Description, WorkerSetUp
 from nsfw_caffe.system import processes
+
+VIDEO_PIXELS = 9_000_000
+"""Of a video's frame, at most: 4K has fewer. A decoder of H.264 takes a tenth of the 3.7 GB of 100 megapixels then."""
 
 
 def main(descriptor: str, parent: str) -> None:
@@ -75,27 +78,56 @@ def _share_cores(set_up: WorkerSetUp) -> None:
     processes.keep_to_cores([cores[set_up.number % len(cores)]])
 
 
-def _answer(classifier: Classifier, job: Job) -> Answer | ImageError | ScoreError:
-    """Do a job; what is no fault of the picture's, such as too little memory, ends the process."""
+def _answer(classifier: Classifier, job: Job) -> Answer | ImageError | ScoreError | NoDecoder:
+    """Do a job; what is no fault of the file's, such as too little memory, ends the process."""
     start = time.perf_counter()
     try:
-        answer = Answer(classifier.classify(job.picture)) if job.task == "score" else _explain(classifier, job)
-    except (ImageError, ScoreError) as error:
+        answer = _do(classifier, job)
+    except (ImageError, ScoreError, NoDecoder) as error:
         return error
-    return dataclasses.replace(answer, seconds={"score": time.perf_counter() - start})
+    stage = "score" if job.kind == "picture" else "video"
+    return dataclasses.replace(answer, seconds={stage: time.perf_counter() - start})
+
+
+def _do(classifier: Classifier, job: Job) -> Answer:
+    if job.watch is not None:
+        return _watch(classifier, job.content, job.watch)
+    return Answer(classifier.classify(job.content)) if job.task == "score" else _explain(classifier, job)
+
+
+def _watch(classifier: Classifier, video: bytes, asked: Watch) -> Answer:
+    from nsfw_caffe.sources.video_file import PyAVNotInstalledError
+    from nsfw_caffe.video import THRESHOLD
+
+    limits = classifier.options.limits
+    try:
+        result = classifier.classify_video(
+            video,
+            asked.every,
+            asked.start,
+            asked.end,
+            asked.limit,
+            threshold=THRESHOLD if asked.threshold is None else asked.threshold,
+            stop_at=asked.stop_at,
+            workers=1,
+            limits=dataclasses.replace(limits, pixels=min(limits.pixels or VIDEO_PIXELS, VIDEO_PIXELS)),
+        )
+    except PyAVNotInstalledError as error:
+        raise NoDecoder("this service reads animations, and no videos: PyAV is not installed") from error
+    return Answer(result.max_score, video=result.to_json())
 
 
 def _explain(classifier: Classifier, job: Job) -> Answer:
     from nsfw_caffe.explain import overlay
 
     try:
-        explanation = classifier.explain(job.picture, detail="fine" if job.fine else "exact")
+        explanation = classifier.explain(job.content, detail="fine" if job.fine else "exact")
     except (ModelError, EngineNotInstalledError) as error:  # a network that has no map, or no onnx to read it with
         raise error if isinstance(error, ScoreError) else ScoreError(str(error)) from error
     drawn = None
     if job.task == "overlay":
         output = io.BytesIO()
-        overlay(job.picture, explanation, limits=classifier.options.limits).save(output, "PNG")
+        overlay(job.content, explanation, limits=classifier.options.limits).save(output, "PNG")
         drawn = output.getvalue()
     return Answer(explanation.score, explanation=explanation.to_json(), overlay=drawn)
 

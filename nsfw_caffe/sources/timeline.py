@@ -6,8 +6,10 @@ import bisect
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 TOLERANCE = 1e-6
 """Seconds by which a frame may come too late and is still the one that is shown: timestamps are rounded."""

@@ -72,12 +72,16 @@ _MOST_FUTILE = 1000
 _PIPED = "; from a pipe, an MP4 cannot be read whose index is at its end: give the file"
 
 
+class PyAVNotInstalledError(EngineUnavailable):
+    """PyAV is not there, which is no fault of the file's."""
+
+
 def require_av() -> None:
-    """Find out whether PyAV is there; EngineUnavailable says how to install it."""
+    """Find out whether PyAV is there; PyAVNotInstalledError says how to install it."""
     try:
         import av  # noqa: F401
     except ImportError as error:
-        raise EngineUnavailable(f"videos need PyAV: {install_hint('video')}") from error
+        raise PyAVNotInstalledError(f"videos need PyAV: {install_hint('video')}") from error
 
 
 class NoVideo(Exception):  # noqa: N818 - a state, named as one
@@ -398,7 +402,10 @@ class _Ahead:
                 self._error = error
         if not self._waiting:
             assert self._error is not None
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self._error = None  # its traceback holds this, so the decoder would stay until cycles are collected
         packet = self._waiting.popleft()
         if packet.pts is not None:
             self._given.append(packet.pts)

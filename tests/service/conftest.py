@@ -11,8 +11,8 @@ from tests.support import PHOTOS
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory, model_files: ModelFiles) -> Iterator[Service]:  # noqa: ARG001
-    """Return a service with one worker and small limits: a body of 2 MiB in 2 seconds, 3 seconds a picture."""
-    limits = "--workers 1 --queue 8 --seconds 3 --body-seconds 2 --max-size 2 --items 5"
+    """Return a service with one worker and small limits: 2 MiB in 2 seconds, 3 seconds a picture, 10 frames a video."""
+    limits = "--workers 1 --queue 8 --seconds 3 --body-seconds 2 --max-size 2 --items 5 --video-frames 10"
     with running(tmp_path_factory.mktemp("service"), *limits.split()) as service:
         yield service
 

@@ -27,10 +27,11 @@ async def started(
     workers: int = 1,
     queue: int = 50,
     seconds: float = 30,
+    video_seconds: float = 30,
     model: dict[str, str | None] | None = None,
 ) -> AsyncIterator[Pool]:
     """Start a pool, and close it in the end."""
-    options = ServiceOptions(workers=workers, queue=queue, seconds=seconds)
+    options = ServiceOptions(workers=workers, queue=queue, seconds=seconds, video_seconds=video_seconds)
     pool = Pool(WorkerSetUp(scoring, model or {}), options)
     await pool.start()
     try:

@@ -87,15 +87,15 @@ class Service:
         """Return a connection of which every byte is the test's own."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
-    def head(self, *lines: str) -> bytes:
-        """Return the beginning of a request for a score, with further headers."""
+    def head(self, *lines: str, path: str = "/v1/score") -> bytes:
+        """Return the beginning of a request, for a score unless a path says otherwise, with further headers."""
         own = [f"{name}: {value}" for name, value in self._key().items()]
-        return "\r\n".join(["POST /v1/score HTTP/1.1", "Host: x", *own, *lines, "", ""]).encode()
+        return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *own, *lines, "", ""]).encode()
 
-    def begin(self, body: bytes) -> socket.socket:
-        """Ask for a picture's score, and do not wait for the answer."""
+    def begin(self, body: bytes, path: str = "/v1/score") -> socket.socket:
+        """Ask for a picture's score, or what the path says, and do not wait for the answer."""
         connection = self.connect()
-        connection.sendall(self.head(f"Content-Length: {len(body)}") + body)
+        connection.sendall(self.head(f"Content-Length: {len(body)}", path=path) + body)
         return connection
 
     def metric(self, name: str, **labels: str) -> float:

@@ -13,6 +13,7 @@ from nsfw_caffe.service.metrics import Metrics
 from nsfw_caffe.service.options import ServiceOptions
 from nsfw_caffe.service.refusals import STATUS
 from nsfw_caffe.service.server import CONNECTIONS, HEADER_SECONDS
+from nsfw_caffe.service.worker import VIDEO_PIXELS
 from tests.support import REPOSITORY, nsfw_caffe
 
 TEXT = (REPOSITORY / "docs" / "service.md").read_text(encoding="utf-8")
@@ -33,6 +34,8 @@ def test_an_option_stands_beside_its_default() -> None:
     assert defaults["`--body-seconds S`"] == f"{options.body_seconds:g}"
     assert defaults["`--max-size MIB`"] == str(options.body_bytes >> 20)
     assert defaults["`--items N`"] == str(options.items)
+    assert defaults["`--video-frames N`"] == str(options.video_frames)
+    assert defaults["`--video-seconds S`"] == f"{options.video_seconds:g}"
     assert defaults["`--fetch-seconds S`"] == f"{options.fetch_seconds:g}"
     assert defaults["`--drain-seconds S`"] == f"{options.drain_seconds:g}"
 
@@ -56,6 +59,7 @@ def test_every_metric_is_there() -> None:
 
 def test_limits_that_are_no_options() -> None:
     assert f"headers have {HEADER_SECONDS} s to arrive" in TEXT
+    assert f"{VIDEO_PIXELS:,} pixels" in TEXT
     assert f"{CONNECTIONS} connections are open" in TEXT
     assert f"At most {fetching.REDIRECTS} redirects" in TEXT
     assert f"{fetching.HEADER_BYTES / 1024:.0f} kB for a header and {fetching.HEADERS} of them" in TEXT

@@ -53,7 +53,7 @@ def test_it_is_alive(state: str | None) -> None:
     assert ask("/livez", state)[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/score", "/v1/scores", "/v1/explain"])
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/scores", "/v1/explain", "/v1/video"])
 def test_what_comes_too_late_is_refused(path: str) -> None:
     status, headers, reason = ask(path, "draining", "POST")
     assert (status, reason, headers["retry-after"]) == (503, "draining", "1")

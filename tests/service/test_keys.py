@@ -47,7 +47,7 @@ def test_nothing_else_does(lenient: Service, photo: bytes, headers: dict[str, st
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/v1/scores", "/v1/explain", "/v1/gate?block=1", "/v1/gate", "/v1/none"])
+@pytest.mark.parametrize("path", ["/v1/scores", "/v1/explain", "/v1/gate?block=1", "/v1/gate", "/v1/video", "/v1/none"])
 def test_all_that_scores_is_closed(lenient: Service, path: str) -> None:
     assert replace(lenient, key=None).post(path, b"").status == 401
 

@@ -24,6 +24,7 @@ def test_it_is_prometheus_text(service: Service) -> None:
         "nsfw_caffe_requests": "counter",
         "nsfw_caffe_seconds": "histogram",
         "nsfw_caffe_score": "histogram",
+        "nsfw_caffe_video_score": "histogram",
         "nsfw_caffe_refusals": "counter",
         "nsfw_caffe_waiting": "gauge",
         "nsfw_caffe_busy": "gauge",
@@ -39,7 +40,9 @@ def test_it_is_prometheus_text(service: Service) -> None:
 def test_every_reason_and_stage_is_there_from_the_start(service: Service) -> None:
     text = service.get("/metrics").content.decode()
     assert set(re.findall(r'nsfw_caffe_refusals_total\{reason="(\w+)"\}', text)) == set(STATUS)
-    assert set(re.findall(r'nsfw_caffe_seconds_count\{stage="(\w+)"\}', text)) == {"body", "fetch", "queue", "score"}
+    assert set(re.findall(r'nsfw_caffe_seconds_count\{stage="(\w+)"\}', text)) == {
+        *("body", "fetch", "queue", "score", "video")
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import re
 import struct
 import subprocess
 import sys
 import time
+import weakref
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -287,6 +289,22 @@ def test_damaged_on_the_way(mp4_index_first: bytes, mkv: bytes, ts: bytes) -> No
             part = frames(bytes(damaged), 0, end=end)
             assert len(list(part)) >= 5
             assert (part.complete, part.warnings == []) == (complete, complete)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("asked", [{}, {"every": 3}, {"end": 2}], ids=str)
+def test_its_decoder_goes_with_it(cut: bool, asked: dict[str, float], mkv: bytes) -> None:
+    """And does not wait for a collection of cycles: of 4K a decoder has 100 MB, and many videos come before that."""
+    gc.collect()
+    gc.disable()
+    try:
+        found = frames(mkv[: len(mkv) * 2 // 3] if cut else mkv, **asked)  # type: ignore[arg-type]
+        decoder = weakref.ref(found._film)
+        assert list(found)
+        del found
+        assert decoder() is None
+    finally:
+        gc.enable()
 
 
 def test_several_videos_in_a_file(folder: Path) -> None:
