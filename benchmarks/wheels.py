@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""Are pycaffe's wheels for several Pythons the same Caffe? Each in a clean environment, over the tests' corpus.
+"""Do the engines give the same bits under several Pythons? Each in a clean environment, over the tests' corpus.
 
     python -m benchmarks.wheels PYTHON...    # interpreters; the wheel of each lies in dist/, the first is compared with
 
-Each environment has the wheel, nsfw_caffe from this checkout and what the two need, of the newest release that there is
-for that Python. There, the corpus's tensors go through Caffe, some of its files through `nsfw-caffe classify`, and the
-recorded pictures through `nsfw-caffe verify --published`.
+Each environment has the wheel, the portable engines of which there are wheels for that Python, nsfw_caffe from this
+checkout, and what they need, of the newest release that there is. There, the corpus's tensors go through each engine,
+some of its files with Caffe through `nsfw-caffe classify`, and the recorded pictures through `nsfw-caffe verify
+--published`.
 """
 
 from __future__ import annotations
@@ -43,10 +44,13 @@ import numpy as np
 from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.model.locate import fetch
 from nsfw_caffe.options import ScoringOptions
-engine = create_engine(fetch(), ScoringOptions(engine="caffe"))
+engine = create_engine(fetch(), ScoringOptions(engine=sys.argv[3], threads=1))
 tensors = np.load(sys.argv[1], mmap_mode="r")
 np.save(sys.argv[2], np.concatenate([engine.forward(np.array(tensor[np.newaxis])) for tensor in tensors]))
 """
+PORTABLE = ("onnxruntime", "openvino")
+NONE = "no wheels"
+IS_THERE = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]) is not None)"
 DESCRIBE = "import platform, numpy, PIL; print(platform.python_version(), numpy.__version__, PIL.__version__)"
 
 
@@ -57,8 +61,8 @@ class Found:
     versions: str
     libcaffe: str
     """The start of its SHA-256."""
-    outputs: npt.NDArray[np.uint32]
-    """(pictures, 2): the bits of both probabilities."""
+    outputs: dict[str, npt.NDArray[np.uint32]]
+    """Of each engine that is there, (pictures, 2): the bits of both probabilities."""
     lines: list[str]
     """What the command printed."""
     verified: str
@@ -76,7 +80,7 @@ def main() -> int:
         folder = Path(temporary)
         files, count = write_tensors(folder, options.tensors)
         print(f"{count} tensors of {count} pictures; {len(files[::EVERY])} files through the command\n")
-        print("| Python | NumPy | Pillow | libcaffe | outputs | differ | files | differ | verify --published |")
+        print("| Python | NumPy | Pillow | libcaffe | Caffe | onnxruntime | OpenVINO | files | verify --published |")
         print("|---|---|---|---|---|---|---|---|---|")
         same = True
         environments = [make_environment(Path(python).absolute(), folder) for python in options.pythons]
@@ -84,17 +88,21 @@ def main() -> int:
             examined = pool.map(partial(examine, folder, files[::EVERY]), environments)
             first = next(examined)
             for found in chain([first], examined):
-                outputs = int((found.outputs != first.outputs).sum())
+                differing = [_differing(found, first, engine) for engine in ("caffe", *PORTABLE)]
                 lines = sum(one != other for one, other in zip(found.lines, first.lines, strict=True))
-                same = same and outputs == lines == 0 and found.verified == "equal"
-                counts = (found.outputs.size, outputs, len(found.lines), lines)
-                print(
-                    "|",
-                    " | ".join(map(str, (found.versions, found.libcaffe, *counts, found.verified))),
-                    "|",
-                    flush=True,
-                )
+                same = same and not any(differing) and lines == 0 and found.verified == "equal"
+                counts = (NONE if each is None else f"{each} of {2 * count} differ" for each in differing)
+                of_files = f"{lines} of {len(found.lines)} differ"
+                cells = (found.versions, found.libcaffe, *counts, of_files, found.verified)
+                print("|", " | ".join(cells), "|", flush=True)
     return 0 if same else 1
+
+
+def _differing(found: Found, first: Found, engine: str) -> int | None:
+    """Count outputs that differ; None where the engine is in one of the two environments at most."""
+    if engine not in found.outputs or engine not in first.outputs:
+        return None
+    return int((found.outputs[engine] != first.outputs[engine]).sum())
 
 
 def write_tensors(folder: Path, most: int) -> tuple[list[Path], int]:
@@ -123,6 +131,10 @@ def make_environment(python: Path, folder: Path) -> Path:
     run(python, "-m", "venv", "--without-pip", folder / tag)
     pip: list[str | Path] = [tools / "bin" / "python", "-m", "pip", "--python", folder / tag / "bin" / "python"]
     run(*pip, "install", "--quiet", "--only-binary", BINARY, wheel_of(tag), f"{REPOSITORY}[published]")
+    for engine in PORTABLE:
+        # What is compiled here would be another engine.
+        command = [*pip, "install", "--quiet", "--only-binary", f"{BINARY},{engine},onnx", f"{REPOSITORY}[{engine}]"]
+        subprocess.run(command, cwd="/", capture_output=True, check=False)
     return folder / tag
 
 
@@ -135,7 +147,11 @@ def wheel_of(tag: str) -> Path:
 def examine(folder: Path, files: list[Path], environment: Path) -> Found:
     """Have an environment score."""
     binaries, tag = environment / "bin", environment.name
-    run(binaries / "python", "-c", SCORE, folder / "tensors.npy", folder / f"{tag}.npy")
+    outputs = {}
+    for engine in ("caffe", *PORTABLE):
+        if engine == "caffe" or run(binaries / "python", "-c", IS_THERE, engine).strip() == "True":
+            run(binaries / "python", "-c", SCORE, folder / "tensors.npy", folder / f"{tag}-{engine}.npy", engine)
+            outputs[engine] = np.load(folder / f"{tag}-{engine}.npy").view(np.uint32)
     verify = subprocess.run([binaries / "nsfw-caffe", "verify", "--published"], capture_output=True, text=True)
     with zipfile.ZipFile(wheel_of(tag)) as archive:
         (name,) = (name for name in archive.namelist() if name.startswith("caffe.libs/libcaffe-"))
@@ -143,7 +159,7 @@ def examine(folder: Path, files: list[Path], environment: Path) -> Found:
     return Found(
         run(binaries / "python", "-c", DESCRIBE).strip().replace(" ", " | "),
         libcaffe,
-        np.load(folder / f"{tag}.npy").view(np.uint32),
+        outputs,
         run(binaries / "nsfw-caffe", "classify", "--engine", "caffe", *files).splitlines(),
         "equal" if verify.returncode == 0 else f"status {verify.returncode}: {verify.stderr.strip()}",
     )
