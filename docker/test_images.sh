@@ -107,18 +107,33 @@ buildah_prepare() {
   rm "$work/base.tar"
 }
 
-# The emulator is registered with the flag F, so that chroots find it too.
+# Debian 12's emulator shows programs this machine's /proc/cpuinfo, at which onnxruntime dies; Debian 13's has one of
+# its own. It is linked statically, and registered with the flag F, so that chroots find it too.
 buildah_emulate() {
   local folder=/proc/sys/fs/binfmt_misc
-  if ! { command -v arch-test && command -v qemu-aarch64-static && command -v update-binfmts; } >/dev/null; then
-    say "installing arch-test, binfmt-support and qemu-user-static"
-    logged apt apt-get update
-    DEBIAN_FRONTEND=noninteractive logged apt \
-      apt-get install --yes --no-install-recommends arch-test binfmt-support qemu-user-static
+  if [[ ! -x $work/qemu/usr/bin/qemu-aarch64 ]]; then
+    say "fetching Debian 13's qemu-user"
+    logged qemu fetch_emulator
+  fi
+  if ! command -v arch-test >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive logged apt apt-get install --yes --no-install-recommends arch-test
   fi
   [[ -e $folder/register ]] || mount --types binfmt_misc binfmt_misc "$folder" || skip "binfmt_misc cannot be mounted"
-  update-binfmts --enable qemu-aarch64
+  # Programs are known by their ELF headers: 64 bits, little endian, of the machine 183, executable or shared.
+  [[ -e $folder/nsfw-caffe-arm64 ]] || printf '%s' ':nsfw-caffe-arm64:M:' \
+    ':\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00' \
+    ':\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff' \
+    ":$work/qemu/usr/bin/qemu-aarch64:POCF" >"$folder/register"
   arch-test arm64 >/dev/null || skip "this machine starts no programs of arm64"
+}
+
+fetch_emulator() {
+  # shellcheck source=docker/debian.sh
+  . docker/debian.sh
+  private_apt "$work/apt" "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(apt_mirror) trixie main" &&
+    (cd "$work" && apt-get "${apt_options[@]}" download qemu-user) &&
+    dpkg-deb --extract "$work"/qemu-user_*.deb "$work/qemu" &&
+    rm -r "$work/apt" "$work"/qemu-user_*.deb
 }
 
 buildah_build() {

@@ -208,6 +208,7 @@ print(len(memory), max(memory[1:]) - memory[1])
 """
 
 
+@pytest.mark.linux
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """Two hours, of which each second is decoded."""
     child = run("-c", MEMORY, tmp_path / "long.mp4")
