@@ -98,10 +98,10 @@ def main() -> None:
     engines = installed_engines()
     decoding = {name: own("decode", video, every) for name, every in STEPS.items()}
     decoding |= {KEYED: own("decode", keyed, STEPS["sparse"])}
-    scoring = {engine: own("score", video, engine) for engine in engines}
+    scoring: dict[str, Command] = {engine: own("score", video, engine) for engine in engines}
     whole = {f"nsfw_caffe {engine}": own("whole", double, engine) for engine in engines}
     whole |= {name: rival(python, double, way) for name, way in WAYS.items()}
-    costs = in_turns(rounds, {**decoding, **scoring})
+    costs = in_turns(rounds, decoding | scoring)
     speeds = in_turns(rounds, whole)
     looks = {name: measured(rival(python, video, way)) for name, way in WAYS.items() if "YAHOO" in way}
     looks[f"nsfw_caffe {ENGINE}"] = measured(own("whole", video, ENGINE))
