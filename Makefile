@@ -20,7 +20,7 @@ CHEAP_WITHOUT_LINUX := $(addprefix tests/,system sorting scanning engines/test_p
 TRIED := .[published,onnxruntime,openvino,scan,report,evaluate,train,serve,video,completion]
 QUICK := tests/test_classifier.py $(addprefix tests/,engines evaluate model preprocessing report results scanning)
 
-.PHONY: help demo serve test test-portable test-versions lint caffe wheels model wheel schema bench bench-training bench-service networks fidelity docs docs-links docker-test clean
+.PHONY: help demo serve test test-portable test-versions lint caffe wheels model wheel schema bench bench-training bench-service bench-video networks fidelity docs docs-links docker-test clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -92,6 +92,9 @@ bench-training: caffe $(VENV)/.installed-bench model ## measure training's speed
 
 bench-service: caffe $(VENV)/.installed-bench model ## measure the service against scans, and under overload: writes to benchmarks/results.md
 	$(BIN)/python -m benchmarks.service
+
+bench-video: caffe $(VENV)/.installed-bench model ## measure videos: decoding against scoring, and against opennsfw2: writes to benchmarks/results.md
+	$(BIN)/python -m benchmarks.video
 
 networks: caffe $(VENV)/.installed-test ## compare and time the networks: writes the table and plot of docs/networks.md
 	$(BIN)/python benchmarks/networks.py
