@@ -14,7 +14,7 @@ set -euo pipefail
 
 readonly CERTIFICATES=/etc/ssl/certs/ca-certificates.crt # of this machine, for networks that re-sign TLS
 readonly MOST_MB=680
-readonly PHOTO=skimage/data/rocket.jpg SCORE=0.0003674396139103919 # nsfw_caffe/fidelity/recorded.json, ijg9d, atlas
+readonly PHOTO=skimage/data/rocket.jpg
 readonly CONFINED='import errno, os, socket
 assert os.getuid() and os.getgid(), "this is root"
 assert socket.socket().connect_ex(("192.0.2.1", 9)) == errno.ENETUNREACH, "there is a network"
@@ -24,7 +24,7 @@ print("user", os.getuid())'
 readonly SERVES='import json, subprocess, sys, time, urllib.error, urllib.request
 photo, expected = open(sys.argv[1], "rb").read(), float(sys.argv[2])
 ask = lambda path, data=None: urllib.request.urlopen("http://127.0.0.1:8000" + path, data, timeout=60)
-service = subprocess.Popen(["nsfw-caffe", "serve", "--host", "0.0.0.0", "--published"])
+service = subprocess.Popen(["nsfw-caffe", "serve", "--host", "0.0.0.0", *sys.argv[3:]])
 for _ in range(600):
     try:
         ask("/readyz")
@@ -40,6 +40,12 @@ service.terminate()
 assert service.wait(60) == 0, "SIGTERM did not end it with status 0"
 print(answer)'
 target=${1:-runtime}
+score=0.0003674396139103919 # of PHOTO in nsfw_caffe/fidelity/recorded.json, ijg9d, atlas
+published=(--published)
+if [[ $target == arm64 ]]; then # which has no libjpeg 9d
+  score=0.00046262 # pillow; the digits that do not depend on the BLAS
+  published=()
+fi
 image=localhost/nsfw-caffe:$target
 base=docker.io/library/debian:bookworm-slim
 platform=() # this machine's
@@ -183,9 +189,11 @@ check() {
 prove_scores() {
   "${tool}_run" --entrypoint sh -c "cat /opt/nsfw_caffe/lib/python3.*/site-packages/$PHOTO" >"$pictures/photo.jpg"
   check "classify" classify /data/photo.jpg
-  check "classify --published" classify --published /data/photo.jpg
-  [[ $(<"$work/run.log") == "$SCORE"$'\t'* ]] || fail "the recorded score is $SCORE"
+  [[ $target == arm64 ]] || check "classify --published" classify --published /data/photo.jpg
+  [[ $(<"$work/run.log") == "$score"* ]] || fail "the recorded score is $score"
+  score=$(cut --fields 1 "$work/run.log")
   check "verify" verify
+  [[ $target != arm64 ]] || return 0
   check "verify --published" verify --published
   if [[ -n ${NSFW_CAFFE_PUBLISHED:-} ]]; then
     cp --recursive "$NSFW_CAFFE_PUBLISHED"/* "$pictures"
@@ -204,8 +212,8 @@ prove_own_model() {
   echo '# mine' >>"$pictures/mine/deploy.prototxt"
   printf '{"format": 1, "classes": ["things", "animals"], "score_class": "animals", "prototxt": %s, "caffemodel": %s}' \
     "$(described deploy.prototxt)" "$(described resnet_50_1by2_nsfw.caffemodel)" >"$pictures/mine/model.json"
-  check "classify --model" classify --published --model /data/mine /data/photo.jpg
-  [[ $(<"$work/run.log") == "$SCORE"$'\t'* ]] || fail "the recorded score is $SCORE"
+  check "classify --model" classify "${published[@]}" --model /data/mine /data/photo.jpg
+  [[ $(<"$work/run.log") == "$score"$'\t'* ]] || fail "the same network's score is $score"
 }
 
 described() { # FILE
@@ -214,7 +222,7 @@ described() { # FILE
 }
 
 prove_service() {
-  check "serve" --entrypoint python3 -c "$SERVES" /data/photo.jpg "$SCORE"
+  check "serve" --entrypoint python3 -c "$SERVES" /data/photo.jpg "$score" "${published[@]}"
 }
 
 prove_no_gpu() {
