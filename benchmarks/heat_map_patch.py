@@ -35,7 +35,7 @@ AROUND = 160
 
 STEPS, BATCH, RATE, STEADINESS = 300, 2, 10.0, 0.8
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating[Any]]
 
 
 def main() -> None:
@@ -46,8 +46,8 @@ def main() -> None:
     options = parser.parse_args()
     generator = np.random.default_rng(options.seed)
     net = differentiable_network()
-    squares = generator.uniform(96, 160, (3, SIDE // SQUARE, SIDE // SQUARE)).astype(np.float32)
-    direction = np.zeros_like(squares)
+    squares: Array = generator.uniform(96, 160, (3, SIDE // SQUARE, SIDE // SQUARE)).astype(np.float32)
+    direction: Array = np.zeros_like(squares)
     for step in range(1, STEPS + 1):
         log_odds, gradient = ascend(net, squares, generator)
         direction = STEADINESS * direction + (1 - STEADINESS) * gradient / np.abs(gradient).mean()

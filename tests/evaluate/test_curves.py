@@ -87,7 +87,7 @@ def test_curves_need_both_classes(label: int, name: str, missing: str) -> None:
 
 def test_histograms_count_every_score() -> None:
     counts = histogram(np.array([0, 0.0199, 0.02, 0.5, 1.0, 1.0]))
-    assert (len(counts), counts.sum()) == (BINS, 6)
+    assert (len(counts), int(counts.sum())) == (BINS, 6)
     assert counts[[0, 1, 25, 49]].tolist() == [2, 1, 1, 2]
 
 

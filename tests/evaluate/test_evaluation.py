@@ -20,7 +20,7 @@ def test_it_says_what_the_statistics_say() -> None:
     data = simulated(groups={"side": groups})
     found = evaluate(data, QUICK)
     labels, scores = data.labels, data.scores
-    assert (found.nsfw, found.sfw) == (labels.sum(), (~labels).sum())
+    assert (found.nsfw, found.sfw) == (int(labels.sum()), int((~labels).sum()))
     assert (found.roc.auc, found.roc.auc_interval) == (roc(labels, scores).auc, auc_interval(labels, scores))
     assert found.precision_recall.average_precision == precision_recall(labels, scores).average_precision
     assert found.confusions == tuple(confusion(labels, scores, threshold=value) for value in (0.2, 0.5, 0.8))

@@ -78,7 +78,7 @@ def test_many_samples_are_drawn_from_in_bins() -> None:
     row_labels, row_scores, counts = rows_of(samples)
     assert len(samples) > EXACT_LIMIT
     assert len(counts) <= 2 * (SCORE_BINS + 2)
-    assert (counts[row_labels].sum(), counts[~row_labels].sum()) == (60_000, 140_000)
+    assert (int(counts[row_labels].sum()), int(counts[~row_labels].sum())) == (60_000, 140_000)
     assert (np.diff(row_scores[row_labels]) > 0).all()
     assert (np.diff(row_scores[~row_labels]) > 0).all()
     assert np.dot(row_scores, counts) == pytest.approx(scores.sum(), rel=1e-12)
