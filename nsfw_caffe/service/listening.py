@@ -97,9 +97,10 @@ class Listening:
         self._socket.close()
 
     def _acceptable(self) -> int:
-        """Return how many connections wait to be accepted."""
-        count: int
-        (count,) = _ACCEPTABLE.unpack(self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _ACCEPTABLE.size))
+        """Return how many connections wait to be accepted; 0 where that is not told, as by an emulated kernel."""
+        count = 0
+        with contextlib.suppress(OSError, struct.error):
+            (count,) = _ACCEPTABLE.unpack(self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _ACCEPTABLE.size))
         return count
 
     def close(self) -> None:

@@ -285,6 +285,27 @@ def test_who_waits_to_be_accepted_is_accepted_before_the_end() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("told", [b"", bytes(20), OSError(92, "Protocol not available")])
+def test_a_kernel_that_does_not_tell_who_waits_is_no_reason_to_fail(told: bytes | OSError) -> None:
+    """As of emulators and sandboxes, whose TCP_INFO is shorter than Linux's."""
+
+    class Odd(socket.socket):
+        def getsockopt(self, *_: object) -> bytes:  # type: ignore[override]
+            if isinstance(told, OSError):
+                raise told
+            return told
+
+    async def test() -> None:
+        listening = Listening("127.0.0.1", 0)
+        listening._socket = Odd(fileno=listening._socket.detach())
+        descriptor = listening.listen()
+        await asyncio.wait_for(listening.stop(), 5)
+        os.close(descriptor)
+        listening.close()
+
+    asyncio.run(test())
+
+
 def _refused(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 0.2).close()
