@@ -82,6 +82,7 @@ _OTHERS: dict[str, dict[str, object]] = {
 }
 
 _lacking: dict[str, types.ModuleType] = {}
+_NO_PROC = pathlib.Path("/no/proc")  # made here: from Python 3.13 on, it imports something
 
 
 def _of_the_library(importing: Any) -> bool:
@@ -111,7 +112,7 @@ def _import_without(
 def _hide_proc() -> None:
     proc = sys.modules.get("nsfw_caffe.system.proc")
     if proc is not None and str(getattr(proc, "ROOT", "")) == "/proc":
-        proc.ROOT = pathlib.Path("/no/proc")  # type: ignore[attr-defined]
+        proc.ROOT = _NO_PROC  # type: ignore[attr-defined]
 
 
 def _is_open(path: pathlib.Path) -> bool:
