@@ -168,7 +168,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "URL": (lambda: "https://example.com/a.jpg", "expected a path, found a URL: download it first"),
     "file: URL": (lambda: "file:///a.jpg", "expected a path, found a file: URL: give the path in it"),
     "home": (lambda: "~/a.jpg", "expected a path, found ~, which a shell would replace: give the whole path"),
-    "NUL": (lambda: "a\0b", "cannot be read (embedded null byte)"),
+    "NUL": (lambda: "a\0b", "cannot be read ("),  # in words that are Python's own
     "lone surrogate": (lambda: "\ud800", "cannot be read ('utf-8' codec can't encode"),
     "missing": (lambda: "/missing/a.jpg", "cannot be read (No such file or directory)"),
 }
