@@ -6,7 +6,7 @@ import functools
 import math
 import tarfile
 from collections.abc import Iterator
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from nsfw_caffe.sources.archive import (
     BROKEN_STRUCTURE,
@@ -45,20 +45,21 @@ def read_tar(archive: Archive, selection: Selection) -> Iterator[Item]:
             yield member_item(source, member.size, mtime, read, selection.max_bytes, refused=refused)
 
 
+_CUT = ("empty header", "truncated header")
+"""What tarfile says of a header that the file ends before or in, of one that follows another too."""
+
+
 class _Header(tarfile.TarInfo):
     """A header that says so when it is damaged: a TarFile takes that for the archive's end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
-        if len(buf) < tarfile.BLOCKSIZE:
-            # Every archive ends with blocks of zeros, so one that just ends has been cut.
-            raise damaged(STOPS_EARLY)
+    def fromtarfile(cls, opened: tarfile.TarFile) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            return super().fromtarfile(opened)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed does not know it
+            raise  # every archive ends with blocks of zeros
         except tarfile.HeaderError as error:
-            if not any(buf):
-                raise
-            raise damaged(BROKEN_STRUCTURE) from error
+            raise damaged(STOPS_EARLY if str(error) in _CUT else BROKEN_STRUCTURE) from error
 
 
 def _members(decompressed: Decompressed) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
