@@ -40,9 +40,9 @@ def test_examples(
 
 @pytest.mark.parametrize("name", [name for name in evaluate.__all__ if inspect.isfunction(getattr(evaluate, name))])
 def test_public_functions_have_examples(name: str) -> None:
-    assert "    Examples\n    --------\n    >>> " in (getattr(evaluate, name).__doc__ or "")
+    assert "Examples\n--------\n>>> " in (inspect.getdoc(getattr(evaluate, name)) or "")
 
 
 @pytest.mark.parametrize("name", ["Classifier", "ImageError", "Limits", "Result", "classify", "classify_batch"])
 def test_public_names_have_examples(name: str) -> None:
-    assert "    Examples\n    --------\n    >>> " in (getattr(nsfw_caffe, name).__doc__ or "")
+    assert "Examples\n--------\n>>> " in (inspect.getdoc(getattr(nsfw_caffe, name)) or "")

@@ -21,7 +21,7 @@ from nsfw_caffe.engines.base import create_engine
 from nsfw_caffe.engines.loaded import LoadedEngines
 from nsfw_caffe.model.spec import ModelFiles
 from nsfw_caffe.options import ENGINES, EngineChoice, ScoringOptions
-from tests.support import PHOTOS, run
+from tests.support import PHOTOS, Child, run
 
 PATHS = [str(PHOTOS / name) for name in ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")]
 SECONDS = 60
@@ -53,9 +53,14 @@ def use():
 """
 
 
+def run_forking(code: str, engine: EngineChoice) -> Child:
+    """Run code after BEGINNING. From Python 3.12 on, any fork in a process that has threads is warned of."""
+    return run("-W", "ignore::DeprecationWarning", "-c", BEGINNING + code, engine, *PATHS)
+
+
 def statuses(engine: EngineChoice, code: str) -> str:
     """Run code after BEGINNING; return what it prints, which is each child's exit status."""
-    child = run("-c", BEGINNING + code, engine, *PATHS)
+    child = run_forking(code, engine)
     assert (child.returncode, child.stderr) == (0, ""), child
     return child.stdout
 
@@ -153,8 +158,7 @@ import multiprocessing
 with multiprocessing.get_context("fork").Pool(2) as pool:
     print(pool.map_async(classifier.classify, paths * 5).get(60) == expected * 5)
 """
-    # Python 3.12 warns of any fork in a process that has threads.
-    child = run("-W", "ignore::DeprecationWarning", "-c", BEGINNING + code, engine, *PATHS)
+    child = run_forking(code, engine)
     assert child.stdout == "True\n", child
 
 

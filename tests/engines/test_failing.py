@@ -55,7 +55,7 @@ def test_a_forward_pass_without_memory(model_files: ModelFiles) -> None:  # noqa
 
 
 @pytest.mark.linux
-@pytest.mark.parametrize(("name", "kibibytes"), [("onnxruntime", 300_000), ("openvino", 450_000)])
+@pytest.mark.parametrize(("name", "kibibytes"), [("onnxruntime", 280_000), ("openvino", 450_000)])
 def test_loading_without_memory(name: EngineChoice, kibibytes: int, model_files: ModelFiles) -> None:
     """As after `ulimit -v`."""
     code = (

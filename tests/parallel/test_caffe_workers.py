@@ -129,7 +129,7 @@ sys.addaudithook(hook)"""
 def test_workers_that_cannot_start(
     own: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code = "if 'nsfw_caffe.parallel.caffe_worker' in sys.orig_argv: sys.stderr.write('no, thank you'); os._exit(1)"
+    code = "if 'nsfw_caffe.parallel.caffe_worker' in sys.orig_argv: os.write(2, b'no, thank you'); os._exit(1)"
     sabotage(tmp_path, code, monkeypatch)
     with pytest.raises(EngineUnavailable, match="a worker process of Caffe ended with status 1 before it had loaded"):
         own.classify_batch(PATHS, workers=2)

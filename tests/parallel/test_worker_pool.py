@@ -212,7 +212,8 @@ classifier = nsfw_caffe.Classifier(engine="caffe", prototxt=prototxt, caffemodel
 scores = classifier.classify_batch(paths, workers=2)
 
 def children():
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())]
+    listed = subprocess.run(command, capture_output=True, text=True)
     return [line.split()[0] for line in listed.stdout.splitlines() if "caffe_worker" in line]
 
 print(*children(), flush=True)
