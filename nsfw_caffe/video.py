@@ -28,6 +28,9 @@ Numbers: TypeAlias = npt.NDArray[np.float64]
 Progress: TypeAlias = Callable[[float, float | None], object]
 """Is told the seconds that are scored, and how many there are, where the file says so."""
 
+Score: TypeAlias = Callable[[Iterable[Source]], Iterator[tuple[Source, Outcome]]]
+"""Scores pictures, in order, and reads them as it goes on, in the caller's thread."""
+
 THRESHOLD = 0.8
 """From which score on a frame counts, unless somebody says otherwise."""
 
@@ -175,7 +178,7 @@ class VideoResult:
 
 def score_frames(
     frames: Frames,
-    score: Callable[[Iterable[Source]], Iterator[tuple[Source, Outcome]]],
+    score: Score,
     *,
     threshold: float,
     stop_at: float | None,
@@ -219,11 +222,7 @@ def score_frames(
 
 
 def highest_scores(
-    sources: Iterable[Source],
-    score: Callable[[Iterable[Source]], Iterator[tuple[Source, Outcome]]],
-    *,
-    every: float,
-    limits: Limits,
+    sources: Iterable[Source], score: Score, *, every: float, limits: Limits
 ) -> Iterator[tuple[Source, Outcome]]:
     """Score pictures, and among them videos and animations, by the frame that scores highest; in order.
 
@@ -234,10 +233,7 @@ def highest_scores(
 
 
 def _highest_scores(
-    sources: Iterable[Source],
-    score: Callable[[Iterable[Source]], Iterator[tuple[Source, Outcome]]],
-    every: float,
-    limits: Limits,
+    sources: Iterable[Source], score: Score, every: float, limits: Limits
 ) -> Iterator[tuple[Source, Outcome]]:
     waiting: deque[_Highest] = deque()
     under_way: deque[tuple[_Highest, float | None]] = deque()
