@@ -66,8 +66,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._errors():
+        with contextlib.ExitStack() as on_error, self._errors():
             self._database = sqlite3.connect(path, isolation_level=None)
+            on_error.callback(self._database.close)
             # One process has it: so no memory is shared with others, which network file systems cannot do.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -84,6 +85,7 @@ class Journal:
                 raise ResultsError(f"{path} is of another version of nsfw_caffe: end that scan with the same version")
             texts = " + ".join(f"IFNULL(LENGTH({name}), 0)" for name in _TEXTS)
             rows, letters = self._database.execute(f"SELECT COUNT(*), TOTAL({texts}) FROM results").fetchone()
+            on_error.pop_all()
         self._size = int(rows * _ROW_BYTES + letters * _LETTER_BYTES)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ however many there are, and no receive waits longer than the time-out.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 from collections.abc import Callable, Sequence
@@ -117,31 +118,31 @@ def connect(group: Group) -> Exchange:
     """Connect to the ranks before, and wait for those after."""
     key, deadline = bytes.fromhex(group.key), Deadline(group.timeout)
     connected: dict[int, socket.socket] = {}
-    try:
-        with socket.socket(fileno=group.listener) as listener:
-            for rank in range(group.rank):
-                connected[rank] = _reach(group, rank, key, deadline)
-            while len(connected) < len(group.addresses) - 1:
-                connection = accept(listener, key, deadline)
-                number = bytearray(_RANK_BYTES)
-                receive(connection, memoryview(number))
-                connected[int.from_bytes(number, "big")] = connection
-    except TimeoutError:
-        ranks = set(range(len(group.addresses))) - {group.rank, *connected}
-        missing = ", ".join(group.name(rank) for rank in sorted(ranks))
-        raise SolverLost(f"{group.name(group.rank)} has waited {group.timeout:g} s in vain for {missing}") from None
-    except BaseException:
-        for connection in connected.values():
-            connection.close()
-        raise
-    return Exchange(group, connected)
+    with contextlib.ExitStack() as on_error:
+        try:
+            with socket.socket(fileno=group.listener) as listener:
+                for rank in range(group.rank):
+                    connected[rank] = on_error.enter_context(_reach(group, rank, key, deadline))
+                    send(connected[rank], group.rank.to_bytes(_RANK_BYTES, "big"))
+                while len(connected) < len(group.addresses) - 1:
+                    connection = on_error.enter_context(accept(listener, key, deadline))
+                    number = bytearray(_RANK_BYTES)
+                    receive(connection, memoryview(number))
+                    connected[int.from_bytes(number, "big")] = connection
+        except TimeoutError:
+            ranks = set(range(len(group.addresses))) - {group.rank, *connected}
+            missing = ", ".join(group.name(rank) for rank in sorted(ranks))
+            raise SolverLost(f"{group.name(group.rank)} has waited {group.timeout:g} s in vain for {missing}") from None
+        exchange = Exchange(group, connected)
+        on_error.pop_all()
+    return exchange
 
 
 def _reach(group: Group, rank: int, key: bytes, deadline: Deadline) -> socket.socket:
     host, port = group.addresses[rank]
     here = f"{group.name(group.rank)} cannot reach {group.name(rank)}"
     try:
-        connection = dial(host, port, key, deadline.left)
+        return dial(host, port, key, deadline.left)
     except AuthenticationError:
         raise SolverLost(f"{here}: what answers there does not know this training's key") from None
     except OSError as error:
@@ -149,5 +150,3 @@ def _reach(group: Group, rank: int, key: bytes, deadline: Deadline) -> socket.so
         raise SolverLost(
             f"{here}: {what}; the executors have to reach one another: open their ports, or one of them (port=)"
         ) from None
-    send(connection, group.rank.to_bytes(_RANK_BYTES, "big"))
-    return connection

@@ -140,7 +140,8 @@ def test_labels_with_a_scan(tmp_path: Path, ending: str) -> None:
         scored("a", 0, error="x"), scored("b", 0), scored("e", 0), scored("missing", 0), scored(odd, 0),
     ]  # fmt: skip
     write_results(tmp_path / "l.jsonl", labels)
-    marked = [json.loads(line) | {"label": number % 2} for number, line in enumerate((tmp_path / "l.jsonl").open())]
+    lines = (tmp_path / "l.jsonl").read_text().splitlines()
+    marked = [json.loads(line) | {"label": number % 2} for number, line in enumerate(lines)]
     path = write(tmp_path / "labels.jsonl", [{key: row[key] for key in ("source", "label")} for row in marked])
     scores = read_scores(tmp_path / f"r.{ending}", ["format"])
     table = look_up(read_labelled(path, ["format"]), scores, "r")

@@ -36,23 +36,23 @@ def test_what_is_committed_is_there_and_nothing_else(tmp_path: Path) -> None:
 def test_any_name_and_error(tmp_path: Path, name: str) -> None:
     record = dataclasses.replace(RECORD, source=name, score=None, error=f"odd: {name}\0", sha256=None, mtime=None)
     record = dataclasses.replace(record, warning=f"odd: {name}")
-    journal = Journal(tmp_path / "journal")
-    journal.put(record)
-    assert journal.of_source(name) == record
-    assert list(journal.records()) == [record]
+    with contextlib.closing(Journal(tmp_path / "journal")) as journal:
+        journal.put(record)
+        assert journal.of_source(name) == record
+        assert list(journal.records()) == [record]
 
 
 def test_a_source_keeps_its_place_and_its_newest_record(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal")
-    for source in "abc":
-        journal.put(dataclasses.replace(RECORD, source=source))
-    changed = dataclasses.replace(RECORD, source="a", score=None, error="gone", sha256="ef" * 32)
-    journal.put(changed)
-    assert [record.source for record in journal.records()] == ["a", "b", "c"]
-    assert journal.of_source("a") == changed
-    assert journal.of_content("ef" * 32) == changed
-    assert journal.of_content("cc" * 32) is None
-    assert journal.of_source("d") is None
+    with contextlib.closing(Journal(tmp_path / "journal")) as journal:
+        for source in "abc":
+            journal.put(dataclasses.replace(RECORD, source=source))
+        changed = dataclasses.replace(RECORD, source="a", score=None, error="gone", sha256="ef" * 32)
+        journal.put(changed)
+        assert [record.source for record in journal.records()] == ["a", "b", "c"]
+        assert journal.of_source("a") == changed
+        assert journal.of_content("ef" * 32) == changed
+        assert journal.of_content("cc" * 32) is None
+        assert journal.of_source("d") is None
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "sqlite", "parquet"])
@@ -66,7 +66,8 @@ def test_results_take_no_more_room_than_it_says(tmp_path: Path, ending: str) -> 
     assert (tmp_path / f"r.{ending}").stat().st_size < size
     journal.commit()
     journal.close()
-    assert Journal(tmp_path / "journal").results_size == pytest.approx(size, rel=0.2)
+    with contextlib.closing(Journal(tmp_path / "journal")) as again:
+        assert again.results_size == pytest.approx(size, rel=0.2)
 
 
 @pytest.mark.parametrize("content", [b"no journal\n" * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
@@ -100,7 +101,8 @@ def test_a_journal_of_an_earlier_version_is_gone_on_with(version: int, tmp_path:
     video = dataclasses.replace(RECORD, source="clip.mp4", every=0.5, max_time=12.5, warning="ends at 00:20.0: \udcff")
     again.put(video)
     again.close()
-    assert video not in Journal(path).records()  # which was not committed
+    with contextlib.closing(Journal(path)) as last:
+        assert video not in last.records()  # which was not committed
 
 
 def test_a_journal_of_another_version(tmp_path: Path) -> None:

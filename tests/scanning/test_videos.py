@@ -142,9 +142,10 @@ def test_sources_of_all_kinds_in_their_order(
     content = (made / "clip.mkv").read_bytes()
     file = io.BytesIO(b"12" + content)
     file.seek(2)
+    animation = io.BytesIO((made / "moving.gif").read_bytes())
     sources: list[str | bytes | BinaryIO | Path | Image.Image] = [
         str(made / "clip.mkv"), content, file, made / "coffee.png", made / "missing.mp4", made / "sound.ogg",
-        Image.open(made / "moving.gif"), made / "moving.gif", b"OggS", made / "picture.mp4", made / "clip.mkv",
+        Image.open(animation), made / "moving.gif", b"OggS", made / "picture.mp4", made / "clip.mkv",
     ]  # fmt: skip
     found = list(portable.scan(sources, workers=workers, every=STEP))
     assert [each.source for each in found] == sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import secrets
@@ -60,7 +61,9 @@ def run_ranks(job: SolverJob, ranks: int, folder: Path, weights: list[Path] | No
         )
         return result_of(mine_to_do)
 
-    with ThreadPoolExecutor(ranks) as pool:
+    with contextlib.ExitStack() as listening, ThreadPoolExecutor(ranks) as pool:
+        for listener in listeners:
+            listening.enter_context(listener)
         return list(pool.map(run, range(ranks)))
 
 

@@ -228,14 +228,17 @@ def test_an_iterable_that_raises_is_not_a_sources_fault(workers: int, portable: 
         lambda: Reading(lambda: DATA),
         lambda: Reading(iter([DATA[:9], bytearray(DATA[9:99]), memoryview(DATA[99:]), b""]).__next__),
         lambda: gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(DATA))),
-        lambda: next(entry for entry in os.scandir(os.fsencode(PHOTOS)) if entry.name == b"rocket.jpg"),
+        lambda: {entry.name: entry for entry in os.scandir(os.fsencode(PHOTOS))}[b"rocket.jpg"],
         lambda: PHOTO.open("rb", buffering=0),
     ],
 )
 def test_whatever_gives_the_bytes_is_read(make: Callable[[], Any], portable: Classifier) -> None:
     score = portable.classify(PHOTO)
-    assert portable.classify(make()) == score
-    assert [result.score for result in portable.scan([make(), make()], workers=2)] == [score] * 2
+    one, *others = sources = [make() for _ in range(3)]
+    assert portable.classify(one) == score
+    assert [result.score for result in portable.scan(others, workers=2)] == [score] * 2
+    for source in sources:
+        getattr(source, "close", int)()
 
 
 def test_a_pipe_that_gives_little_at_a_time_is_read_to_its_end() -> None:
