@@ -89,8 +89,11 @@ class Seconds:
 
     def show(self, done: float, total: float | None) -> None:
         """Say how many seconds are scored, and of how many; where that is not known, of so many."""
+        known = self._bar.total
         self._bar.total = max(total or 0, done)
         self._bar.update(done - self._bar.n)
+        if not known:
+            self._bar.refresh()  # of a short video it may be all that is seen
 
 
 def fetch_model(look: Callable[[], object] = lambda: None, *, quiet: bool = False) -> None:

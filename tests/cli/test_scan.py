@@ -27,6 +27,7 @@ from tests.conftest import BROKEN, PICTURES
 from tests.support import PHOTOS, Child, heed_interrupts, needs_atlas, nsfw_caffe, run
 
 ENGINE = ("--engine", "onnxruntime")
+SLOW = ("--workers", "1", "--threads", "1")
 ENDINGS = ("csv", "jsonl", "parquet", "sqlite")
 
 
@@ -55,7 +56,7 @@ def facts(records: list[Record]) -> list[tuple[str, float | None, str | None]]:
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     """Start a scan that takes its time."""
     return subprocess.Popen(
-        [sys.executable, "-m", "nsfw_caffe", "scan", *map(str, arguments), *ENGINE, "--workers", "1", "--threads", "1"],
+        [sys.executable, "-m", "nsfw_caffe", "scan", *map(str, arguments), *ENGINE, *SLOW],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -247,7 +248,7 @@ def test_a_full_disk(pictures: Path, unbroken: list[Record], tmp_path: Path, end
     with small_disk(disk, 1500):
         results, ballast = disk / f"r.{ending}", disk / "ballast"
         ballast.write_bytes(b"x" * 300_000)
-        child = nsfw_caffe("scan", pictures, "-o", results, *ENGINE)
+        child = nsfw_caffe("scan", pictures, "-o", results, *ENGINE, *SLOW)
         assert child.returncode == 4, child.stderr
         assert child.stderr == (
             f"nsfw-caffe: the disk of {results} is full; what was scored is kept: "
