@@ -163,6 +163,10 @@ def psd(side: int = 13000) -> bytes:
     return b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, side, side, 8, 3) + bytes(12) + b"\0\0"
 
 
+SLOW = 5_000_000
+"""Chunks of a PNG file of 60 MB, which take longer to read than a picture may take."""
+
+
 def png_of_many_chunks(chunks: int = 600_000) -> bytes:
     return PNG + png(1, 1)[8:33] + chunk(b"aaAa", b"") * chunks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -40,9 +41,10 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path, portable: nsfw_caffe.
     ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("serving at ").strip()
-        connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=30)
-        connection.request("POST", "/v1/score", PHOTO)
-        assert json.load(connection.getresponse())["score"] == portable.classify(PHOTO)
+        address = url.removeprefix("http://").rstrip("/")
+        with contextlib.closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+            connection.request("POST", "/v1/score", PHOTO)
+            assert json.load(connection.getresponse())["score"] == portable.classify(PHOTO)
         os.killpg(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "")

@@ -23,7 +23,7 @@ def lenient(tmp_path_factory: pytest.TempPathFactory, model_files: ModelFiles) -
     folder = tmp_path_factory.mktemp("lenient")
     keys = folder / "keys"
     keys.write_text("# of the tests\n\nfirst-key\n  second-key  \n")
-    limits = "--workers 1 --queue 2 --seconds 3 --max-size 16 --max-steps none --allow-url --fetch-seconds 2"
+    limits = "--workers 1 --queue 2 --seconds 3 --max-size 64 --max-steps none --allow-url --fetch-seconds 2"
     with running(folder, *limits.split(), "--api-key-file", keys, key="first-key") as service:
         yield service
 

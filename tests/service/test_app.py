@@ -34,9 +34,6 @@ FORMS: dict[str, Callable[[bytes], tuple[bytes, dict[str, str]]]] = {
     "base64": lambda content: (json.dumps({"base64": base64.b64encode(content).decode()}).encode(), JSON),
 }
 
-SLOW = 1_300_000
-"""Chunks of a PNG file which take longer to read than a picture may take."""
-
 MADE_BY = [name for name in Provenance._fields if name != "every"]
 """What made a score, as far as a picture has it."""
 
@@ -311,7 +308,7 @@ class TestBusy:
 
     def test_who_goes_away_gives_the_place_to_others(self, lenient: Service, photo: bytes) -> None:
         gone = lenient.metric("nsfw_caffe_requests_total", route="/v1/score", status="499")
-        with lenient.begin(bombs.png_of_many_chunks(SLOW)) as slow:
+        with lenient.begin(bombs.png_of_many_chunks(bombs.SLOW)) as slow:
             until(lambda: lenient.metric("nsfw_caffe_busy") == 1)
             waiting = lenient.begin(photo)
             until(lambda: lenient.metric("nsfw_caffe_waiting") == 1)
@@ -322,7 +319,7 @@ class TestBusy:
             assert slow.recv(1000).startswith(b"HTTP/1.1 422 ")
 
     def test_health_is_answered_meanwhile(self, lenient: Service) -> None:
-        with lenient.begin(bombs.png_of_many_chunks(SLOW)) as slow:
+        with lenient.begin(bombs.png_of_many_chunks(bombs.SLOW)) as slow:
             until(lambda: lenient.metric("nsfw_caffe_busy") == 1)
             assert lenient.get("/livez").status == 200
             assert lenient.metric("nsfw_caffe_busy") == 1
@@ -331,7 +328,7 @@ class TestBusy:
     @pytest.mark.slow
     def test_what_finds_no_place_is_refused_before_it_is_sent(self, lenient: Service, photo: bytes) -> None:
         with contextlib.ExitStack() as open_ones:
-            slow = open_ones.enter_context(lenient.begin(bombs.png_of_many_chunks(SLOW)))
+            slow = open_ones.enter_context(lenient.begin(bombs.png_of_many_chunks(bombs.SLOW)))
             until(lambda: lenient.metric("nsfw_caffe_busy") == 1)
             waiting = [open_ones.enter_context(lenient.begin(photo)) for _ in range(2)]
             until(lambda: lenient.metric("nsfw_caffe_waiting") == 2)

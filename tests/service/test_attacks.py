@@ -65,7 +65,7 @@ def test_a_webp_of_64_megapixels(service: Service) -> None:
 def test_a_picture_that_takes_too_long(lenient: Service, portable: nsfw_caffe.Classifier, photo: bytes) -> None:
     replaced = lenient.metric("nsfw_caffe_workers_replaced_total")
     with within(SECONDS):
-        reply = lenient.post("/v1/score", bombs.png_of_many_chunks(1_300_000))
+        reply = lenient.post("/v1/score", bombs.png_of_many_chunks(bombs.SLOW))
     assert (reply.status, reply.reason) == (422, "overtime")
     with within(SECONDS):
         assert lenient.post("/v1/score", photo).json["score"] == portable.classify(photo)
