@@ -16,7 +16,8 @@ WITHOUT_LINUX := PYTHONPATH=$(CURDIR)/tests/without_linux PYTHONWARNDEFAULTENCOD
 CHEAP_WITHOUT_LINUX := $(addprefix tests/,system sorting scanning engines/test_portable.py \
   preprocessing/test_decoder_warnings.py)
 
-# What the versions of dependencies are tried with: all extras but Spark's, and the tests that are quick.
+# What the versions of dependencies are tried with: all extras but Spark's, and the tests that are quick. How much
+# memory is too little is another figure for each version.
 TRIED := .[published,onnxruntime,openvino,scan,report,evaluate,train,serve,video,completion]
 QUICK := tests/test_classifier.py $(addprefix tests/,engines evaluate model preprocessing report results scanning)
 
@@ -55,7 +56,8 @@ test-lowest-direct test-highest: test-%: caffe $(VENV)/.installed model
 	$(BIN)/uv pip install --quiet --python build/$* --resolution $* --editable '$(TRIED)'
 	$(BIN)/uv pip install --quiet --python build/$* "$$(docker/build_caffe.sh $(BIN)/python)" pip pytest pytest-xdist PyYAML
 	$(BIN)/uv pip list --python build/$*
-	build/$*/bin/python -m pytest --numprocesses auto --dist loadscope -m "not slow and not network" $(QUICK)
+	build/$*/bin/python -m pytest --numprocesses auto --dist loadscope \
+	  -m "not slow and not network" -k "not without_memory" $(QUICK)
 
 lint: $(VENV)/.installed-test ## linting, formatting and types
 	@echo "== checking style and types"

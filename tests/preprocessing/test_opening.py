@@ -130,9 +130,9 @@ class Toy(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         self.fp.read(4)
-        self._mode = "L"
+        vars(self).update(mode="L", _mode="L")  # as older Pillows name it, and newer ones
         self._size = (self.fp.read(1)[0], self.fp.read(1)[0])
-        self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 6, ("L", 0, 1))]
+        self.tile = [("raw", (0, 0, *self.size), 6, ("L", 0, 1))]  # type: ignore[list-item]  # older Pillows have no _Tile
 
 
 @pytest.fixture
