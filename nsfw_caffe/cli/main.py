@@ -83,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        streams.say("", end="")  # to a caller's closed stream, before argparse asks whether it shows colours
         parser = create_parser()
         _check_command(parser, arguments)
         command = next((argument for argument in arguments if not argument.startswith("-")), None)
