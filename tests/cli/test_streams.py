@@ -190,6 +190,8 @@ def test_main_in_a_program_of_its_own_streams(monkeypatch: pytest.MonkeyPatch) -
     assert cli.main(["scan", "--list", "-", "-o", "out.csv", *ENGINE.split()]) == 2
     output.close()
     assert cli.main(["rank", "r.csv"]) == 1
+    assert cli.main(["scan", ".", "-o", "late.csv", *ENGINE.split()]) == 1
+    assert not Path("late.csv").exists()
 
 
 def test_main_leaves_the_streams_as_they_were(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

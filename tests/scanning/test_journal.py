@@ -111,5 +111,8 @@ def test_a_journal_of_another_version(tmp_path: Path) -> None:
         [sys.executable, "-c", "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); "
          "d.executescript('CREATE TABLE t (x); PRAGMA user_version = 99')", path], check=True
     )  # fmt: skip
-    with pytest.raises(ResultsError, match="of another version of nsfw_caffe"):
+    with pytest.raises(ResultsError, match="of another version of nsfw_caffe") as caught:
         Journal(path)
+    with contextlib.closing(sqlite3.connect(path, timeout=0)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (99,)
+    del caught  # which would keep a connection open
